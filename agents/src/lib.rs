@@ -1,0 +1,1 @@
+//! The agents: a runtime and the drivers of each role.

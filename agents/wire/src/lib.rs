@@ -1,0 +1,1 @@
+//! Agent proto to core types and back, written once.

@@ -1,0 +1,1 @@
+//! The pure simulated host.

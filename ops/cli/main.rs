@@ -1,0 +1,2 @@
+//! The `windlass` command: one file a subcommand.
+fn main() {}

@@ -1,0 +1,1 @@
+//! The orchestrator: the shell that leads a cell and serves its API.

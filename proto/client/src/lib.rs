@@ -1,0 +1,1 @@
+//! The client of the public API for other people's Rust programs.

@@ -1,0 +1,1 @@
+//! Reading and appending a cell's journal: one contract, several implementations.

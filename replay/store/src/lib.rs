@@ -1,0 +1,1 @@
+//! Derived data of an orchestrator: fold images and the index.

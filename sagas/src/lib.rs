@@ -1,0 +1,8 @@
+//! The pure core of Windlass: the rules of the cloud and of the protocol, as state machines over recorded facts.
+//!
+//! Invariant: no I/O, clock, randomness, hash map, async or float; the same inputs give the same outputs on every
+//! machine and in every build that replays a journal. It must never depend on another crate of ours.
+#![no_std]
+extern crate alloc;
+
+pub mod protocol;

@@ -1,0 +1,1 @@
+//! Deterministic simulation of whole cells on the product's own state machines.
