@@ -1,0 +1,71 @@
+//! Every bound of the core in one place; reaching one is an error with a reason, never a truncation.
+
+/// The largest encoded commit, bytes.
+pub const COMMIT_BYTES_MAX: usize = 64 * 1024;
+/// The most commits in one frame.
+pub const FRAME_COMMITS_MAX: usize = 256;
+/// The largest encoded frame, bytes (the broker's default message limit is 1 MiB).
+pub const FRAME_BYTES_MAX: usize = 512 * 1024;
+/// The most events of one commit.
+pub const COMMIT_EVENTS_MAX: usize = 512;
+
+/// The longest name of a resource, bytes of UTF-8.
+pub const NAME_BYTES_MAX: usize = 255;
+/// The longest reason, message or other free text, bytes of UTF-8.
+pub const TEXT_BYTES_MAX: usize = 1024;
+/// The most tags or metadata entries of one resource.
+pub const TAGS_MAX: usize = 64;
+/// The longest public key, bytes.
+pub const PUBLIC_KEY_BYTES_MAX: usize = 4096;
+/// The most rules of one security group.
+pub const SECURITY_RULES_MAX: usize = 100;
+/// The most security groups of one port.
+pub const PORT_GROUPS_MAX: usize = 8;
+/// The most fixed addresses of one port.
+pub const PORT_ADDRESSES_MAX: usize = 8;
+/// The most ports of one server.
+pub const SERVER_PORTS_MAX: usize = 8;
+/// The most volumes attached to one server, its root included.
+pub const SERVER_VOLUMES_MAX: usize = 16;
+/// The most allocation pools of one subnet.
+pub const SUBNET_POOLS_MAX: usize = 8;
+/// The most name servers of one subnet.
+pub const SUBNET_DNS_MAX: usize = 4;
+/// The most traits of a host, an image or a flavor.
+pub const TRAITS_MAX: usize = 32;
+/// The most host hints (same host, different host) of one request.
+pub const HINTS_MAX: usize = 16;
+/// The most steps of one plan.
+pub const PLAN_STEPS_MAX: usize = 48;
+/// The most things that one inventory report may name as orphans or losses.
+pub const INVENTORY_FINDINGS_MAX: usize = 256;
+/// The most vCPUs of a flavor.
+pub const FLAVOR_VCPUS_MAX: u32 = 1024;
+/// The most memory of a flavor, MiB.
+pub const FLAVOR_RAM_MIB_MAX: u64 = 16 * 1024 * 1024;
+/// The largest volume, GiB.
+pub const VOLUME_GIB_MAX: u64 = 64 * 1024;
+
+/// How long the fold remembers a request id, milliseconds of commit time (R1); the default of the cell setting.
+pub const REQUEST_MEMORY_MS: u64 = 7 * 24 * 3600 * 1000;
+/// How far ahead of the leader's clock a request id may be made, milliseconds (R1).
+pub const REQUEST_AHEAD_MS: u64 = 5 * 60 * 1000;
+/// How long a released address or MAC rests, milliseconds of commit time: one DHCP lease (L2).
+pub const ADDRESS_REST_MS: u64 = 10 * 60 * 1000;
+/// The lowest VXLAN network identifier that the cell gives (RFC 7348: 24 bits).
+pub const VNI_MIN: u32 = 4096;
+/// The highest VXLAN network identifier.
+pub const VNI_MAX: u32 = 0x00ff_ffff;
+
+/// Facts that may wait for a decision, or commits for a frame, before the leader answers Overloaded.
+pub const LEADER_QUEUE_MAX: usize = 4096;
+/// How far a clock may be off the last commit's time plus its own waiting before its owner does not campaign, milliseconds.
+pub const CLOCK_SKEW_MS_MAX: u64 = 5_000;
+/// How long an append may stay unanswered before the same bytes are sent again, milliseconds.
+pub const APPEND_RESEND_MS: u64 = 500;
+/// Calls that may be out to one ledger at a time; more wait at the dispatcher.
+pub const LEDGER_CALLS_MAX: usize = 256;
+/// The shortest and longest pause between two look-ups of a call whose outcome is unknown, milliseconds.
+pub const LOOKUP_PAUSE_MS: (u64, u64) = (50, 5_000);
+/// How long a host may be silent before it is called down, milliseconds.
+pub const HOST_GRACE_MS: u64 = 30_000;
