@@ -13,5 +13,6 @@ mod macros;
 
 pub mod ids;
 pub mod limits;
+pub mod planted;
 pub mod protocol;
 pub mod record;
