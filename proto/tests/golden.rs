@@ -1,0 +1,47 @@
+//! The APIs against their recorded surfaces in `proto/golden/`. A breaking change of `windlass.v1` is always refused;
+//! an addition asks to record it: `WINDLASS_GOLDEN=update cargo test -p windlass-proto --test golden`.
+
+#[path = "golden/surface.rs"]
+mod surface;
+
+#[path = "golden/planted.rs"]
+mod planted;
+
+use std::path::Path;
+
+use surface::{Surface, breaking};
+
+fn updating() -> bool {
+    std::env::var("WINDLASS_GOLDEN").is_ok_and(|value| value == "update")
+}
+
+/// Compares the package with its file; records what may be recorded when asked to.
+fn check(package: &str, may_break: bool) {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("golden").join(format!("{package}.txt"));
+    let now = Surface::of(windlass_proto::pool(), package);
+    let text = std::fs::read_to_string(&path).unwrap_or_default();
+    let recorded =
+        Surface::parse(&text).unwrap_or_else(|line| panic!("{}: not a surface: {line}", path.display()));
+    let broken = if may_break { Vec::new() } else { breaking(&recorded, &now) };
+    assert!(broken.is_empty(), "{package} breaks its clients:\n{}", broken.join("\n"));
+    if now == recorded {
+        return;
+    }
+    assert!(
+        updating(),
+        "{package} has changed; record it with WINDLASS_GOLDEN=update:\n{}",
+        now.added_to(&recorded)
+    );
+    std::fs::write(&path, now.to_string()).unwrap();
+}
+
+#[test]
+fn the_public_api_only_grows() {
+    check("windlass.v1", false);
+}
+
+// Becomes `false` with the first release that drives real hosts.
+#[test]
+fn the_agent_api_changes_only_on_purpose() {
+    check("windlass.agent.v1", true);
+}
