@@ -20,8 +20,7 @@ fn check(package: &str, may_break: bool) {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("golden").join(format!("{package}.txt"));
     let now = Surface::of(windlass_proto::pool(), package);
     let text = std::fs::read_to_string(&path).unwrap_or_default();
-    let recorded =
-        Surface::parse(&text).unwrap_or_else(|line| panic!("{}: not a surface: {line}", path.display()));
+    let recorded = Surface::parse(&text).expect("each line of the file is one of a surface");
     let broken = if may_break { Vec::new() } else { breaking(&recorded, &now) };
     assert!(broken.is_empty(), "{package} breaks its clients:\n{}", broken.join("\n"));
     if now == recorded {
@@ -32,7 +31,7 @@ fn check(package: &str, may_break: bool) {
         "{package} has changed; record it with WINDLASS_GOLDEN=update:\n{}",
         now.added_to(&recorded)
     );
-    std::fs::write(&path, now.to_string()).unwrap();
+    std::fs::write(&path, now.to_string()).expect("the checkout can be written");
 }
 
 #[test]

@@ -28,11 +28,11 @@ fn file() -> FileDescriptorProto {
 
 /// Compiles one file from memory.
 fn protox_parse(text: &str) -> FileDescriptorProto {
-    let parsed = protox::file::File::from_source("small.proto", text).unwrap();
+    let parsed = protox::file::File::from_source("small.proto", text).expect("the text above is a proto");
     let mut resolver = protox::file::ChainFileResolver::new();
     resolver.add(One(parsed));
     let mut compiler = protox::Compiler::with_file_resolver(resolver);
-    compiler.open_file("small.proto").unwrap();
+    compiler.open_file("small.proto").expect("the resolver has it");
     compiler.file_descriptor_set().file.remove(0)
 }
 
@@ -45,7 +45,9 @@ impl protox::file::FileResolver for One {
 }
 
 fn surface(file: FileDescriptorProto) -> Surface {
-    let pool = DescriptorPool::from_file_descriptor_set(FileDescriptorSet { file: vec![file] }).unwrap();
+    let set = FileDescriptorSet { file: vec![file] };
+    let pool =
+        DescriptorPool::from_file_descriptor_set(set).expect("each planted change is still a valid proto");
     Surface::of(&pool, "small")
 }
 
@@ -61,7 +63,7 @@ fn thing(file: &mut FileDescriptorProto) -> &mut DescriptorProto {
 }
 
 fn field<'a>(file: &'a mut FileDescriptorProto, name: &str) -> &'a mut FieldDescriptorProto {
-    thing(file).field.iter_mut().find(|field| field.name() == name).unwrap()
+    thing(file).field.iter_mut().find(|field| field.name() == name).expect("named as above")
 }
 
 #[test]
