@@ -11,8 +11,10 @@ extern crate alloc;
 #[macro_use]
 mod macros;
 
+pub mod cell;
 pub mod ids;
 pub mod limits;
+mod plan;
 pub mod planted;
 pub mod protocol;
 pub mod record;

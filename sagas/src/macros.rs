@@ -40,6 +40,7 @@ macro_rules! records {
     ($(#[$doc:meta])* $name:ident { $($(#[$vdoc:meta])* $variant:ident($body:ty) = $kind:literal v $version:literal),* $(,)? }) => {
         $(#[$doc])*
         #[derive(Clone, Debug, PartialEq, Eq)]
+        #[allow(clippy::large_enum_variant, reason = "records are folded and dropped, not kept in numbers")]
         pub enum $name { $($(#[$vdoc])* $variant($body)),* }
 
         impl $name {

@@ -2,19 +2,21 @@
 //!
 //! Law: what a new leader must look up or send (`pending`) is every effect that no later commit settled.
 
+use alloc::boxed::Box;
 use alloc::vec::Vec;
 
-use crate::cell::Cell;
 use crate::cell::state::{Saga, StepState};
+use crate::cell::{Cell, views};
 use crate::ids::*;
+use crate::plan;
 use crate::protocol::{CallBody, Owner};
-use crate::record::{BoundExport, Commit, Direction, Event, LedgerId, Retry, StepInput, StepKey, StepOutput, Undo};
+use crate::record::{BoundExport, Commit, Direction, Event, LedgerId, Retry, StepInput, StepKey, Undo};
 
 /// One consequence of a durable commit outside the fold.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Effect {
     /// A step's call, in one direction, may leave.
-    Call(OpenCall),
+    Call(Box<OpenCall>),
     /// A step's call has its outcome, or none is wanted any more: forget it.
     Settled {
         /// The step.
@@ -81,7 +83,9 @@ pub struct OpenCall {
 /// The effects of one commit, to be released once it is durable; `cell` is the fold with it applied.
 #[must_use]
 pub fn effects(cell: &Cell, commit: &Commit) -> Vec<Effect> {
-    commit.events.iter().flat_map(|event| of_event(cell, event)).collect()
+    let mut all: Vec<Effect> = commit.events.iter().filter_map(|event| of_event(cell, event)).collect();
+    all.extend(views::touched(cell, commit).into_iter().map(|host| Effect::View { host }));
+    all
 }
 
 /// What a new leader must look up or send: every effect of the past that is not settled.
@@ -95,8 +99,112 @@ pub fn pending(cell: &Cell) -> Vec<Effect> {
     });
     let sagas = cell.sagas.values().flat_map(|saga| {
         let open = (!saga.late).then_some(Effect::SagaOpen { saga: saga.id, deadline: saga.deadline() });
-        open.into_iter().chain(saga.indexes().filter_map(|step| open_call(cell, saga, step).map(Effect::Call)))
+        open.into_iter().chain(
+            saga.indexes()
+                .filter_map(|step| open_call(cell, saga, step).map(|call| Effect::Call(Box::new(call)))),
+        )
     });
-    let views = cell.hosts.values().filter(|host| host.life.is_member()).map(|host| Effect::View { host: host.id });
-    admitted.chain(sagas).chain(views).collect()
+    let hosts = cell.hosts.values().map(|host| {
+        if host.life.is_member() { Effect::View { host: host.id } } else { Effect::Retired { host: host.id } }
+    });
+    admitted.chain(sagas).chain(hosts).collect()
+}
+
+fn of_event(cell: &Cell, event: &Event) -> Option<Effect> {
+    match event {
+        Event::SagaStarted(e) => {
+            let saga = cell.sagas.get(&e.saga)?;
+            (!saga.late).then_some(Effect::SagaOpen { saga: saga.id, deadline: saga.deadline() })
+        }
+        Event::StepDispatched(e) => {
+            let saga = cell.sagas.get(&e.saga)?;
+            let call = open_call(cell, saga, e.step)?;
+            (call.direction == e.direction && call.attempt == e.attempt).then(|| Effect::Call(Box::new(call)))
+        }
+        Event::StepDone(e) => Some(settled(e.saga, e.step, Direction::Forward)),
+        Event::StepSkipped(e) => Some(settled(e.saga, e.step, Direction::Forward)),
+        Event::StepUndone(e) => Some(settled(e.saga, e.step, Direction::Undo)),
+        Event::StepRefused(e) => Some(settled(e.saga, e.step, e.direction)),
+        Event::SagaCompleted(e) => Some(Effect::SagaEnded { saga: e.saga }),
+        Event::SagaRolledBack(e) => Some(Effect::SagaEnded { saga: e.saga }),
+        Event::SagaAbandoned(e) => Some(Effect::SagaEnded { saga: e.saga }),
+        Event::IncarnationAdmitted(e) => {
+            let ledger = LedgerId { host: e.host, role: e.role };
+            Some(Effect::Admitted { ledger, incarnation: e.incarnation })
+        }
+        Event::HostGone(e) => Some(Effect::Retired { host: e.host }),
+        _ => None,
+    }
+}
+
+const fn settled(saga: SagaId, step: StepIndex, direction: Direction) -> Effect {
+    Effect::Settled { key: StepKey { saga, step }, direction }
+}
+
+/// The call that is open for a step, if one is.
+fn open_call(cell: &Cell, saga: &Saga, step: StepIndex) -> Option<OpenCall> {
+    let plan = saga.step(step)?;
+    let (direction, dispatched, attempt, not_before, deadline, retry) = match (saga.at(step), &plan.undo) {
+        (StepState::Forward { dispatched, attempt, not_before, since, late }, _) => {
+            let deadline = (!late).then_some(since.plus_ms(plan.deadline_ms));
+            (Direction::Forward, *dispatched, *attempt, *not_before, deadline, plan.retry)
+        }
+        (StepState::Undoing { dispatched, attempt, not_before, .. }, Undo::Call { retry, .. }) => {
+            (Direction::Undo, *dispatched, *attempt, *not_before, None, *retry)
+        }
+        (
+            StepState::Waiting
+            | StepState::Done { .. }
+            | StepState::Refused { .. }
+            | StepState::Undoing { .. }
+            | StepState::UndoRefused { .. }
+            | StepState::Undone { .. },
+            _,
+        ) => return None,
+    };
+    let Retry { call_ms, .. } = retry;
+    Some(OpenCall {
+        key: StepKey { saga: saga.id, step },
+        direction,
+        attempt,
+        dispatched,
+        ledger: plan.ledger,
+        not_before,
+        deadline,
+        call_ms,
+        owner: Owner { cell: cell.id, project: saga.project },
+        body: CallBody {
+            input: plan.input.clone(),
+            exports: exports(cell, saga, &plan.input),
+            closes: plan.closes.clone(),
+        },
+    })
+}
+
+/// The exports that a step dials: opened by a step of its own saga, or known from the volume's attachment. Both stay as
+/// they are while the step is open, so that every call of its key has the same body.
+fn exports(cell: &Cell, saga: &Saga, input: &StepInput) -> Vec<BoundExport> {
+    let volumes: &[VolumeId] = match input {
+        StepInput::BootGuest(guest) => &guest.volumes,
+        StepInput::PlugVolume { volume, .. } | StepInput::UnplugVolume { volume, .. } => {
+            core::slice::from_ref(volume)
+        }
+        StepInput::ReserveVolume { .. }
+        | StepInput::ReleaseVolume { .. }
+        | StepInput::PreparePort(_)
+        | StepInput::RemovePort { .. }
+        | StepInput::DestroyGuest { .. }
+        | StepInput::ConfirmGuest { .. } => &[],
+    };
+    let known = |volume: &VolumeId| {
+        let attachments = &cell.volumes.get(volume)?.attachments;
+        attachments.first().map(|attachment| attachment.export.clone())
+    };
+    let endpoint = |volume: &VolumeId| {
+        plan::export_of(saga, *volume).map(|(endpoint, _)| endpoint).or_else(|| known(volume))
+    };
+    volumes
+        .iter()
+        .filter_map(|volume| endpoint(volume).map(|endpoint| BoundExport { volume: *volume, endpoint }))
+        .collect()
 }

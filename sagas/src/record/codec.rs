@@ -51,7 +51,7 @@ pub enum DecodeError {
         position: Position,
         /// Why.
         #[source]
-        error: alloc::boxed::Box<DecodeError>,
+        error: alloc::boxed::Box<Self>,
     },
 }
 

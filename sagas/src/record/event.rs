@@ -58,8 +58,8 @@ records! {
         ServerFailed(ServerFailed) = 42 v 1,
         /// A server is no more.
         ServerDeleted(ServerDeleted) = 43 v 1,
-        /// A server lost its guest with its host's volatile state.
-        ServerLost(ServerLost) = 44 v 1,
+        /// A server has no guest and gets none by itself.
+        ServerStopped(ServerStopped) = 44 v 1,
 
         /// A volume was claimed.
         VolumeClaimed(VolumeSpec) = 50 v 1,
@@ -486,8 +486,8 @@ macro_rules! named {
 named! {
     /// A server is no more.
     ServerDeleted { server: ServerId }
-    /// A server lost its guest with its host's volatile state.
-    ServerLost { server: ServerId }
+    /// A server has no guest and gets none by itself: SHUTOFF.
+    ServerStopped { server: ServerId }
     /// A volume is no more.
     VolumeDeleted { volume: VolumeId }
     /// A port is free of its server.

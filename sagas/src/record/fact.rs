@@ -29,6 +29,10 @@ records! {
 
 /// What a commit is decided from.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "a fact is decided where it is made; it is not kept in numbers"
+)]
 pub enum Fact {
     /// A client or an operator asks (kinds from 100).
     Request(Request),

@@ -87,6 +87,9 @@ impl Frame {
         let count = u16::try_from(self.commits.len()).map_err(|_| EncodeError { what: "a frame" })?;
         out.extend_from_slice(&count.to_be_bytes());
         for commit in &self.commits {
+            if commit.bytes.len() > COMMIT_BYTES_MAX {
+                return Err(EncodeError { what: "a commit" });
+            }
             let length = u32::try_from(commit.bytes.len()).map_err(|_| EncodeError { what: "a commit" })?;
             out.extend_from_slice(&length.to_be_bytes());
             out.extend_from_slice(&commit.bytes);
@@ -213,7 +216,9 @@ impl Tip {
         if (stored.kind == KIND_GENESIS) != (header.position == Position(1)) {
             return Some(VoidReason::Genesis);
         }
-        let may_lead = stored.kind == KIND_CAMPAIGN && header.term.generation >= self.term.generation;
+        let may_lead = stored.kind == KIND_CAMPAIGN
+            && header.term.generation >= self.term.generation
+            && header.term.elected == header.position;
         (header.term != self.term && !may_lead).then_some(VoidReason::Term)
     }
 
@@ -222,9 +227,7 @@ impl Tip {
         match &commit.fact {
             Fact::Report(Report::Campaign(campaign)) => {
                 let raised = header.term.generation > self.term.generation;
-                campaign.term == header.term
-                    && header.term.elected == header.position
-                    && raised == campaign.recover.is_some()
+                campaign.term == header.term && raised == campaign.recover.is_some()
             }
             Fact::Report(_) | Fact::Request(_) => header.term == self.term,
         }

@@ -5,6 +5,7 @@ use alloc::vec::Vec;
 use core::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 
 use super::cause::Principal;
 use super::order::*;
@@ -351,4 +352,19 @@ by_name! {
     DeleteImage { image }
     /// Delete a key pair; guests keep it.
     DeleteKeyPair { key_pair }
+}
+
+impl Request {
+    /// The first eight bytes of the hash of the client's own fields: by it the same request is told from another one
+    /// under the same id.
+    #[must_use]
+    pub fn fingerprint(&self) -> u64 {
+        let body = self.body.encode_body(alloc::vec::Vec::new()).unwrap_or_default();
+        let mut hasher = Sha256::new_with_prefix(b"windlass request 1\0");
+        hasher.update(self.body.kind().to_be_bytes());
+        hasher.update(&body);
+        let hash: [u8; 32] = hasher.finalize().into();
+        let [a, b, c, d, e, f, g, h, ..] = hash;
+        u64::from_be_bytes([a, b, c, d, e, f, g, h])
+    }
 }

@@ -136,6 +136,8 @@ pub enum Turn {
     SagaOverdue,
     /// This step's host was declared gone.
     HostGone(StepIndex),
+    /// This step's host rebooted, and what the step made was volatile.
+    HostRebooted(StepIndex),
 }
 
 /// A saga needs an operator.

@@ -192,6 +192,20 @@ pub enum StepInput {
 }
 
 impl StepInput {
+    /// Whether what the step makes is lost when its host's kernel starts anew.
+    #[must_use]
+    pub const fn makes_volatile(&self) -> bool {
+        match self {
+            Self::PreparePort(_) | Self::BootGuest(_) | Self::PlugVolume { .. } => true,
+            Self::ReserveVolume { .. }
+            | Self::ReleaseVolume { .. }
+            | Self::RemovePort { .. }
+            | Self::DestroyGuest { .. }
+            | Self::UnplugVolume { .. }
+            | Self::ConfirmGuest { .. } => false,
+        }
+    }
+
     /// The step's name in plans, histories and lists.
     #[must_use]
     pub const fn name(&self) -> &'static str {

@@ -1,0 +1,104 @@
+//! Flavors, images and key pairs: what servers are made from. What was made keeps what it was made from.
+
+use alloc::format;
+
+use super::{Asked, Preview, at_most};
+use crate::cell::lookup::{self, NO_PROJECT};
+use crate::cell::rejection::{Decline, Reason, Rejection};
+use crate::ids::*;
+use crate::limits::*;
+use crate::record::*;
+
+pub(super) fn create_flavor(asked: Asked<'_>, body: &CreateFlavor) -> Result<Preview, Decline> {
+    lookup::new_name(asked.cell, NO_PROJECT, "flavor", &body.name)?;
+    at_most("traits", body.traits.len(), TRAITS_MAX)?;
+    if body.vcpus == 0 || body.vcpus > FLAVOR_VCPUS_MAX {
+        return Err(
+            Rejection::field("vcpus", format!("1 to {FLAVOR_VCPUS_MAX} vCPUs, got {}", body.vcpus)).into()
+        );
+    }
+    if body.ram_mib == 0 || body.ram_mib > FLAVOR_RAM_MIB_MAX {
+        return Err(Rejection::field(
+            "ram_mib",
+            format!("1 to {FLAVOR_RAM_MIB_MAX} MiB, got {}", body.ram_mib),
+        )
+        .into());
+    }
+    if body.root_gib > VOLUME_GIB_MAX {
+        return Err(Rejection::field(
+            "root_gib",
+            format!("at most {VOLUME_GIB_MAX} GiB, got {}", body.root_gib),
+        )
+        .into());
+    }
+    let id = FlavorId::derived(asked.id(), 0);
+    let CreateFlavor { name, vcpus, ram_mib, root_gib, traits } = body.clone();
+    let event = FlavorCreated { id, name, vcpus, ram_mib, root_gib, traits };
+    asked.at_once(SagaKind::FlavorCreate, ResourceRef::Flavor(id), alloc::vec![event.into()])
+}
+
+pub(super) fn delete_flavor(asked: Asked<'_>, body: &DeleteFlavor) -> Result<Preview, Decline> {
+    let flavor = lookup::flavor(asked.cell, "flavor", &body.flavor)?.id;
+    let event = FlavorDeleted { flavor };
+    asked.at_once(SagaKind::FlavorDelete, ResourceRef::Flavor(flavor), alloc::vec![event.into()])
+}
+
+pub(super) fn register_image(asked: Asked<'_>, body: &RegisterImage) -> Result<Preview, Decline> {
+    let scope = crate::cell::apply::image_scope(asked.project, body.visibility);
+    lookup::new_name(asked.cell, scope, "image", &body.name)?;
+    lookup::own_project(asked.cell, asked.project)?;
+    if body.size_bytes == 0 {
+        return Err(Rejection::field("size_bytes", "an image has at least one byte").into());
+    }
+    let least_gib = if body.format == ImageFormat::Raw { body.size_bytes.div_ceil(1 << 30) } else { 0 };
+    if body.min_disk_gib < least_gib || body.min_disk_gib > VOLUME_GIB_MAX {
+        let message = format!("{least_gib} to {VOLUME_GIB_MAX} GiB, got {}", body.min_disk_gib);
+        return Err(Rejection::field("min_disk_gib", message).into());
+    }
+    let id = ImageId::derived(asked.id(), 0);
+    let event = ImageRegistered {
+        id,
+        project: asked.project,
+        name: body.name.clone(),
+        sha256: body.sha256,
+        size_bytes: body.size_bytes,
+        format: body.format,
+        min_disk_gib: body.min_disk_gib,
+        min_ram_mib: body.min_ram_mib,
+        evidence: body.evidence,
+        visibility: body.visibility,
+    };
+    asked.at_once(SagaKind::ImageRegister, ResourceRef::Image(id), alloc::vec![event.into()])
+}
+
+pub(super) fn delete_image(asked: Asked<'_>, body: &DeleteImage) -> Result<Preview, Decline> {
+    let image = lookup::image(asked.cell, asked.project, "image", &body.image)?;
+    if image.project != asked.project {
+        let message = format!("image {} is another project's", image.name);
+        return Err(Rejection::new(Reason::PermissionDenied, message, "ask its project").into());
+    }
+    let event = ImageDeleted { image: image.id };
+    asked.at_once(SagaKind::ImageDelete, ResourceRef::Image(image.id), alloc::vec![event.into()])
+}
+
+pub(super) fn create_key_pair(asked: Asked<'_>, body: &CreateKeyPair) -> Result<Preview, Decline> {
+    lookup::new_name(asked.cell, asked.project, "key pair", &body.name)?;
+    let project = lookup::own_project(asked.cell, asked.project)?.id;
+    let key = body.public_key.trim();
+    let one_line =
+        !key.chars().any(char::is_control) && key.split(' ').filter(|part| !part.is_empty()).count() >= 2;
+    if key.len() > PUBLIC_KEY_BYTES_MAX || !one_line {
+        let message =
+            format!("a public key is one line, type and key, of at most {PUBLIC_KEY_BYTES_MAX} bytes");
+        return Err(Rejection::field("public_key", message).into());
+    }
+    let id = KeyPairId::derived(asked.id(), 0);
+    let event = KeyPairCreated { id, project, name: body.name.clone(), public_key: key.into() };
+    asked.at_once(SagaKind::KeyPairCreate, ResourceRef::KeyPair(id), alloc::vec![event.into()])
+}
+
+pub(super) fn delete_key_pair(asked: Asked<'_>, body: &DeleteKeyPair) -> Result<Preview, Decline> {
+    let key_pair = lookup::key_pair(asked.cell, asked.project, "key_pair", &body.key_pair)?.id;
+    let event = KeyPairDeleted { key_pair };
+    asked.at_once(SagaKind::KeyPairDelete, ResourceRef::KeyPair(key_pair), alloc::vec![event.into()])
+}

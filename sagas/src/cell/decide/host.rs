@@ -1,0 +1,118 @@
+//! Hosts, as operators order: tokens, joining, draining, gone, off, rejoining.
+
+use alloc::format;
+use alloc::string::ToString;
+
+use super::{Asked, Preview};
+use crate::cell::lookup::{self, NO_PROJECT};
+use crate::cell::rejection::{Decline, Reason, Rejection};
+use crate::cell::state::{Host, HostLife};
+use crate::ids::*;
+use crate::record::*;
+
+pub(super) fn create_token(asked: Asked<'_>, body: &CreateJoinToken) -> Result<Preview, Decline> {
+    let known = lookup::host(asked.cell, "host", &body.host).ok();
+    match known.map(|host| host.life) {
+        None => lookup::new_name(asked.cell, NO_PROJECT, "host", &body.host)?,
+        Some(HostLife::Joined) => {}
+        Some(HostLife::Up | HostLife::Down | HostLife::Gone { .. }) => {
+            let message = format!("host {} has joined", body.host);
+            let hint = "a gone host comes back by rejoin; another machine takes another name";
+            return Err(Rejection::new(Reason::NameTaken, message, hint).of_field("host").into());
+        }
+    }
+    if body.roles.is_empty() {
+        return Err(Rejection::field("roles", "a host has at least one role").into());
+    }
+    if body.roles.contains(&Role::Hypervisor) && !body.roles.contains(&Role::Network) {
+        return Err(Rejection::field("roles", "a host that runs guests has the network role too").into());
+    }
+    if body.expires <= asked.now {
+        return Err(Rejection::field("expires", "a token ends in the future").into());
+    }
+    let id = JoinTokenId::derived(asked.id(), 0);
+    let CreateJoinToken { host, roles, zone, secret_sha256, expires } = body.clone();
+    let event = JoinTokenCreated { id, host, roles, zone, secret_sha256, expires };
+    asked.at_once(SagaKind::JoinTokenCreate, ResourceRef::JoinToken(id), alloc::vec![event.into()])
+}
+
+pub(super) fn revoke_token(asked: Asked<'_>, body: &RevokeJoinToken) -> Result<Preview, Decline> {
+    if !asked.cell.join_tokens.contains_key(&body.token) {
+        return Err(lookup::not_found("join token", "token", &body.token.to_string()).into());
+    }
+    let event = JoinTokenEnded { token: body.token };
+    asked.at_once(SagaKind::JoinTokenRevoke, ResourceRef::JoinToken(body.token), alloc::vec![event.into()])
+}
+
+pub(super) fn join(asked: Asked<'_>, body: &JoinHost) -> Result<Preview, Decline> {
+    let refuse = |message: &str| {
+        Rejection::new(Reason::TokenInvalid, message, "ask an operator for a new join token")
+            .of_field("token")
+    };
+    let token =
+        asked.cell.join_tokens.get(&body.token).ok_or_else(|| refuse("the join token is unknown or used"))?;
+    if token.expires <= asked.now {
+        return Err(refuse("the join token is expired").into());
+    }
+    let id = match lookup::host(asked.cell, "host", &token.host) {
+        Ok(host) => host.id,
+        Err(_) => HostId::derived(asked.id(), 0),
+    };
+    let joined = HostJoined {
+        id,
+        name: token.host.clone(),
+        roles: token.roles.clone(),
+        zone: token.zone.clone(),
+        address: body.address,
+        certificate_sha256: body.certificate_sha256,
+    };
+    let events = alloc::vec![joined.into(), JoinTokenEnded { token: body.token }.into()];
+    asked.at_once(SagaKind::HostJoin, ResourceRef::Host(id), events)
+}
+
+pub(super) fn drain(asked: Asked<'_>, name: &str, draining: bool) -> Result<Preview, Decline> {
+    let host = lookup::host(asked.cell, "host", name)?;
+    member(host)?;
+    let kind = if draining { SagaKind::HostDrain } else { SagaKind::HostUndrain };
+    let event = HostDraining { host: host.id, draining };
+    asked.at_once(kind, ResourceRef::Host(host.id), alloc::vec![event.into()])
+}
+
+fn member(host: &Host) -> Result<(), Rejection> {
+    if host.life.is_member() {
+        return Ok(());
+    }
+    let message = format!("host {} was declared gone", host.name);
+    Err(Rejection::new(Reason::WrongState, message, "that is final; wipe it and let it rejoin")
+        .of(ResourceRef::Host(host.id)))
+}
+
+pub(super) fn declare_gone(asked: Asked<'_>, body: &DeclareHostGone) -> Result<Preview, Decline> {
+    let host = lookup::host(asked.cell, "host", &body.host)?;
+    member(host)?;
+    lookup::reason_given(&body.reason)?;
+    let event = HostGone { host: host.id, reason: body.reason.clone() };
+    asked.at_once(SagaKind::HostDeclareGone, ResourceRef::Host(host.id), alloc::vec![event.into()])
+}
+
+fn gone(host: &Host) -> Result<(), Rejection> {
+    if matches!(host.life, HostLife::Gone { .. }) {
+        return Ok(());
+    }
+    let message = format!("host {} is not gone", host.name);
+    Err(Rejection::new(Reason::WrongState, message, "declare it gone first").of(ResourceRef::Host(host.id)))
+}
+
+pub(super) fn affirm_off(asked: Asked<'_>, body: &AffirmHostOff) -> Result<Preview, Decline> {
+    let host = lookup::host(asked.cell, "host", &body.host)?;
+    gone(host)?;
+    let event = HostOff { host: host.id };
+    asked.at_once(SagaKind::HostAffirmOff, ResourceRef::Host(host.id), alloc::vec![event.into()])
+}
+
+pub(super) fn rejoin(asked: Asked<'_>, body: &RejoinHost) -> Result<Preview, Decline> {
+    let host = lookup::host(asked.cell, "host", &body.host)?;
+    gone(host)?;
+    let event = HostRejoined { host: host.id };
+    asked.at_once(SagaKind::HostRejoin, ResourceRef::Host(host.id), alloc::vec![event.into()])
+}

@@ -1,0 +1,75 @@
+//! What the cell itself reports: genesis, leaders, outcomes, deadlines, hosts, ledgers.
+
+use alloc::vec::Vec;
+
+use crate::cell::engine::Draft;
+use crate::cell::rejection::{Decline, Rejection};
+use crate::cell::state::{Cell, HostLife, Saga};
+use crate::ids::*;
+use crate::limits::INVENTORY_FINDINGS_MAX;
+use crate::record::*;
+
+pub(super) fn decide(cell: &Cell, report: &Report, now: Time) -> Result<Vec<Event>, Decline> {
+    match report {
+        Report::Genesis(genesis) if cell.position == Position(0) => Ok(alloc::vec![genesis.clone().into()]),
+        Report::Genesis(_) => Err(Decline::Stale),
+        Report::Campaign(campaign) => Ok(alloc::vec![campaign.clone().into()]),
+        Report::RaiseFormat(raise) if raise.level > cell.level && raise.level <= FORMAT_LEVEL => {
+            Ok(alloc::vec![(*raise).into()])
+        }
+        Report::RaiseFormat(_) => Err(Decline::Stale),
+        Report::Step(step) => Ok(Draft::new(cell, saga(cell, step.saga)?.clone(), now).report(step)),
+        Report::Overdue(overdue) => Ok(Draft::new(cell, saga(cell, overdue.saga)?.clone(), now).overdue()),
+        Report::HostSeen(seen) => host_seen(cell, seen),
+        Report::HostSilent(silent) => match cell.hosts.get(&silent.host).map(|host| host.life) {
+            Some(HostLife::Up) => Ok(alloc::vec![HostDown { host: silent.host }.into()]),
+            Some(HostLife::Joined | HostLife::Down | HostLife::Gone { .. }) | None => Err(Decline::Stale),
+        },
+        Report::Ledger(ledger) => ledger_reported(cell, ledger),
+    }
+}
+
+fn saga(cell: &Cell, id: SagaId) -> Result<&Saga, Decline> {
+    cell.sagas.get(&id).ok_or(Decline::Stale)
+}
+
+fn host_seen(cell: &Cell, seen: &HostSeen) -> Result<Vec<Event>, Decline> {
+    let Some(host) = cell.hosts.get(&seen.host).filter(|host| host.life.is_member()) else {
+        return Err(Decline::Stale);
+    };
+    let same = host.life == HostLife::Up && host.boot == Some(seen.boot);
+    if same && host.capacity == seen.capacity && host.traits == seen.traits {
+        return Err(Decline::Stale);
+    }
+    let mut events = Vec::new();
+    if host.boot.is_some_and(|boot| boot != seen.boot) {
+        events.push(HostRebooted { host: seen.host }.into());
+    }
+    let HostSeen { host, boot, capacity, traits } = seen.clone();
+    events.push(HostUp { host, boot, capacity, traits }.into());
+    Ok(events)
+}
+
+/// An incarnation is admitted with its inventory compared; a retired one never is (A8).
+fn ledger_reported(cell: &Cell, ledger: &LedgerReported) -> Result<Vec<Event>, Decline> {
+    let Some(host) = cell.hosts.get(&ledger.host).filter(|host| host.life.is_member()) else {
+        return Err(Decline::Stale);
+    };
+    if host.retired.contains(&ledger.incarnation) || !host.roles.contains(&ledger.role) {
+        return Err(Decline::Stale);
+    }
+    if ledger.orphans.len() + ledger.losses.len() > INVENTORY_FINDINGS_MAX {
+        return Err(Rejection::field("inventory", "an inventory names too many differences").into());
+    }
+    let mut events = Vec::new();
+    let (id, role) = (ledger.host, ledger.role);
+    if host.incarnations.get(&role) != Some(&ledger.incarnation) {
+        events.push(IncarnationAdmitted { host: id, role, incarnation: ledger.incarnation }.into());
+    }
+    let (orphans, losses) = host.findings.get(&role).cloned().unwrap_or_default();
+    if orphans != ledger.orphans || losses != ledger.losses {
+        let LedgerReported { orphans, losses, .. } = ledger.clone();
+        events.push(InventoryDiffers { host: id, role, orphans, losses }.into());
+    }
+    if events.is_empty() { Err(Decline::Stale) } else { Ok(events) }
+}

@@ -1,0 +1,111 @@
+//! What a host's inventory shows against the fold: orphans (there, but not known) and losses (known, but not there).
+//!
+//! What an open saga may be making or removing is neither: its own steps settle it.
+
+use alloc::collections::BTreeSet;
+use alloc::vec::Vec;
+
+use super::state::{Cell, Lock, PortState, ServerState, VolumeState};
+use crate::ids::HostId;
+use crate::limits::INVENTORY_FINDINGS_MAX;
+use crate::protocol::{Inventory, InventoryItem};
+use crate::record::{LedgerReported, ResourceRef, Role};
+
+/// The comparison, as the fact that a leader reports; `None` for an inventory without a ledger.
+pub type Reconciled = Option<LedgerReported>;
+
+/// Compares one ledger's inventory with the fold. At most `INVENTORY_FINDINGS_MAX` findings are named, orphans first.
+#[must_use]
+pub fn reconcile(cell: &Cell, inventory: &Inventory) -> Reconciled {
+    let (ledger, incarnation) = (inventory.ledger?, inventory.incarnation?);
+    let shown: BTreeSet<ResourceRef> = inventory.items.iter().map(resource).collect();
+    let known =
+        |resource: &ResourceRef| expected(cell, ledger.host, ledger.role, *resource) != Expected::Nowhere;
+    let mut orphans: Vec<ResourceRef> = shown.iter().filter(|resource| !known(resource)).copied().collect();
+    let mut losses: Vec<ResourceRef> = all(cell, ledger.host, ledger.role)
+        .filter(|resource| expected(cell, ledger.host, ledger.role, *resource) == Expected::Here)
+        .filter(|resource| !shown.contains(resource))
+        .collect();
+    orphans.truncate(INVENTORY_FINDINGS_MAX);
+    losses.truncate(INVENTORY_FINDINGS_MAX - orphans.len());
+    Some(LedgerReported { host: ledger.host, role: ledger.role, incarnation, orphans, losses })
+}
+
+const fn resource(item: &InventoryItem) -> ResourceRef {
+    match item {
+        InventoryItem::Volume { volume, .. } | InventoryItem::Export { volume, .. } => {
+            ResourceRef::Volume(*volume)
+        }
+        InventoryItem::Port { port, .. } => ResourceRef::Port(*port),
+        InventoryItem::Guest { server, .. } | InventoryItem::Device { server, .. } => {
+            ResourceRef::Server(*server)
+        }
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Expected {
+    /// It must be on the host.
+    Here,
+    /// It may be.
+    Perhaps,
+    /// It must not.
+    Nowhere,
+}
+
+fn all(cell: &Cell, host: HostId, role: Role) -> impl Iterator<Item = ResourceRef> + '_ {
+    let servers =
+        cell.servers.values().filter(move |server| role == Role::Hypervisor && server.spec.host == host);
+    let volumes =
+        cell.volumes.values().filter(move |volume| role == Role::Storage && volume.spec.host == host);
+    let ports = cell
+        .ports
+        .values()
+        .filter(move |port| role == Role::Network && port.user().is_some_and(|(_, on)| on == host));
+    servers
+        .map(|server| ResourceRef::Server(server.spec.id))
+        .chain(volumes.map(|volume| ResourceRef::Volume(volume.spec.id)))
+        .chain(ports.map(|port| ResourceRef::Port(port.spec.id)))
+}
+
+fn expected(cell: &Cell, host: HostId, role: Role, resource: ResourceRef) -> Expected {
+    let here = |free: bool, exists: bool| match (free, exists) {
+        (false, _) => Expected::Perhaps,
+        (true, true) => Expected::Here,
+        (true, false) => Expected::Nowhere,
+    };
+    let free = |lock: Lock| lock == Lock::Free;
+    match (resource, role) {
+        (ResourceRef::Server(id), Role::Hypervisor) => match cell.servers.get(&id) {
+            Some(server) if server.spec.host == host => match server.state {
+                ServerState::Active(_) => here(free(server.lock), true),
+                ServerState::Lost(_) | ServerState::Stopped(_) => Expected::Perhaps,
+                ServerState::Building => here(free(server.lock), false),
+                ServerState::Failed(_) => Expected::Nowhere,
+            },
+            Some(_) | None => Expected::Nowhere,
+        },
+        (ResourceRef::Volume(id), Role::Storage) => match cell.volumes.get(&id) {
+            Some(volume) if volume.spec.host == host => match volume.state {
+                VolumeState::Ready(_) => here(free(volume.lock), true),
+                VolumeState::Creating => here(free(volume.lock), false),
+                VolumeState::Failed(_) => Expected::Nowhere,
+            },
+            Some(_) | None => Expected::Nowhere,
+        },
+        (ResourceRef::Port(id), Role::Network) => match cell.ports.get(&id) {
+            Some(port) => match port.state {
+                PortState::Ready(server, on, _) if on == host => {
+                    let lost = cell.servers.get(&server).is_some_and(|server| {
+                        matches!(server.state, ServerState::Lost(_) | ServerState::Stopped(_))
+                    });
+                    if lost { Expected::Perhaps } else { here(free(port.lock), true) }
+                }
+                PortState::Bound(_, on) if on == host => here(free(port.lock), false),
+                PortState::Ready(..) | PortState::Bound(..) | PortState::Unbound => Expected::Nowhere,
+            },
+            None => Expected::Nowhere,
+        },
+        _ => Expected::Nowhere,
+    }
+}

@@ -1,0 +1,147 @@
+//! The cell as a whole: its maps, its settings, and what is derived from them to make decisions cheap.
+
+use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::string::String;
+
+use serde::{Deserialize, Serialize};
+
+use super::*;
+use crate::ids::*;
+use crate::limits;
+use crate::record::{Amounts, LedgerId};
+
+/// The layout of stored images of this build; raise it with every change of the types of this folder.
+pub const IMAGE_FORMAT: u16 = 1;
+
+/// What an operator sets for the whole cell.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Settings {
+    /// How long request ids are remembered, milliseconds of commit time (R1).
+    pub request_memory_ms: u64,
+    /// How long a released address rests, milliseconds of commit time (L2).
+    pub address_rest_ms: u64,
+    /// Virtual CPUs claimed for each that a host has, in hundredths.
+    pub vcpu_overcommit_percent: u64,
+    /// What a project may hold when its request names nothing.
+    pub default_quota: Amounts,
+    /// MTU inside the tunnel when a request names none, bytes: 1500 less VXLAN's 50.
+    pub default_mtu: u16,
+    /// Whether guests are packed on few hosts instead of spread over many.
+    pub pack: bool,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            request_memory_ms: limits::REQUEST_MEMORY_MS,
+            address_rest_ms: limits::ADDRESS_REST_MS,
+            vcpu_overcommit_percent: 400,
+            default_quota: Amounts {
+                servers: 100,
+                vcpus: 400,
+                ram_mib: 1024 * 1024,
+                volumes: 200,
+                gib: 10_000,
+                networks: 20,
+                ports: 400,
+            },
+            default_mtu: 1450,
+            pack: false,
+        }
+    }
+}
+
+/// What the fold remembers of a request, so that its repeat is known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RequestMemo {
+    /// The first eight bytes of the hash of the client's own fields.
+    pub fingerprint: u64,
+    /// When it was committed.
+    pub time: Time,
+}
+
+/// The state of a cell up to a position.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Cell {
+    /// Its id; zero before genesis.
+    pub id: CellId,
+    /// Its name.
+    pub name: String,
+    /// The format level that commits are written at.
+    pub level: u16,
+    /// The last applied commit's position.
+    pub position: Position,
+    /// Its time.
+    pub time: Time,
+    /// The current term.
+    pub term: Term,
+    /// The build of the leader.
+    pub leader_build: String,
+    /// What an operator set.
+    pub settings: Settings,
+    /// Projects.
+    pub projects: BTreeMap<ProjectId, Project>,
+    /// Principals.
+    pub principals: BTreeMap<PrincipalId, PrincipalState>,
+    /// Credentials.
+    pub credentials: BTreeMap<CredentialId, Credential>,
+    /// Join tokens that are open.
+    pub join_tokens: BTreeMap<JoinTokenId, JoinToken>,
+    /// Hosts.
+    pub hosts: BTreeMap<HostId, Host>,
+    /// Flavors.
+    pub flavors: BTreeMap<FlavorId, Flavor>,
+    /// Images.
+    pub images: BTreeMap<ImageId, Image>,
+    /// Key pairs.
+    pub key_pairs: BTreeMap<KeyPairId, KeyPair>,
+    /// Networks.
+    pub networks: BTreeMap<NetworkId, Network>,
+    /// Subnets.
+    pub subnets: BTreeMap<SubnetId, Subnet>,
+    /// Security groups.
+    pub security_groups: BTreeMap<SecurityGroupId, SecurityGroup>,
+    /// Ports.
+    pub ports: BTreeMap<PortId, Port>,
+    /// Volumes.
+    pub volumes: BTreeMap<VolumeId, Volume>,
+    /// Servers.
+    pub servers: BTreeMap<ServerId, Server>,
+    /// Sagas that are not terminal.
+    pub sagas: BTreeMap<SagaId, Saga>,
+    /// Requests within the memory.
+    pub requests: BTreeMap<SagaId, RequestMemo>,
+    /// The same by time, for forgetting.
+    pub requests_by_time: BTreeSet<(Time, SagaId)>,
+    /// Names in use: (project or zero, noun, name) → id bytes.
+    pub names: BTreeMap<(ProjectId, String, String), [u8; 16]>,
+    /// First dispatch positions of steps whose sagas are open, by ledger: the low water.
+    pub open_dispatches: BTreeMap<LedgerId, BTreeSet<(Position, SagaId, StepIndex)>>,
+    /// Servers whose guests are to be made again, by host.
+    pub lost_servers: BTreeSet<(HostId, ServerId)>,
+    /// Where the search for a free VXLAN network identifier goes on.
+    pub next_vni: u32,
+}
+
+impl Cell {
+    /// Before genesis.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// The lowest first-dispatch position of any step of this ledger whose saga is open; with none, the next position.
+    /// Safe to send only once `self.position` is durable.
+    #[must_use]
+    pub fn low_water(&self, ledger: LedgerId) -> Position {
+        let lowest = self.open_dispatches.get(&ledger).and_then(BTreeSet::first);
+        lowest.map_or(self.position.next(), |(position, _, _)| *position)
+    }
+
+    /// The admitted ledgers.
+    pub fn ledgers(&self) -> impl Iterator<Item = (LedgerId, Incarnation)> + '_ {
+        self.hosts.values().flat_map(|host| {
+            host.incarnations.iter().map(|(role, id)| (LedgerId { host: host.id, role: *role }, *id))
+        })
+    }
+}

@@ -1,0 +1,100 @@
+//! How steps are tried again and how long they may take: named once, so that every plan says the same thing alike.
+
+use alloc::vec::Vec;
+
+use crate::ids::StepIndex;
+use crate::record::{LedgerId, Maker, Pivot, Plan, Retry, Step, StepInput, Undo};
+
+/// Forward before the pivot: a few attempts, then the saga unwinds.
+const FORWARD: Retry = Retry { attempts_max: 3, pause_first_ms: 500, pause_max_ms: 8_000, call_ms: 30_000 };
+/// Undo, and forward behind a pivot: without a limit (S5).
+const UNLIMITED: Retry =
+    Retry { attempts_max: 0, pause_first_ms: 500, pause_max_ms: 60_000, call_ms: 30_000 };
+/// How long all attempts of a step may take.
+const STEP_MS: u64 = 5 * 60 * 1000;
+/// How long a saga may take before it is called late.
+const SAGA_MS: u64 = 20 * 60 * 1000;
+
+/// Collects the steps of a plan in order.
+#[derive(Default)]
+pub(super) struct Steps(Vec<Step>);
+
+impl Steps {
+    /// A step that can be undone; its undo comes after those of the steps that depend on it, filled in by `plan`.
+    pub(super) fn add(&mut self, ledger: LedgerId, input: StepInput, after: &[StepIndex]) -> StepIndex {
+        let undo = Undo::Call { retry: UNLIMITED, after: Vec::new() };
+        self.put(Step {
+            ledger,
+            input,
+            after: after.to_vec(),
+            retry: FORWARD,
+            undo,
+            closes: Vec::new(),
+            deadline_ms: STEP_MS,
+        })
+    }
+
+    /// A step that changes nothing, so that nothing of it need be undone.
+    pub(super) fn look(&mut self, ledger: LedgerId, input: StepInput, after: &[StepIndex]) -> StepIndex {
+        let index = self.add(ledger, input, after);
+        if let Some(step) = self.0.get_mut(usize::from(index.0)) {
+            step.undo = Undo::None;
+        }
+        index
+    }
+
+    /// A step behind the pivot, or itself a pivot when dispatched: never undone, tried without limit.
+    pub(super) fn remove(
+        &mut self,
+        ledger: LedgerId,
+        input: StepInput,
+        after: &[StepIndex],
+        closes: Vec<Maker>,
+    ) -> StepIndex {
+        let (retry, undo) = (UNLIMITED, Undo::None);
+        self.put(Step { ledger, input, after: after.to_vec(), retry, undo, closes, deadline_ms: STEP_MS })
+    }
+
+    /// The keys that this step's success closes.
+    pub(super) fn closes(&mut self, index: StepIndex, keys: Vec<Maker>) {
+        if let Some(step) = self.0.get_mut(usize::from(index.0)) {
+            step.closes = keys;
+        }
+    }
+
+    fn put(&mut self, step: Step) -> StepIndex {
+        let index = StepIndex(u16::try_from(self.0.len()).unwrap_or(u16::MAX));
+        self.0.push(step);
+        index
+    }
+
+    /// The plan. Undos come in reverse dependency order; `instead` names the steps whose undos come after these others
+    /// instead (an unplug in a saga that destroys the guest: its destruction is the evidence).
+    pub(super) fn plan(mut self, pivot: Pivot, instead: &[(StepIndex, StepIndex)]) -> Plan {
+        let edges: Vec<(StepIndex, StepIndex)> = self.dependents();
+        for (position, step) in self.0.iter_mut().enumerate() {
+            let index = StepIndex(u16::try_from(position).unwrap_or(u16::MAX));
+            if let Undo::Call { after, .. } = &mut step.undo {
+                let turned = |dependent: &StepIndex| !instead.contains(&(*dependent, index));
+                after.extend(
+                    edges
+                        .iter()
+                        .filter(|(on, _)| *on == index)
+                        .map(|(_, dependent)| *dependent)
+                        .filter(turned),
+                );
+                after.extend(instead.iter().filter(|(late, _)| *late == index).map(|(_, first)| *first));
+            }
+        }
+        Plan { steps: self.0, pivot: Some(pivot), deadline_ms: SAGA_MS }
+    }
+
+    /// (step, a step that depends on it), in order.
+    fn dependents(&self) -> Vec<(StepIndex, StepIndex)> {
+        let all = self.0.iter().enumerate().flat_map(|(position, step)| {
+            let dependent = StepIndex(u16::try_from(position).unwrap_or(u16::MAX));
+            step.after.iter().map(move |on| (*on, dependent))
+        });
+        all.collect()
+    }
+}

@@ -1,0 +1,77 @@
+//! `server.restore`: what a reboot of its host took from a server is made again, from the fold alone (A6).
+//!
+//! | step | role | + forward | - undo | after |
+//! |---|---|---|---|---|
+//! | prepare_port (each) | network | tap, tunnel, reservation, rules | all of it removed | – |
+//! | boot_vm | hypervisor | guest started with all its volumes | guest destroyed | ports |
+//! | confirm | hypervisor | evidence that the guest runs | none: the pivot | boot_vm |
+
+use alloc::vec::Vec;
+
+use super::maker;
+use super::policy::Steps;
+use super::server_create::guest;
+use super::server_delete::volumes_of;
+use crate::cell::Cell;
+use crate::cell::state::{Saga, Server};
+use crate::ids::*;
+use crate::record::*;
+
+/// The plan. Exports are on the storage hosts and outlive a hypervisor's reboot.
+pub(crate) fn plan(cell: &Cell, server: &Server, ports: Vec<PortSetup>) -> Plan {
+    let on = |role| LedgerId { host: server.spec.host, role };
+    let mut steps = Steps::default();
+    let prepared: Vec<StepIndex> = ports
+        .into_iter()
+        .map(|port| steps.add(on(Role::Network), StepInput::PreparePort(port), &[]))
+        .collect();
+    let public_key = server
+        .spec
+        .key_pair
+        .and_then(|id| cell.key_pairs.get(&id))
+        .map(|key_pair| key_pair.public_key.clone());
+    let setup =
+        GuestSetup { volumes: in_device_order(cell, server.spec.id), ..guest(&server.spec, public_key) };
+    let boot = steps.add(on(Role::Hypervisor), StepInput::BootGuest(setup), &prepared);
+    let confirm = StepInput::ConfirmGuest { server: server.spec.id, evidence: server.spec.evidence };
+    let confirm = steps.look(on(Role::Hypervisor), confirm, &[boot]);
+    steps.plan(Pivot::Done(confirm), &[])
+}
+
+fn in_device_order(cell: &Cell, server: ServerId) -> Vec<VolumeId> {
+    let mut devices: Vec<(u8, VolumeId)> = volumes_of(cell, server)
+        .flat_map(|volume| {
+            volume.attachments.iter().filter(|a| a.server == server).map(|a| (a.device, a.volume))
+        })
+        .collect();
+    devices.sort_unstable();
+    devices.into_iter().map(|(_, volume)| volume).collect()
+}
+
+/// ACTIVE again; the guest and the ports have new makers.
+pub(crate) fn completed(cell: &Cell, saga: &Saga) -> Vec<Event> {
+    let ResourceRef::Server(id) = saga.subject else { return Vec::new() };
+    let Some(server) = cell.servers.get(&id) else { return Vec::new() };
+    let Some(booted_by) = maker(saga, |input| matches!(input, StepInput::BootGuest(_))) else {
+        return Vec::new();
+    };
+    let mut events: Vec<Event> = Vec::new();
+    for port in &server.spec.ports {
+        let prepares =
+            |input: &StepInput| matches!(input, StepInput::PreparePort(setup) if setup.port == *port);
+        if let Some(prepared_by) = maker(saga, prepares) {
+            events.push(PortReady { port: *port, prepared_by }.into());
+        }
+    }
+    events.push(ServerActivated { server: id, booted_by }.into());
+    events
+}
+
+/// Turned back by another reboot it is tried again (it stays lost); else the server stays without a guest.
+pub(crate) fn rolled_back(saga: &Saga) -> Vec<Event> {
+    match (saga.subject, &saga.turn) {
+        (ResourceRef::Server(_), Some(Turn::HostRebooted(_))) => Vec::new(),
+        (ResourceRef::Server(server), _) => alloc::vec![ServerStopped { server }.into()],
+        _ => Vec::new(),
+    }
+}
