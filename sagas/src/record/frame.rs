@@ -216,12 +216,15 @@ impl Tip {
         if (stored.kind == KIND_GENESIS) != (header.position == Position(1)) {
             return Some(VoidReason::Genesis);
         }
-        let may_lead = stored.kind == KIND_CAMPAIGN
-            && header.term.generation >= self.term.generation
-            && header.term.elected == header.position;
-        (header.term != self.term && !may_lead).then_some(VoidReason::Term)
+        let term_fits = if stored.kind == KIND_CAMPAIGN {
+            header.term.generation >= self.term.generation && header.term.elected == header.position
+        } else {
+            header.term == self.term
+        };
+        (!term_fits).then_some(VoidReason::Term)
     }
 
+    /// What only the body tells: whether a campaign says the header's term, and raises it by an order alone.
     fn term_holds(&self, stored: &StoredCommit, commit: &Commit) -> bool {
         let header = &stored.header;
         match &commit.fact {
