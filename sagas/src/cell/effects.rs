@@ -83,7 +83,7 @@ pub struct OpenCall {
 /// The effects of one commit, to be released once it is durable; `cell` is the fold with it applied.
 #[must_use]
 pub fn effects(cell: &Cell, commit: &Commit) -> Vec<Effect> {
-    let mut all: Vec<Effect> = commit.events.iter().filter_map(|event| of_event(cell, event)).collect();
+    let mut all: Vec<Effect> = commit.events.iter().flat_map(|event| of_event(cell, event)).collect();
     all.extend(views::touched(cell, commit).into_iter().map(|host| Effect::View { host }));
     all
 }
@@ -110,7 +110,16 @@ pub fn pending(cell: &Cell) -> Vec<Effect> {
     admitted.chain(sagas).chain(hosts).collect()
 }
 
-fn of_event(cell: &Cell, event: &Event) -> Option<Effect> {
+fn of_event(cell: &Cell, event: &Event) -> Vec<Effect> {
+    if let Event::SagaUnwinding(e) = event {
+        // Its forward calls are nobody's business any more: what they made is undone.
+        let steps = cell.sagas.get(&e.saga).into_iter().flat_map(Saga::indexes);
+        return steps.map(|step| settled(e.saga, step, Direction::Forward)).collect();
+    }
+    one_of_event(cell, event).into_iter().collect()
+}
+
+fn one_of_event(cell: &Cell, event: &Event) -> Option<Effect> {
     match event {
         Event::SagaStarted(e) => {
             let saga = cell.sagas.get(&e.saga)?;
@@ -145,7 +154,9 @@ const fn settled(saga: SagaId, step: StepIndex, direction: Direction) -> Effect 
 fn open_call(cell: &Cell, saga: &Saga, step: StepIndex) -> Option<OpenCall> {
     let plan = saga.step(step)?;
     let (direction, dispatched, attempt, not_before, deadline, retry) = match (saga.at(step), &plan.undo) {
-        (StepState::Forward { dispatched, attempt, not_before, since, late }, _) => {
+        (StepState::Forward { dispatched, attempt, not_before, since, late }, _)
+            if saga.direction() == Direction::Forward =>
+        {
             let deadline = (!late).then_some(since.plus_ms(plan.deadline_ms));
             (Direction::Forward, *dispatched, *attempt, *not_before, deadline, plan.retry)
         }
@@ -154,6 +165,7 @@ fn open_call(cell: &Cell, saga: &Saga, step: StepIndex) -> Option<OpenCall> {
         }
         (
             StepState::Waiting
+            | StepState::Forward { .. }
             | StepState::Done { .. }
             | StepState::Refused { .. }
             | StepState::Undoing { .. }

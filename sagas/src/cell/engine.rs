@@ -172,7 +172,32 @@ impl<'a> Draft<'a> {
             }
             (Direction::Forward | Direction::Undo, _) => return Vec::new(),
         }
+        self.unstick();
         if self.events.is_empty() { self.events } else { self.advance() }
+    }
+
+    /// A saga whose stuck step found its outcome after all goes on by itself.
+    fn unstick(&mut self) {
+        let resolved =
+            |step: StepIndex| matches!(self.saga.at(step), StepState::Done { .. } | StepState::Undone { .. });
+        let cause = self.saga.stuck.as_ref().and_then(|(step, _)| *step);
+        if cause.is_some_and(resolved) && !self.any_failed() {
+            self.push(SagaResumed { saga: self.saga.id });
+        }
+    }
+
+    /// Whether a step is refused for good in the direction that the saga goes.
+    fn any_failed(&self) -> bool {
+        let direction = self.saga.direction();
+        self.saga.steps.iter().any(|state| match state {
+            StepState::Refused { .. } => direction == Direction::Forward,
+            StepState::UndoRefused { .. } => direction == Direction::Undo,
+            StepState::Waiting
+            | StepState::Forward { .. }
+            | StepState::Done { .. }
+            | StepState::Undoing { .. }
+            | StepState::Undone { .. } => false,
+        })
     }
 
     fn forward(&mut self, report: &StepReport, attempt: Attempt, late: bool) {
@@ -302,15 +327,7 @@ impl<'a> Draft<'a> {
             Direction::Forward => self.push(StepSkipped { saga, step, reason }),
             Direction::Undo => self.push(StepUndone { saga, step, how: UndoneHow::Skipped(reason) }),
         }
-        let stuck =
-            |state: &StepState| matches!(state, StepState::Refused { .. } | StepState::UndoRefused { .. });
-        let still = match self.saga.direction() {
-            Direction::Forward => self.saga.steps.iter().any(stuck),
-            Direction::Undo => {
-                self.saga.steps.iter().any(|state| matches!(state, StepState::UndoRefused { .. }))
-            }
-        };
-        if !still {
+        if !self.any_failed() {
             self.push(SagaResumed { saga });
         }
         self.advance()

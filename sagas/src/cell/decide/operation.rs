@@ -85,6 +85,10 @@ pub(super) fn skip(asked: Asked<'_>, body: &SkipStep) -> Result<Preview, Decline
         )
         .into());
     }
+    if saga.direction() == Direction::Forward && !saga.past_pivot() {
+        let message = format!("operation {} still needs step {}", saga.id, body.step);
+        return Err(Rejection::new(Reason::WrongState, message, "retry it, or cancel the operation").into());
+    }
     let events = Draft::new(asked.cell, saga.clone(), asked.now).skip(body.step, body.reason.clone());
     asked.order(SagaKind::OperationSkip, saga.id, events)
 }

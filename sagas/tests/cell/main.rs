@@ -1,0 +1,9 @@
+//! The rules of the cloud, by given/when/then: given these commits, when this fact, then those events.
+
+#![allow(clippy::panic, reason = "a test's helper panics where the test fails")]
+
+mod checks;
+mod random;
+mod servers;
+mod support;
+mod volumes;
