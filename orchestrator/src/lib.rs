@@ -1,1 +1,3 @@
-//! The orchestrator: the shell that leads a cell and serves its API.
+//! The orchestrator: the shell that leads a cell and serves its API. It moves bytes; every rule is in `windlass-sagas`.
+
+pub mod lead;

@@ -1,0 +1,147 @@
+//! The one door to the leader: everybody else in the process proposes facts, reads the fold and follows commits
+//! through this handle. It holds no state of its own and never decides anything.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{broadcast, mpsc, oneshot};
+use windlass_sagas::cell::{Cell, Decline, Preview, Rejection};
+use windlass_sagas::ids::{Position, SagaId};
+use windlass_sagas::record::{Cause, Commit, Fact};
+
+/// How many durable commits a slow watcher may lag behind before it is cut off.
+pub const WATCH_LAG_MAX: usize = 4096;
+
+/// What wakes the leader's task. One closed enum: everything that can wake it is listed here and in `lead::run`.
+pub enum Wake {
+    /// A fact to decide; the answer leaves when the position that it rests on is durable.
+    Propose { cause: Cause, fact: Box<Fact>, reply: oneshot::Sender<Result<Receipt, Refused>> },
+    /// The same decision without an append (R5).
+    Preview { fact: Box<Fact>, reply: oneshot::Sender<Result<Preview, Refused>> },
+    /// A read of the fold, once it holds at least this position and all that it rests on is durable.
+    Read { min_position: Position, read: Box<dyn FnOnce(&Cell) + Send> },
+}
+
+/// A committed fact.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Receipt {
+    /// The position that the answer speaks for.
+    pub position: Position,
+    /// The saga that a request started, now or (a repeat) before.
+    pub saga: Option<SagaId>,
+}
+
+/// Why a proposal or read was not served.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Refused {
+    /// The decision refused it.
+    #[error("{rejection}")]
+    Rejected {
+        /// Why.
+        rejection: Box<Rejection>,
+        /// The position that the refusal speaks for.
+        position: Position,
+    },
+    /// It speaks of nothing open.
+    #[error("nothing open")]
+    Stale,
+    /// This orchestrator does not lead.
+    #[error("this orchestrator does not lead")]
+    NotLeader,
+    /// It has begun to lead and is not ready yet.
+    #[error("an orchestrator is taking over")]
+    TakingOver,
+    /// Too much waits already.
+    #[error("the leader has too much to do")]
+    Overloaded,
+    /// The journal takes nothing at the moment.
+    #[error("the journal is not available")]
+    JournalUnavailable,
+    /// The fold did not reach the wanted position in time.
+    #[error("position {0} is not reached")]
+    PositionNotReached(Position),
+    /// The orchestrator stops.
+    #[error("the orchestrator stops")]
+    Stopping,
+}
+
+impl From<(Decline, Position)> for Refused {
+    fn from((decline, position): (Decline, Position)) -> Self {
+        match decline {
+            Decline::Rejected(rejection) => Self::Rejected { rejection, position },
+            Decline::Stale | Decline::Repeat(_) => Self::Stale,
+        }
+    }
+}
+
+/// A durable commit, as watchers get it.
+pub type Durable = Arc<Commit>;
+
+/// The handle; cheap to clone.
+#[derive(Clone)]
+pub struct Leader {
+    wakes: mpsc::Sender<Wake>,
+    commits: broadcast::Sender<Durable>,
+    deadline: Duration,
+}
+
+impl Leader {
+    /// A handle to the task that takes these wakes. `deadline` bounds every wait.
+    #[must_use]
+    pub fn new(wakes: mpsc::Sender<Wake>, commits: broadcast::Sender<Durable>, deadline: Duration) -> Self {
+        Self { wakes, commits, deadline }
+    }
+
+    /// Proposes a fact; answers once it is durable (R2).
+    ///
+    /// # Errors
+    /// As `Refused` says. After a time-out the fact may still be committed: a request is repeated with its own id.
+    pub async fn propose(&self, cause: Cause, fact: Fact) -> Result<Receipt, Refused> {
+        let (reply, answer) = oneshot::channel();
+        self.send(Wake::Propose { cause, fact: Box::new(fact), reply })?;
+        self.within(answer).await.ok_or(Refused::JournalUnavailable)?
+    }
+
+    /// Decides a fact without committing it.
+    ///
+    /// # Errors
+    /// As `Refused` says.
+    pub async fn preview(&self, fact: Fact) -> Result<Preview, Refused> {
+        let (reply, answer) = oneshot::channel();
+        self.send(Wake::Preview { fact: Box::new(fact), reply })?;
+        self.within(answer).await.ok_or(Refused::TakingOver)?
+    }
+
+    /// Reads the fold at `min_position` or later; what it returns rests on durable positions only. The closure runs on
+    /// the leader's thread: it copies what it needs and does nothing else.
+    ///
+    /// # Errors
+    /// As `Refused` says.
+    pub async fn read<T: Send + 'static>(
+        &self,
+        min_position: Position,
+        read: impl FnOnce(&Cell) -> T + Send + 'static,
+    ) -> Result<(Position, T), Refused> {
+        let (reply, answer) = oneshot::channel();
+        let read = Box::new(move |cell: &Cell| drop(reply.send((cell.position, read(cell)))));
+        self.send(Wake::Read { min_position, read })?;
+        self.within(answer).await.ok_or(Refused::PositionNotReached(min_position))
+    }
+
+    /// Follows durable commits from now on. A watcher that lags more than `WATCH_LAG_MAX` is told so by the channel.
+    #[must_use]
+    pub fn commits(&self) -> broadcast::Receiver<Durable> {
+        self.commits.subscribe()
+    }
+
+    fn send(&self, wake: Wake) -> Result<(), Refused> {
+        self.wakes.try_send(wake).map_err(|error| match error {
+            mpsc::error::TrySendError::Full(_) => Refused::Overloaded,
+            mpsc::error::TrySendError::Closed(_) => Refused::Stopping,
+        })
+    }
+
+    async fn within<T>(&self, answer: oneshot::Receiver<T>) -> Option<T> {
+        tokio::time::timeout(self.deadline, answer).await.ok()?.ok()
+    }
+}

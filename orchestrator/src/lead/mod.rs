@@ -1,0 +1,3 @@
+//! Leading: the task that drives `protocol`'s machines, and the handle by which everybody else reaches it.
+
+pub mod handle;
