@@ -1,0 +1,203 @@
+//! The cell's certificate authority: orchestrators' and agents' certificates, short-lived, bound to what they are for.
+//!
+//! A host's certificate names its cell, its id and its roles in one URI; nothing else of the request is believed.
+
+use rcgen::string::Ia5String;
+use rcgen::{
+    BasicConstraints, CertificateParams, CertificateSigningRequestParams, DnType, ExtendedKeyUsagePurpose,
+    IsCa, Issuer, KeyPair, KeyUsagePurpose, SanType,
+};
+use sha2::{Digest, Sha256};
+use time::{Duration, OffsetDateTime};
+use windlass_sagas::ids::{CellId, Hash, HostId};
+use windlass_sagas::record::Role;
+
+use super::IdentityError;
+use crate::clock;
+
+/// How long a host's certificate holds, days; agents renew at half of it.
+const HOST_CERTIFICATE_DAYS: i64 = 7;
+const AUTHORITY_DAYS: i64 = 3650;
+const ORCHESTRATOR_DAYS: i64 = 365;
+
+/// The authority: its certificate and the key that signs.
+pub struct Authority {
+    certificate_pem: String,
+    key_pem: String,
+}
+
+/// A certificate and its key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Issued {
+    /// The certificate.
+    pub certificate_pem: String,
+    /// Its private key; empty where the asker keeps it.
+    pub key_pem: String,
+    /// SHA-256 of the certificate's DER.
+    pub sha256: Hash,
+}
+
+/// Whom a host's certificate speaks for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HostIdentity {
+    /// The cell.
+    pub cell: CellId,
+    /// The host.
+    pub host: HostId,
+    /// What its agent may do.
+    pub roles: Vec<Role>,
+}
+
+impl Authority {
+    /// A new authority for a cell.
+    ///
+    /// # Errors
+    /// Where a key or certificate can't be made.
+    pub fn new(cell_name: &str) -> Result<Self, IdentityError> {
+        let key = KeyPair::generate().map_err(bad)?;
+        let mut params = CertificateParams::new(Vec::new()).map_err(bad)?;
+        params.distinguished_name.push(DnType::CommonName, format!("windlass cell {cell_name}"));
+        params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
+        params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
+        valid_for(&mut params, AUTHORITY_DAYS)?;
+        let certificate = params.self_signed(&key).map_err(bad)?;
+        Ok(Self { certificate_pem: certificate.pem(), key_pem: key.serialize_pem() })
+    }
+
+    /// An authority from its files.
+    #[must_use]
+    pub const fn from_pem(certificate_pem: String, key_pem: String) -> Self {
+        Self { certificate_pem, key_pem }
+    }
+
+    /// The certificate that everybody trusts.
+    #[must_use]
+    pub fn certificate_pem(&self) -> &str {
+        &self.certificate_pem
+    }
+
+    /// The key; it leaves the process only into the identity directory.
+    #[must_use]
+    pub fn key_pem(&self) -> &str {
+        &self.key_pem
+    }
+
+    /// A certificate for an orchestrator that is reached under these names or addresses.
+    ///
+    /// # Errors
+    /// Where a name is not one.
+    pub fn orchestrator(&self, names: &[String]) -> Result<Issued, IdentityError> {
+        let key = KeyPair::generate().map_err(bad)?;
+        let mut params = CertificateParams::new(names.to_vec()).map_err(bad)?;
+        params.distinguished_name.push(DnType::CommonName, "windlass orchestrator");
+        params.extended_key_usages =
+            vec![ExtendedKeyUsagePurpose::ServerAuth, ExtendedKeyUsagePurpose::ClientAuth];
+        valid_for(&mut params, ORCHESTRATOR_DAYS)?;
+        let certificate = params.signed_by(&key, &self.issuer()?).map_err(bad)?;
+        let sha256 = Hash(Sha256::digest(certificate.der()).into());
+        Ok(Issued { certificate_pem: certificate.pem(), key_pem: key.serialize_pem(), sha256 })
+    }
+
+    /// A certificate for the key of a host's request: only its key is taken from it.
+    ///
+    /// # Errors
+    /// Where the request is not one, or its signature is wrong.
+    pub fn host(&self, request_der: &[u8], identity: &HostIdentity) -> Result<Issued, IdentityError> {
+        let mut request =
+            CertificateSigningRequestParams::from_der(&request_der.to_vec().into()).map_err(bad)?;
+        let mut params = CertificateParams::new(Vec::new()).map_err(bad)?;
+        params.distinguished_name.push(DnType::CommonName, format!("windlass host {}", identity.host));
+        params.subject_alt_names = vec![SanType::URI(Ia5String::try_from(identity.uri()).map_err(bad)?)];
+        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
+        valid_for(&mut params, HOST_CERTIFICATE_DAYS)?;
+        request.params = params;
+        let certificate = request.signed_by(&self.issuer()?).map_err(bad)?;
+        let sha256 = Hash(Sha256::digest(certificate.der()).into());
+        Ok(Issued { certificate_pem: certificate.pem(), key_pem: String::new(), sha256 })
+    }
+
+    fn issuer(&self) -> Result<Issuer<'static, KeyPair>, IdentityError> {
+        let key = KeyPair::from_pem(&self.key_pem).map_err(bad)?;
+        Issuer::from_ca_cert_pem(&self.certificate_pem, key).map_err(bad)
+    }
+}
+
+impl HostIdentity {
+    /// `windlass:cell:<id>:host:<id>:roles:<role,…>`.
+    fn uri(&self) -> String {
+        let roles: Vec<&str> = self.roles.iter().map(|role| role.name()).collect();
+        format!("windlass:cell:{}:host:{}:roles:{}", self.cell, self.host, roles.join(","))
+    }
+
+    fn parse(uri: &str) -> Option<Self> {
+        let rest = uri.strip_prefix("windlass:cell:")?;
+        let (cell, rest) = rest.split_once(":host:")?;
+        let (host, roles) = rest.split_once(":roles:")?;
+        let role = |name: &str| Role::ALL.iter().copied().find(|role| role.name() == name);
+        let roles = roles.split(',').map(role).collect::<Option<Vec<_>>>()?;
+        Some(Self { cell: cell.parse().ok()?, host: host.parse().ok()?, roles })
+    }
+}
+
+/// Whom a certificate (DER) that the transport has verified speaks for; `None` if it is no host's.
+#[must_use]
+pub fn host_identity(certificate_der: &[u8]) -> Option<HostIdentity> {
+    let (_, certificate) = x509_parser::parse_x509_certificate(certificate_der).ok()?;
+    let names = certificate.subject_alternative_name().ok()??;
+    names.value.general_names.iter().find_map(|name| match name {
+        x509_parser::extensions::GeneralName::URI(uri) => HostIdentity::parse(uri),
+        _ => None,
+    })
+}
+
+fn valid_for(params: &mut CertificateParams, days: i64) -> Result<(), IdentityError> {
+    let now = OffsetDateTime::from_unix_timestamp(clock::now().0 / 1_000_000)
+        .map_err(|_| IdentityError::Certificate("the clock is out of range".into()))?;
+    // An hour back: hosts' clocks differ.
+    params.not_before = now - Duration::hours(1);
+    params.not_after = now + Duration::days(days);
+    Ok(())
+}
+
+fn bad(error: impl std::fmt::Display) -> IdentityError {
+    IdentityError::Certificate(error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_host_certificate_names_its_host_whatever_the_request_says() {
+        let authority = Authority::new("test").expect("an authority");
+        let key = KeyPair::generate().expect("a key");
+        let mut asked = CertificateParams::new(vec!["evil.example".to_string()]).expect("params");
+        asked.subject_alt_names.push(SanType::URI("windlass:cell:x".try_into().expect("ascii")));
+        let request = asked.serialize_request(&key).expect("a request");
+        let roles = vec![Role::Hypervisor, Role::Network];
+        let identity = HostIdentity { cell: CellId([1; 16]), host: HostId([2; 16]), roles };
+        let issued = authority.host(request.der(), &identity).expect("issued");
+        let (_, pem) = x509_parser::pem::parse_x509_pem(issued.certificate_pem.as_bytes()).expect("pem");
+        assert_eq!(host_identity(&pem.contents), Some(identity));
+        assert!(
+            authority
+                .host(
+                    b"no request",
+                    &HostIdentity {
+                        cell: CellId([1; 16]),
+                        host: HostId([2; 16]),
+                        roles: vec![Role::Storage]
+                    }
+                )
+                .is_err()
+        );
+    }
+
+    #[test]
+    fn an_orchestrator_certificate_is_no_host() {
+        let authority = Authority::new("test").expect("an authority");
+        let issued = authority.orchestrator(&["localhost".into(), "127.0.0.1".into()]).expect("issued");
+        let (_, pem) = x509_parser::pem::parse_x509_pem(issued.certificate_pem.as_bytes()).expect("pem");
+        assert_eq!(host_identity(&pem.contents), None);
+    }
+}
