@@ -1,1 +1,100 @@
-//! Agent proto to core types and back, written once.
+//! Agent proto to core types and back, written once, for the dispatcher's shell and the agents' runtime.
+//!
+//! Decoding copies every id out of the receive buffer and refuses, with the field's name, what is missing, of a wrong
+//! length or unknown. It knows no rule: what a message means is the machines' affair.
+
+mod call;
+mod down;
+mod inventory;
+mod outcome;
+mod step;
+mod up;
+
+pub use down::{decode_down, encode_down};
+pub use inventory::{Collector, pages};
+pub use up::{decode_up, encode_up};
+
+use std::net::IpAddr;
+
+use windlass_proto::agent::v1;
+use windlass_sagas::ids::{Hash, Position, Term};
+use windlass_sagas::record::{Endpoint, Role};
+
+/// A message that can't be used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("field {field} is missing, of a wrong length or unknown")]
+pub struct WireError {
+    /// Which field.
+    pub field: &'static str,
+}
+
+const fn bad(field: &'static str) -> WireError {
+    WireError { field }
+}
+
+fn id<T: for<'a> TryFrom<&'a [u8]>>(bytes: &[u8], field: &'static str) -> Result<T, WireError> {
+    T::try_from(bytes).map_err(|_| bad(field))
+}
+
+/// An id that may be left out (empty).
+fn id_or_none<T: for<'a> TryFrom<&'a [u8]>>(
+    bytes: &[u8],
+    field: &'static str,
+) -> Result<Option<T>, WireError> {
+    if bytes.is_empty() { Ok(None) } else { id(bytes, field).map(Some) }
+}
+
+fn hash(bytes: &[u8], field: &'static str) -> Result<Hash, WireError> {
+    bytes.try_into().map(Hash).map_err(|_| bad(field))
+}
+
+fn term(term: Option<&v1::Term>) -> Result<Term, WireError> {
+    let term = term.ok_or(bad("term"))?;
+    Ok(Term { generation: term.generation, elected: Position(term.position) })
+}
+
+const fn term_out(term: Term) -> v1::Term {
+    v1::Term { generation: term.generation, position: term.elected.0 }
+}
+
+fn role(role: i32) -> Result<Role, WireError> {
+    match v1::Role::try_from(role) {
+        Ok(v1::Role::Hypervisor) => Ok(Role::Hypervisor),
+        Ok(v1::Role::Storage) => Ok(Role::Storage),
+        Ok(v1::Role::Network) => Ok(Role::Network),
+        Ok(v1::Role::Unspecified) | Err(_) => Err(bad("role")),
+    }
+}
+
+const fn role_out(role: Role) -> i32 {
+    match role {
+        Role::Hypervisor => v1::Role::Hypervisor as i32,
+        Role::Storage => v1::Role::Storage as i32,
+        Role::Network => v1::Role::Network as i32,
+    }
+}
+
+fn address(address: Option<&v1::IpAddress>, field: &'static str) -> Result<IpAddr, WireError> {
+    let bytes = &address.ok_or(bad(field))?.bytes;
+    let v4 = <[u8; 4]>::try_from(bytes.as_ref()).map(IpAddr::from);
+    let v6 = || <[u8; 16]>::try_from(bytes.as_ref()).map(IpAddr::from);
+    v4.or_else(|_| v6()).map_err(|_| bad(field))
+}
+
+fn address_out(ip: IpAddr) -> v1::IpAddress {
+    let bytes = match ip {
+        IpAddr::V4(v4) => v4.octets().to_vec(),
+        IpAddr::V6(v6) => v6.octets().to_vec(),
+    };
+    v1::IpAddress { bytes: bytes.into() }
+}
+
+fn endpoint(endpoint: Option<&v1::Endpoint>, field: &'static str) -> Result<Endpoint, WireError> {
+    let endpoint = endpoint.ok_or(bad(field))?;
+    let port = u16::try_from(endpoint.port).map_err(|_| bad(field))?;
+    Ok(Endpoint { host: endpoint.host.clone(), port })
+}
+
+fn endpoint_out(endpoint: &Endpoint) -> v1::Endpoint {
+    v1::Endpoint { host: endpoint.host.clone(), port: u32::from(endpoint.port) }
+}

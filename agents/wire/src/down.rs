@@ -1,0 +1,89 @@
+//! What a leader sends down.
+
+use windlass_proto::agent::v1;
+use windlass_proto::agent::v1::orchestrator_message::Kind;
+use windlass_sagas::ids::{HostId, Position};
+use windlass_sagas::protocol::{Down, Verb};
+use windlass_sagas::record::{Direction, LedgerId};
+
+use crate::call::{call, call_out};
+use crate::{WireError, bad, hash, id, role, role_out, term, term_out};
+
+/// Reads a message for the agent of `host`. `None` for a kind that this build does not act on (a view).
+///
+/// # Errors
+/// The field at fault.
+pub fn decode_down(host: HostId, message: &v1::OrchestratorMessage) -> Result<Option<Down>, WireError> {
+    let down = match message.kind.as_ref().ok_or(bad("kind"))? {
+        Kind::Lead(m) => Down::Lead {
+            term: term(m.term.as_ref())?,
+            position: Position(m.position),
+            hash: hash(&m.hash, "hash")?,
+        },
+        Kind::Execute(m) => Down::Call(Box::new(call(m.call.as_ref(), Verb::Execute, Direction::Forward)?)),
+        Kind::Undo(m) => Down::Call(Box::new(call(m.call.as_ref(), Verb::Undo, Direction::Undo)?)),
+        Kind::Lookup(m) => {
+            let direction = match v1::Direction::try_from(m.direction) {
+                Ok(v1::Direction::Forward) => Direction::Forward,
+                Ok(v1::Direction::Undo) => Direction::Undo,
+                Ok(v1::Direction::Unspecified) | Err(_) => return Err(bad("direction")),
+            };
+            Down::Call(Box::new(call(m.call.as_ref(), Verb::Lookup, direction)?))
+        }
+        Kind::LowWater(m) => Down::LowWater {
+            ledger: LedgerId { host, role: role(m.role)? },
+            incarnation: id(&m.incarnation, "incarnation")?,
+            term: term(m.term.as_ref())?,
+            position: Position(m.position),
+        },
+        Kind::TakeInventory(m) => Down::TakeInventory { ledger: LedgerId { host, role: role(m.role)? } },
+        Kind::Seen(m) => Down::Seen {
+            term: term(m.term.as_ref())?,
+            position: Position(m.position),
+            hash: hash(&m.hash, "hash")?,
+        },
+        Kind::View(_) => return Ok(None),
+    };
+    Ok(Some(down))
+}
+
+/// Writes a message.
+#[must_use]
+pub fn encode_down(down: &Down) -> v1::OrchestratorMessage {
+    let kind = match down {
+        Down::Lead { term, position, hash } => Kind::Lead(v1::Lead {
+            term: Some(term_out(*term)),
+            position: position.0,
+            hash: hash.0.to_vec().into(),
+        }),
+        Down::Call(call) => {
+            let out = Some(call_out(call));
+            match call.verb {
+                Verb::Execute => Kind::Execute(v1::Execute { call: out }),
+                Verb::Undo => Kind::Undo(v1::Undo { call: out }),
+                Verb::Lookup => {
+                    let direction = match call.direction {
+                        Direction::Forward => v1::Direction::Forward,
+                        Direction::Undo => v1::Direction::Undo,
+                    };
+                    Kind::Lookup(v1::Lookup { call: out, direction: direction as i32 })
+                }
+            }
+        }
+        Down::LowWater { ledger, incarnation, term, position } => Kind::LowWater(v1::LowWater {
+            role: role_out(ledger.role),
+            incarnation: incarnation.0.to_vec().into(),
+            position: position.0,
+            term: Some(term_out(*term)),
+        }),
+        Down::TakeInventory { ledger } => {
+            Kind::TakeInventory(v1::TakeInventory { role: role_out(ledger.role), ..Default::default() })
+        }
+        Down::Seen { term, position, hash } => Kind::Seen(v1::Seen {
+            position: position.0,
+            hash: hash.0.to_vec().into(),
+            term: Some(term_out(*term)),
+        }),
+    };
+    v1::OrchestratorMessage { kind: Some(kind) }
+}
