@@ -199,12 +199,12 @@ fn said(panic: &(dyn std::any::Any + Send)) -> String {
     format!("the storage library panicked: {}", text.unwrap_or_default())
 }
 
+/// Kinds that a sound file never causes: missing files, reads past the end, places that no file has.
 impl From<io::Error> for StoreError {
     fn from(error: io::Error) -> Self {
+        use io::ErrorKind::{InvalidData, InvalidInput, NotFound, UnexpectedEof};
         match error.kind() {
-            io::ErrorKind::UnexpectedEof | io::ErrorKind::InvalidData | io::ErrorKind::NotFound => {
-                Self::Damaged(error.to_string())
-            }
+            UnexpectedEof | InvalidData | InvalidInput | NotFound => Self::Damaged(error.to_string()),
             _ => Self::Io(error),
         }
     }
