@@ -1,0 +1,148 @@
+//! Following operations over any number of disconnects: each commit once, in order, none left out. That rests on the
+//! position in every answer: the stream is opened again after the last one that arrived.
+
+use std::time::Duration;
+
+use tonic::{Code, Streaming};
+use windlass_proto::v1::saga::State;
+use windlass_proto::v1::{
+    ErrorReason, GetOperationRequest, Operation, OperationChange, WatchOperationsRequest,
+    WatchOperationsResponse,
+};
+
+use crate::client::Client;
+use crate::error::ClientError;
+use crate::limits::WATCH_SILENCE_MAX;
+
+/// A watch that opens itself again. `next` may be dropped while it waits; nothing is lost by that.
+pub struct Watch {
+    client: Client,
+    parent: String,
+    position: Option<u64>,
+    stream: Option<Streaming<WatchOperationsResponse>>,
+    pauses: Box<dyn Iterator<Item = Duration> + Send + Sync>,
+    ended: bool,
+}
+
+impl Watch {
+    pub(crate) fn new(client: Client, parent: String, position: Option<u64>) -> Self {
+        let pauses = Box::new(client.retry().pauses());
+        Self { client, parent, position, stream: None, pauses, ended: false }
+    }
+
+    /// The next commit that concerns what is watched, the snapshot, or a bookmark; `None` when the one operation that
+    /// is watched has ended. Positions strictly rise.
+    ///
+    /// # Errors
+    /// The server's refusal, or UNAVAILABLE after the last try; the watch can be gone on with after it.
+    pub async fn next(&mut self) -> Result<Option<WatchOperationsResponse>, ClientError> {
+        while !self.ended {
+            if self.stream.is_none() {
+                self.stream = Some(self.client.open_watch(&self.request()).await?);
+            }
+            let Some(stream) = &mut self.stream else { continue };
+            match tokio::time::timeout(WATCH_SILENCE_MAX, stream.message()).await {
+                Ok(Ok(Some(answer))) => {
+                    if self.take(&answer) {
+                        return Ok(Some(answer));
+                    }
+                }
+                Ok(Ok(None)) => self.closed().await?,
+                Ok(Err(status)) => self.broken(status.into()).await?,
+                Err(_) => self.broken(ClientError::own(Code::Unavailable, "the watch fell silent")).await?,
+            }
+        }
+        Ok(None)
+    }
+
+    /// Up to where the watch has come: the `after_position` to go on from in another program. `None`: nothing yet.
+    #[must_use]
+    pub const fn position(&self) -> Option<u64> {
+        self.position
+    }
+
+    fn request(&self) -> WatchOperationsRequest {
+        WatchOperationsRequest {
+            parent: self.parent.clone(),
+            after_position: self.position,
+            min_position: self.position.unwrap_or_default(),
+        }
+    }
+
+    /// Notes where an answer brings the watch; whether it says anything new.
+    fn take(&mut self, answer: &WatchOperationsResponse) -> bool {
+        self.pauses = Box::new(self.client.retry().pauses());
+        let new = self.position.is_none_or(|position| position < answer.position);
+        if new {
+            self.position = Some(answer.position);
+        }
+        new
+    }
+
+    /// The server ended the stream in order: what was watched has ended, or the server is ending.
+    async fn closed(&mut self) -> Result<(), ClientError> {
+        self.stream = None;
+        if self.parent.starts_with("operations/") {
+            let request = GetOperationRequest {
+                name: self.parent.clone(),
+                min_position: self.position.unwrap_or_default(),
+                ..Default::default()
+            };
+            let operation = self.client.call(request).await?;
+            let last = operation.metadata.as_ref().map_or(0, |saga| saga.last_position);
+            if operation.done && self.position.is_some_and(|position| last <= position) {
+                self.ended = true;
+                return Ok(());
+            }
+        }
+        self.broken(ClientError::own(Code::Unavailable, "the watch was closed")).await
+    }
+
+    /// The stream broke: a pause before it is opened again, or the error where that can't help.
+    async fn broken(&mut self, error: ClientError) -> Result<(), ClientError> {
+        self.stream = None;
+        let too_slow = error.reason == Some(ErrorReason::WatchTooSlow);
+        if !error.is_unavailable() && !too_slow {
+            return Err(error);
+        }
+        let Some(pause) = self.pauses.next() else {
+            self.pauses = Box::new(self.client.retry().pauses());
+            return Err(error);
+        };
+        if !too_slow {
+            self.client.leave_peer();
+        }
+        tokio::time::sleep(pause).await;
+        Ok(())
+    }
+}
+
+/// Follows one operation to its end, or to where it is stuck.
+pub(crate) async fn wait(
+    client: &Client,
+    operation: &Operation,
+    mut seen: impl FnMut(&OperationChange),
+) -> Result<Operation, ClientError> {
+    if rests(operation) {
+        return Ok(operation.clone());
+    }
+    let mut watch = client.watch(operation.name.as_str(), Some(operation.position));
+    while let Some(answer) = watch.next().await? {
+        for change in &answer.changes {
+            seen(change);
+            if let Some(now) =
+                change.operation.as_ref().filter(|now| now.name == operation.name && rests(now))
+            {
+                return Ok(now.clone());
+            }
+        }
+    }
+    let min_position = watch.position().unwrap_or_default();
+    let request = GetOperationRequest { name: operation.name.clone(), min_position, ..Default::default() };
+    client.call(request).await
+}
+
+/// Whether nothing will happen any more without somebody's doing.
+fn rests(operation: &Operation) -> bool {
+    operation.done || operation.metadata.as_ref().is_some_and(|saga| saga.state() == State::Stuck)
+}
