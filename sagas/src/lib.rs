@@ -12,6 +12,7 @@ extern crate alloc;
 mod macros;
 
 pub mod cell;
+pub mod fault;
 pub mod ids;
 pub mod limits;
 mod plan;
