@@ -1,0 +1,17 @@
+#!/usr/bin/env bash
+# The README's second command: installs what the tests need, then runs every check. Needs Debian 12 or newer, Rust
+# (rust-version in Cargo.toml) and a C compiler. Ends with a non-zero status at the first check that fails.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+# Tests mount a small tmpfs where they may; nothing else outside the project's directory is touched.
+need() { command -v "$1" >/dev/null 2>&1; }
+if ! need cc; then
+  echo "installing a C compiler (gcc >= 12)"
+  apt-get update -qq && apt-get install -y -qq gcc libc6-dev
+fi
+need cargo || { echo "Rust is missing: install it with rustup, then run this again" >&2; exit 1; }
+
+echo "== format";  cargo fmt --all --check
+echo "== lints";   cargo clippy --locked --workspace --all-targets -- -D warnings
+echo "== tests";   cargo test --locked --workspace
