@@ -126,7 +126,7 @@ impl Cell {
             Cut::Repeated => {
                 let last = answers.last().cloned();
                 answers.extend(last);
-                answers.push(Err(refusal(ErrorReason::TakingOver)));
+                answers.push(Err(refusal(ErrorReason::NotLeader)));
             }
             Cut::Lost => {
                 let cell = self.clone();
