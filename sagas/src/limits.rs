@@ -69,3 +69,25 @@ pub const LEDGER_CALLS_MAX: usize = 256;
 pub const LOOKUP_PAUSE_MS: (u64, u64) = (50, 5_000);
 /// How long a host may be silent before it is called down, milliseconds.
 pub const HOST_GRACE_MS: u64 = 30_000;
+/// How long one frame may stay unsettled before those who wait for it, and new facts, are answered that the journal is
+/// unavailable, milliseconds; the frame itself is sent on until it is settled.
+pub const APPEND_PATIENCE_MS: u64 = 5_000;
+/// How long a candidate waits after somebody else's `LeaderElected`, milliseconds, so that two who both believe to hold
+/// the lease do not fight.
+pub const CAMPAIGN_PAUSE_MS: u64 = 500;
+/// How long a clock that jumped must have been steady before its owner campaigns again, milliseconds.
+pub const CLOCK_SETTLE_MS: u64 = 60_000;
+/// Tails seen by others that a node keeps until its own fold has reached them.
+pub const WITNESSES_MAX: usize = 64;
+/// Hashes of the last commits that a node keeps to compare with what others have seen.
+pub const HASHES_REMEMBERED: usize = 4_096;
+/// The pause between two low waters, milliseconds.
+pub const LOW_WATER_PAUSE_MS: u64 = 5_000;
+/// The pause between two words to agents of the last durable commit, milliseconds.
+pub const SEEN_PAUSE_MS: u64 = 5_000;
+/// The shortest and longest pause before a report that brought no change is said again, milliseconds.
+pub const REPORT_AGAIN_MS: (u64, u64) = (1_000, 60_000);
+/// The pause before an inventory that did not arrive, or admitted nothing, is asked for again, milliseconds.
+pub const INVENTORY_AGAIN_MS: u64 = 30_000;
+/// What a deadline that ran out without a leader gets anew, milliseconds; as much again is spread by jitter.
+pub const DEADLINE_RESTART_MS: u64 = 30_000;

@@ -2,7 +2,13 @@
 //! shells that drive them. Production and simulation run these and no others.
 
 mod call;
+mod fold;
 mod journal;
+mod orchestrator;
+#[cfg(test)]
+mod testing;
 
 pub use call::*;
+pub use fold::{Absorbed, Fold, PoisonError, Poisoned};
 pub use journal::{AppendError, Cursor};
+pub use orchestrator::*;

@@ -1,0 +1,116 @@
+//! Whether this node's wall clock may become the journal's: campaigning with a wrong one would freeze the cell's time
+//! or fire every deadline at once.
+//!
+//! Checked: the wall clock is not behind the last commit's time plus the own waiting since it was folded, and has not
+//! moved against the clock that never jumps. A clock that was wrong by a constant from the start can't be seen here.
+
+use super::message::Skew;
+use crate::ids::Time;
+use crate::limits::{CLOCK_SETTLE_MS, CLOCK_SKEW_MS_MAX};
+
+/// The two clocks, as ticks have shown them.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Clock {
+    up_ms: u64,
+    /// Wall minus up, milliseconds, that is trusted; `None` before the first tick.
+    trusted_ms: Option<i64>,
+    /// The same after a jump, and since when (up) it is steady.
+    jumped: Option<(i64, u64)>,
+    /// The last commit's time and when (up) it was folded.
+    last: Option<(Time, u64)>,
+}
+
+impl Clock {
+    pub(super) fn tick(&mut self, now: Time, up_ms: u64) {
+        self.up_ms = up_ms.max(self.up_ms);
+        let offset = (now.0 / 1000).saturating_sub(self.up_ms.cast_signed());
+        let near = |other: i64| offset.abs_diff(other) <= CLOCK_SKEW_MS_MAX;
+        match (self.trusted_ms, self.jumped) {
+            (None, _) => self.trusted_ms = Some(offset),
+            (Some(trusted), _) if near(trusted) => {
+                self.trusted_ms = Some(offset);
+                self.jumped = None;
+            }
+            (Some(_), Some((steady, since))) if near(steady) => {
+                if self.up_ms.saturating_sub(since) >= CLOCK_SETTLE_MS {
+                    self.trusted_ms = Some(offset);
+                    self.jumped = None;
+                }
+            }
+            (Some(_), _) => self.jumped = Some((offset, self.up_ms)),
+        }
+    }
+
+    /// A commit was folded.
+    pub(super) const fn folded(&mut self, time: Time) {
+        self.last = Some((time, self.up_ms));
+    }
+
+    /// Whether the clock may be campaigned with.
+    pub(super) fn check(&self, now: Time) -> Result<(), Skew> {
+        if let (Some(trusted), Some((offset, _))) = (self.trusted_ms, self.jumped) {
+            return Err(Skew::Jumped { ms: offset.abs_diff(trusted) });
+        }
+        let expected = self.last.map(|(time, up_ms)| time.plus_ms(self.up_ms.saturating_sub(up_ms)));
+        match expected.map(|expected| expected.ms_since(now)) {
+            Some(ms) if ms > CLOCK_SKEW_MS_MAX => Err(Skew::Behind { ms }),
+            Some(_) | None => Ok(()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const fn at_ms(ms: i64) -> Time {
+        Time(ms * 1000)
+    }
+
+    #[test]
+    fn a_clock_behind_the_last_commit_and_the_own_waiting_is_not_trusted() {
+        let mut clock = Clock::default();
+        clock.tick(at_ms(100_000), 0);
+        clock.folded(at_ms(104_000));
+        assert_eq!(clock.check(at_ms(100_000)), Ok(()));
+        clock.folded(at_ms(106_000));
+        assert_eq!(clock.check(at_ms(100_000)), Err(Skew::Behind { ms: 6_000 }));
+        clock.tick(at_ms(103_000), 3_000);
+        assert_eq!(clock.check(at_ms(103_000)), Err(Skew::Behind { ms: 6_000 }), "waiting does not mend it");
+    }
+
+    #[test]
+    fn a_jump_is_seen_and_trusted_only_once_it_is_steady() {
+        let mut clock = Clock::default();
+        clock.tick(at_ms(100_000), 0);
+        clock.tick(at_ms(101_000), 1_000);
+        assert_eq!(clock.check(at_ms(101_000)), Ok(()));
+        clock.tick(at_ms(3_700_000), 2_000);
+        assert!(matches!(clock.check(at_ms(3_700_000)), Err(Skew::Jumped { .. })));
+        clock.tick(at_ms(3_700_000 + 59_000), 61_000);
+        assert!(clock.check(at_ms(3_759_000)).is_err());
+        clock.tick(at_ms(3_700_000 + 60_000), 62_000);
+        assert_eq!(clock.check(at_ms(3_760_000)), Ok(()));
+    }
+
+    #[test]
+    fn a_jump_that_is_taken_back_is_forgotten_and_slewing_is_no_jump() {
+        let mut clock = Clock::default();
+        clock.tick(at_ms(100_000), 0);
+        clock.tick(at_ms(200_000), 1_000);
+        clock.tick(at_ms(102_000), 2_000);
+        assert_eq!(clock.check(at_ms(102_000)), Ok(()));
+        for step in 1..100 {
+            clock.tick(at_ms(102_000 + step * 2_000), 2_000 + step.cast_unsigned() * 1_000);
+            assert_eq!(clock.check(at_ms(102_000 + step * 2_000)), Ok(()));
+        }
+    }
+
+    #[test]
+    fn an_old_journal_says_nothing_against_a_clock() {
+        let mut clock = Clock::default();
+        clock.tick(at_ms(900_000_000), 0);
+        clock.folded(at_ms(1_000));
+        assert_eq!(clock.check(at_ms(900_000_000)), Ok(()));
+    }
+}
