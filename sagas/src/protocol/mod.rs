@@ -8,6 +8,8 @@ mod orchestrator;
 #[cfg(test)]
 mod testing;
 
+pub mod ledger;
+
 pub use call::*;
 pub use fold::{Absorbed, Fold, PoisonError, Poisoned};
 pub use journal::{AppendError, Cursor};
