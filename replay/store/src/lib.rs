@@ -1,1 +1,37 @@
-//! Derived data of an orchestrator: fold images and the index.
+//! Derived data of one orchestrator: fold images, and the index saga, resource, time → positions.
+//!
+//! Invariant: what is stored is acknowledged state at the end of one frame, image and index in one transaction at the
+//! same position; it equals the fold of the journal up to there. All of it may be deleted at any time and is rebuilt
+//! from the journal. The leader's thread only encodes the rows that changed; the disk is the writer's thread's.
+
+mod assemble;
+mod database;
+mod delta;
+mod error;
+#[cfg(test)]
+mod golden;
+mod index;
+pub mod limits;
+mod query;
+mod row;
+#[cfg(test)]
+mod rows_by_commit;
+mod summary;
+#[cfg(test)]
+#[path = "../tests/support/mod.rs"]
+#[expect(dead_code, reason = "shared with the tests outside the crate, which use all of it")]
+mod support;
+mod touch;
+mod tracker;
+mod write;
+mod writer;
+
+pub use assemble::Image;
+pub use database::Store;
+pub use delta::Delta;
+pub use error::{OpenError, StoreError};
+pub use query::{List, Page, PageKey, Place};
+
+pub use summary::{SagaStanding, Summary};
+pub use tracker::{NotAFrame, Tracker};
+pub use writer::{Busy, Writer};

@@ -1,0 +1,252 @@
+//! The store's file: one image and one index, written together, read as they were.
+//!
+//! Invariant: a reader sees image and index of one position. A file that is damaged, of another format or of another
+//! journal is dropped and begun anew, which is logged; nothing here is worth a repair.
+
+use std::fs;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use redb::{Database, ReadableDatabase, ReadableTable, TableDefinition};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+use windlass_sagas::cell::state::IMAGE_FORMAT;
+use windlass_sagas::ids::*;
+use windlass_sagas::protocol::Cursor;
+use windlass_sagas::record::Tip;
+
+use crate::assemble::{Image, begin, finish, put, put_request};
+use crate::error::{OpenError, StoreError};
+use crate::limits::CACHE_BYTES;
+
+/// The layout of the tables below; raised with every change of them or of the rows of this crate.
+pub(crate) const STORE_FORMAT: u16 = 1;
+const FILE: &str = "store.redb";
+
+/// "format", "head" and "cell".
+pub(crate) const HEAD: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("head");
+pub(crate) const ROWS: TableDefinition<'_, (u8, u128), &[u8]> = TableDefinition::new("rows");
+/// Time and saga of each remembered request → its fingerprint.
+pub(crate) const REQUESTS: TableDefinition<'_, (i64, u128), u64> = TableDefinition::new("requests");
+pub(crate) const SUMMARIES: TableDefinition<'_, u128, &[u8]> = TableDefinition::new("summaries");
+/// First position and saga.
+pub(crate) const LIST_ALL: TableDefinition<'_, (u64, u128), ()> = TableDefinition::new("list_all");
+/// Project, first position, saga.
+pub(crate) const LIST_PROJECT: TableDefinition<'_, (u128, u64, u128), ()> =
+    TableDefinition::new("list_project");
+/// Saga and position → cursor.
+pub(crate) const SAGA_COMMITS: TableDefinition<'_, (u128, u64), u64> = TableDefinition::new("saga_commits");
+/// Kind, id and position → cursor.
+pub(crate) const RESOURCE_COMMITS: TableDefinition<'_, (u8, u128, u64), u64> =
+    TableDefinition::new("resource_commits");
+/// Position → cursor and time.
+pub(crate) const PLACES: TableDefinition<'_, u64, (u64, i64)> = TableDefinition::new("places");
+/// Time → position of a place.
+pub(crate) const TIMES: TableDefinition<'_, i64, u64> = TableDefinition::new("times");
+
+/// A handle on the store's file; cheap to clone, reads on the caller's thread. Only a `Writer` writes.
+#[derive(Clone)]
+pub struct Store {
+    database: Arc<Held>,
+    path: PathBuf,
+}
+
+/// The open file. Closing one that is damaged panics inside the storage library, which must not end the process.
+struct Held(Option<Database>);
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        let database = self.0.take();
+        if catch_unwind(AssertUnwindSafe(|| drop(database))).is_err() {
+            tracing::warn!("the store's file is damaged; it is dropped when it is opened next");
+        }
+    }
+}
+
+impl std::fmt::Debug for Store {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Store({})", self.path.display())
+    }
+}
+
+/// What the stored image is of.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub(crate) struct Head {
+    pub(crate) position: Position,
+    pub(crate) hash: Hash,
+    pub(crate) time: Time,
+    pub(crate) term: Term,
+    pub(crate) cursor: u64,
+    /// The sum of all rows' sums: rows that were lost, added or altered on the disk show here.
+    pub(crate) sum: u128,
+}
+
+impl Store {
+    /// Opens the store in `directory`, making it if there is none, with its image. One that can't be read, or is of
+    /// another format, is dropped and begun anew: then there is no image, and fold and index begin with the journal's
+    /// first frame.
+    ///
+    /// # Errors
+    /// Where another process has it, or the disk refuses.
+    pub fn open(directory: &Path) -> Result<(Self, Option<Image>), OpenError> {
+        let path = directory.join(FILE);
+        let io = |source| OpenError::Io { path: path.clone(), source };
+        fs::create_dir_all(directory).map_err(|error| io(error.into()))?;
+        let why = match Self::open_sound(&path) {
+            Ok(opened) => return Ok(opened),
+            Err(StoreError::Storage(error)) => match *error {
+                redb::Error::DatabaseAlreadyOpen | redb::Error::LockProtocolMismatch => {
+                    return Err(OpenError::Locked { path });
+                }
+                redb::Error::Io(error) if error.kind() != std::io::ErrorKind::InvalidData => {
+                    return Err(io(error.into()));
+                }
+                other => other.to_string(),
+            },
+            Err(error @ (StoreError::OutOfOrder { .. } | StoreError::Row(_))) => error.to_string(),
+        };
+        tracing::warn!(path = %path.display(), why, "the store is dropped and built anew");
+        fs::remove_file(&path).map_err(|error| io(error.into()))?;
+        Self::open_sound(&path).map_err(|error| io(error.into()))
+    }
+
+    fn open_sound(path: &Path) -> Result<(Self, Option<Image>), StoreError> {
+        guarded(|| {
+            let database = Database::builder().set_cache_size(CACHE_BYTES).create(path)?;
+            let store = Self { database: Arc::new(Held(Some(database))), path: path.to_owned() };
+            let write = store.database().begin_write()?;
+            make_tables(&write)?;
+            write.commit()?;
+            let image = store.try_load()?;
+            Ok((store, image))
+        })
+    }
+
+    /// The stored image, as `open` gives it: for a fold that was dropped. End the writer first, or a later image may be
+    /// on its way. `None`: there is none.
+    ///
+    /// # Errors
+    /// Where the disk fails or what it holds is damaged: then fold from the first frame; the next `open` drops the file.
+    pub fn load(&self) -> Result<Option<Image>, StoreError> {
+        guarded(|| self.try_load())
+    }
+
+    fn try_load(&self) -> Result<Option<Image>, StoreError> {
+        let read = self.database().begin_read()?;
+        let head = read.open_table(HEAD)?;
+        let Some(format) = head.get("format")? else { return Ok(None) };
+        if format.value() != format_bytes() {
+            return Err(StoreError::Row("it is of another format"));
+        }
+        let found = head.get("head")?.ok_or(StoreError::Row("its head is missing"))?;
+        let found: Head = decode(found.value())?;
+        let cell = head.get("cell")?.ok_or(StoreError::Row("its cell is missing"))?;
+        let mut sum = row_sum((0, 0), cell.value());
+        let mut cell = begin(decode(cell.value())?);
+        for row in read.open_table(ROWS)?.iter()? {
+            let (key, row) = row?;
+            sum = sum.wrapping_add(row_sum(key.value(), row.value()));
+            put(&mut cell, key.value(), row.value()).map_err(StoreError::Row)?;
+        }
+        for row in read.open_table(REQUESTS)?.iter()? {
+            let (key, fingerprint) = row?;
+            let ((time, saga), fingerprint) = (key.value(), fingerprint.value());
+            sum = sum.wrapping_add(request_sum(time, saga, fingerprint));
+            put_request(&mut cell, Time(time), SagaId(saga.to_be_bytes()), fingerprint);
+        }
+        let Head { position, hash, time, term, cursor, sum: expected } = found;
+        if sum != expected || (cell.position, cell.time, cell.term) != (position, time, term) {
+            return Err(StoreError::Row("its rows are not those that were written"));
+        }
+        finish(&mut cell);
+        Ok(Some(Image { cell, tip: Tip { position, hash, time, term }, cursor: Cursor(cursor) }))
+    }
+
+    /// The position up to which image and index stand; 0: empty.
+    ///
+    /// # Errors
+    /// Where the disk fails.
+    pub fn position(&self) -> Result<Position, StoreError> {
+        guarded(|| {
+            let head = self.database().begin_read()?.open_table(HEAD)?;
+            let found = head.get("head")?.map(|head| decode::<Head>(head.value())).transpose()?;
+            Ok(found.map_or(Position(0), |head| head.position))
+        })
+    }
+
+    /// Empties the store, for this reason, which is logged (its image is not of this journal): image and index begin
+    /// again with the journal's first frame and a new tracker.
+    ///
+    /// # Errors
+    /// Where the disk fails.
+    pub fn reset(&self, why: &str) -> Result<(), StoreError> {
+        tracing::warn!(path = %self.path.display(), why, "the store is dropped and built anew");
+        guarded(|| {
+            let write = self.database().begin_write()?;
+            write.delete_table(HEAD)?;
+            write.delete_table(ROWS)?;
+            write.delete_table(REQUESTS)?;
+            write.delete_table(SUMMARIES)?;
+            write.delete_table(LIST_ALL)?;
+            write.delete_table(LIST_PROJECT)?;
+            write.delete_table(SAGA_COMMITS)?;
+            write.delete_table(RESOURCE_COMMITS)?;
+            write.delete_table(PLACES)?;
+            write.delete_table(TIMES)?;
+            make_tables(&write)?;
+            Ok(write.commit()?)
+        })
+    }
+
+    pub(crate) fn database(&self) -> &Database {
+        self.database.0.as_ref().expect("it is taken only when the last handle is dropped")
+    }
+}
+
+/// An id as a key: in the same order as its bytes.
+pub(crate) const fn id(bytes: [u8; 16]) -> u128 {
+    u128::from_be_bytes(bytes)
+}
+
+pub(crate) fn decode<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<T, StoreError> {
+    postcard::from_bytes(bytes).map_err(|_| StoreError::Row("its head can't be read"))
+}
+
+pub(crate) fn format_bytes() -> [u8; 4] {
+    let ([a, b], [c, d]) = (STORE_FORMAT.to_be_bytes(), IMAGE_FORMAT.to_be_bytes());
+    [a, b, c, d]
+}
+
+/// A row's part of the sum: the first 16 bytes of the SHA-256 over its key and bytes.
+pub(crate) fn row_sum(key: (u8, u128), row: &[u8]) -> u128 {
+    let hash =
+        Sha256::new_with_prefix([key.0]).chain_update(key.1.to_be_bytes()).chain_update(row).finalize();
+    hash.iter().take(16).fold(0, |sum, byte| sum << 8 | u128::from(*byte))
+}
+
+pub(crate) fn request_sum(time: i64, saga: u128, fingerprint: u64) -> u128 {
+    let mut row = [0; 16];
+    row[..8].copy_from_slice(&time.to_be_bytes());
+    row[8..].copy_from_slice(&fingerprint.to_be_bytes());
+    row_sum((0xff, saga), &row)
+}
+
+/// The storage library panics on some pages that were altered under it; here that is an error like others.
+pub(crate) fn guarded<T>(ask: impl FnOnce() -> Result<T, StoreError>) -> Result<T, StoreError> {
+    catch_unwind(AssertUnwindSafe(ask)).unwrap_or(Err(StoreError::Row("its pages are damaged")))
+}
+
+fn make_tables(write: &redb::WriteTransaction) -> Result<(), StoreError> {
+    write.open_table(HEAD)?;
+    write.open_table(ROWS)?;
+    write.open_table(REQUESTS)?;
+    write.open_table(SUMMARIES)?;
+    write.open_table(LIST_ALL)?;
+    write.open_table(LIST_PROJECT)?;
+    write.open_table(SAGA_COMMITS)?;
+    write.open_table(RESOURCE_COMMITS)?;
+    write.open_table(PLACES)?;
+    write.open_table(TIMES)?;
+    Ok(())
+}
