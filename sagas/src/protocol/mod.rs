@@ -2,15 +2,17 @@
 //! shells that drive them. Production and simulation run these and no others.
 
 mod call;
+pub mod dispatcher;
 mod fold;
 mod journal;
-mod orchestrator;
+pub mod orchestrator;
 #[cfg(test)]
 mod testing;
 
 pub mod ledger;
 
 pub use call::*;
+pub use dispatcher::Dispatcher;
 pub use fold::{Absorbed, Fold, PoisonError, Poisoned};
 pub use journal::{AppendError, Cursor};
-pub use orchestrator::*;
+pub use orchestrator::Orchestrator;

@@ -7,7 +7,8 @@ use std::collections::BTreeMap;
 
 use windlass_sagas::cell::Cell;
 use windlass_sagas::ids::*;
-use windlass_sagas::protocol::*;
+use windlass_sagas::protocol::orchestrator::*;
+use windlass_sagas::protocol::{AppendError, Cursor, Fold};
 use windlass_sagas::record::*;
 
 const CELL: CellId = CellId([7; 16]);
@@ -117,12 +118,12 @@ impl World {
         match choice % 16 {
             0 => self.tell(node, Input::Lease(Lease::Granted)),
             1 if which.is_multiple_of(4) => self.tell(node, Input::Lease(Lease::Lost)),
-            1 | 2 | 3 => self.ask(node, which),
+            1..=3 => self.ask(node, which),
             4 | 5 => self.land(which, false),
             6 => self.land(which, true),
             7 | 8 => self.answer(which, false),
             9 if which.is_multiple_of(3) => self.answer(which, true),
-            9 | 10 | 11 => self.deliver(node),
+            9..=11 => self.deliver(node),
             12 => self.end(node),
             13 if which.is_multiple_of(5) => self.crash(node),
             13 => self.drop_one(which),
