@@ -13,7 +13,8 @@ use crate::record::{ResourceRef, Visibility};
 /// The project of what belongs to no project.
 pub(super) const NO_PROJECT: ProjectId = ProjectId([0; 16]);
 
-/// Checks a new resource's name: 1 to `NAME_BYTES_MAX` bytes, no control characters, not a UUID, free.
+/// Checks a new resource's name: 1 to `NAME_BYTES_MAX` bytes, no slash or control characters, not a UUID,
+/// free.
 pub(super) fn new_name(cell: &Cell, project: ProjectId, noun: &str, name: &str) -> Result<(), Rejection> {
     if name.is_empty() || name.len() > NAME_BYTES_MAX {
         return Err(Rejection::field(
@@ -21,8 +22,9 @@ pub(super) fn new_name(cell: &Cell, project: ProjectId, noun: &str, name: &str) 
             format!("a name has 1 to {NAME_BYTES_MAX} bytes, this one {}", name.len()),
         ));
     }
-    if name.chars().any(char::is_control) || name.trim() != name {
-        return Err(Rejection::field("name", "a name has no control characters and no space at its ends"));
+    if name.chars().any(|c| c.is_control() || c == '/') || name.trim() != name {
+        let message = "a name has no slash, no control characters and no space at its ends";
+        return Err(Rejection::field("name", message));
     }
     if name.parse::<ServerId>().is_ok() {
         return Err(Rejection::field("name", "a name is not a UUID, so that it can't be taken for an id"));
@@ -157,12 +159,14 @@ pub(super) fn free(lock: Lock, resource: ResourceRef) -> Result<(), Rejection> {
             format!("{resource} is held by operation {saga}"),
             "wait for that operation to end, or cancel it",
         )
-        .of(resource)),
+        .of(resource)
+        .held_by(saga)),
         Lock::Quarantined(saga) => Err(Rejection::new(
             Reason::ResourceQuarantined,
             format!("{resource} is in quarantine since operation {saga} was abandoned"),
             "an operator must adopt or discard it",
         )
-        .of(resource)),
+        .of(resource)
+        .held_by(saga)),
     }
 }

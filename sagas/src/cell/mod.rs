@@ -23,6 +23,6 @@ pub use decide::{Preview, decide, preview};
 pub use effects::{Effect, OpenCall, effects, pending};
 pub use placement::{Explanation, FilterCount, Placed};
 pub use reconcile::{Reconciled, reconcile};
-pub use rejection::{Decline, Reason, Rejection};
+pub use rejection::{Decline, Reason, Rejection, Shortage};
 pub use state::Cell;
 pub use status::{PortStatus, ServerStatus, VolumeStatus, port_status, server_status, volume_status};

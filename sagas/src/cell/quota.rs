@@ -2,7 +2,7 @@
 
 use alloc::format;
 
-use super::rejection::{Reason, Rejection};
+use super::rejection::{Reason, Rejection, Shortage};
 use super::state::Project;
 use crate::record::{Amounts, ResourceRef};
 
@@ -11,7 +11,7 @@ pub(super) fn admit(project: &Project, more: &Amounts) -> Result<(), Rejection> 
     let rows = rows(&project.quota, &project.usage, more);
     for (what, limit, used, asked) in rows {
         if asked > 0 && used.saturating_add(asked) > limit {
-            return Err(Rejection::new(
+            let mut rejection = Rejection::new(
                 Reason::QuotaExceeded,
                 format!(
                     "project {} may hold {limit} {what}, holds {used}, asked for {asked} more",
@@ -20,7 +20,9 @@ pub(super) fn admit(project: &Project, more: &Amounts) -> Result<(), Rejection> 
                 "delete something, or ask an operator to raise the quota",
             )
             .of_field(what)
-            .of(ResourceRef::Project(project.id)));
+            .of(ResourceRef::Project(project.id));
+            rejection.shortage = Some(Shortage { limit, used, asked });
+            return Err(rejection);
         }
     }
     Ok(())

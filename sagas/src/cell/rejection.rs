@@ -75,6 +75,17 @@ reasons! {
     TooLarge = "TOO_LARGE",
 }
 
+/// By how much a quota would be passed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Shortage {
+    /// What may be held.
+    pub limit: u64,
+    /// What is held.
+    pub used: u64,
+    /// How much more was asked for.
+    pub asked: u64,
+}
+
 /// A refusal.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rejection {
@@ -90,6 +101,10 @@ pub struct Rejection {
     pub hint: String,
     /// How many hosts each filter removed, where no host fits.
     pub filters: Vec<FilterCount>,
+    /// The saga that holds the resource, or left it in quarantine.
+    pub holder: Option<SagaId>,
+    /// By how much the quota would be passed.
+    pub shortage: Option<Shortage>,
 }
 
 impl Rejection {
@@ -103,6 +118,8 @@ impl Rejection {
             message: message.into(),
             hint: hint.to_string(),
             filters: Vec::new(),
+            holder: None,
+            shortage: None,
         }
     }
 
@@ -124,6 +141,13 @@ impl Rejection {
     #[must_use]
     pub fn of(mut self, resource: ResourceRef) -> Self {
         self.resource = Some(resource);
+        self
+    }
+
+    /// Names the saga that holds the resource.
+    #[must_use]
+    pub const fn held_by(mut self, saga: SagaId) -> Self {
+        self.holder = Some(saga);
         self
     }
 }

@@ -3,6 +3,7 @@
 use alloc::format;
 
 use super::{Asked, Preview, at_most};
+use crate::cell::authorize::{Permission, authorize};
 use crate::cell::lookup::{self, NO_PROJECT};
 use crate::cell::rejection::{Decline, Reason, Rejection};
 use crate::ids::*;
@@ -47,6 +48,10 @@ pub(super) fn register_image(asked: Asked<'_>, body: &RegisterImage) -> Result<P
     let scope = crate::cell::apply::image_scope(asked.project, body.visibility);
     lookup::new_name(asked.cell, scope, "image", &body.name)?;
     lookup::own_project(asked.cell, asked.project)?;
+    if body.visibility == Visibility::Public {
+        // Every project would see it.
+        authorize(asked.cell, asked.principal, Permission::Operate, asked.project)?;
+    }
     if body.size_bytes == 0 {
         return Err(Rejection::field("size_bytes", "an image has at least one byte").into());
     }

@@ -6,6 +6,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use super::{Asked, Preview, at_most};
+use crate::cell::authorize::{Permission, authorize};
 use crate::cell::ipam::{self, Given};
 use crate::cell::placement::{Demand, Placed, place};
 use crate::cell::rejection::{Decline, Reason, Rejection};
@@ -179,7 +180,11 @@ fn demand<'a>(asked: Asked<'_>, body: &'a CreateServer, flavor: &'a Flavor) -> R
         names.iter().map(host).collect()
     };
     let host = match &hints.host {
-        Some(name) => Some(lookup::host(asked.cell, "placement.host", name)?.id),
+        Some(name) => {
+            // Hosts are the operators' business.
+            authorize(asked.cell, asked.principal, Permission::Operate, asked.project)?;
+            Some(lookup::host(asked.cell, "placement.host", name)?.id)
+        }
         None => None,
     };
     Ok(Demand {
