@@ -15,7 +15,7 @@ pub(crate) fn ops(moves_max: usize) -> impl Strategy<Value = Vec<Op>> {
     let answers = (100..120_u8, any::<u8>(), any::<u8>());
     let others = (0..48_u8, any::<u8>(), any::<u8>());
     let well = (Just(47_u8), any::<u8>(), Just(0_u8));
-    let scenes = (120..124_u8, any::<u8>(), any::<u8>());
+    let scenes = (120..127_u8, any::<u8>(), any::<u8>());
     let repair = (33..38_u8, any::<u8>(), any::<u8>());
     prop::collection::vec(
         prop_oneof![8 => answers, 12 => others, 2 => well, 3 => repair, 1 => scenes],
@@ -245,17 +245,67 @@ fn scene(world: &mut World, what: u8, a: u8, b: u8) {
             drop(world.ask(DeletePrincipal { principal }));
         }
         122 => {
-            drop(world.ask(CreateVolume { name: "vx".into(), size_gib: 1, image: None, zone: None }));
-            drop(world.ask(create_server("sx", &[])));
-            well(world, 24);
-            drop(world.ask(AttachVolume { volume: "vx".into(), server: "sx".into() }));
+            attached(world);
             well(world, 12);
             world.seal();
             drop(world.ask(DetachVolume { volume: "vx".into() }));
             well(world, 12);
         }
-        _ => gone(world, a),
+        123 => gone(world, a),
+        124 => discarded(world),
+        125 => rested(world),
+        _ => rebooted(world),
     }
+}
+
+/// A server "sx" that runs, with a volume "vx" attached, unless their names stand for something else by now.
+fn attached(world: &mut World) {
+    drop(world.ask(CreateVolume { name: "vx".into(), size_gib: 1, image: None, zone: None }));
+    drop(world.ask(create_server("sx", &[])));
+    well(world, 24);
+    drop(world.ask(AttachVolume { volume: "vx".into(), server: "sx".into() }));
+}
+
+/// A detach is given up half-way; the volume is affirmed to be gone while the server still lists it.
+fn discarded(world: &mut World) {
+    attached(world);
+    well(world, 12);
+    if let Ok(saga) = world.ask(DetachVolume { volume: "vx".into() }) {
+        for _ in 0..2 {
+            let open = world.calls().into_iter().find(|call| call.0.saga == saga);
+            let Some((key, direction, attempt, _)) = open else { return };
+            world.report((key, direction, attempt), refusal(false));
+        }
+        let subject = world.cell.sagas.get(&saga).map(|saga| saga.subject);
+        drop(world.ask(AbandonSaga { saga, reason: "half-way".into() }));
+        world.seal();
+        let reason = String::from("shredded");
+        drop(subject.map(|resource| world.ask(DiscardResource { resource, reason })));
+    }
+}
+
+/// The only address of a subnet is given again after its rest.
+fn rested(world: &mut World) {
+    drop(world.ask(CreateNetwork { name: "nx".into(), mtu: None }));
+    let mut tiny = subnet("subx", "nx", "10.9.0.0");
+    let only = "10.9.0.9".parse().expect("an address");
+    tiny.pools = vec![(only, only)];
+    drop(world.ask(tiny));
+    drop(world.ask(port("px", "nx")));
+    drop(world.ask(DeletePort { port: "px".into() }));
+    world.seal();
+    world.now = world.now.plus_ms(11 * 60 * 1000);
+    drop(world.ask(port("px", "nx")));
+}
+
+/// A host's kernel starts anew under a server that a saga holds.
+fn rebooted(world: &mut World) {
+    attached(world);
+    world.seal();
+    let host = world.cell.servers.values().find(|it| it.spec.name == "sx").map(|it| it.spec.host);
+    world.boots = world.boots.wrapping_add(1);
+    let boot = world.boots;
+    host.into_iter().for_each(|host| world.seen(host, boot));
 }
 
 /// A host burns with a server on it, whose addresses wait until it is known to be off, or back.
