@@ -1,5 +1,6 @@
 //! The orchestrator: the shell that leads a cell and serves its API. It moves bytes; every rule is in `windlass-sagas`.
 
 pub mod clock;
+pub mod dispatch;
 pub mod identity;
 pub mod lead;

@@ -5,9 +5,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::{broadcast, mpsc, oneshot};
-use windlass_sagas::cell::{Cell, Decline, Preview, Rejection};
+use windlass_sagas::cell::{self, Cell, Decline, Preview, Rejection};
 use windlass_sagas::ids::{Position, SagaId};
 use windlass_sagas::record::{Cause, Commit, Fact};
+
+use crate::clock;
 
 /// How many durable commits a slow watcher may lag behind before it is cut off.
 pub const WATCH_LAG_MAX: usize = 4096;
@@ -16,11 +18,12 @@ pub const WATCH_LAG_MAX: usize = 4096;
 pub enum Wake {
     /// A fact to decide; the answer leaves when the position that it rests on is durable.
     Propose { cause: Cause, fact: Box<Fact>, reply: oneshot::Sender<Result<Receipt, Refused>> },
-    /// The same decision without an append (R5).
-    Preview { fact: Box<Fact>, reply: oneshot::Sender<Result<Preview, Refused>> },
-    /// A read of the fold, once it holds at least this position and all that it rests on is durable.
-    Read { min_position: Position, read: Box<dyn FnOnce(&Cell) + Send> },
+    /// A read of the fold, once it holds at least this position; its answer leaves once what it rests on is durable.
+    Read { min_position: Position, read: ReadFold },
 }
+
+/// Computes an answer from the fold now, and gives what sends it later.
+pub type ReadFold = Box<dyn FnOnce(&Cell) -> Box<dyn FnOnce() + Send> + Send>;
 
 /// A committed fact.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -107,9 +110,9 @@ impl Leader {
     /// # Errors
     /// As `Refused` says.
     pub async fn preview(&self, fact: Fact) -> Result<Preview, Refused> {
-        let (reply, answer) = oneshot::channel();
-        self.send(Wake::Preview { fact: Box::new(fact), reply })?;
-        self.within(answer).await.ok_or(Refused::TakingOver)?
+        let decide = move |cell: &Cell| cell::preview(cell, &fact, clock::now());
+        let (position, decided) = self.read(Position(0), decide).await?;
+        decided.map_err(|decline| Refused::from((decline, position)))
     }
 
     /// Reads the fold at `min_position` or later; what it returns rests on durable positions only. The closure runs on
@@ -123,7 +126,10 @@ impl Leader {
         read: impl FnOnce(&Cell) -> T + Send + 'static,
     ) -> Result<(Position, T), Refused> {
         let (reply, answer) = oneshot::channel();
-        let read = Box::new(move |cell: &Cell| drop(reply.send((cell.position, read(cell)))));
+        let read: ReadFold = Box::new(move |cell: &Cell| {
+            let answer = (cell.position, read(cell));
+            Box::new(move || drop(reply.send(answer)))
+        });
         self.send(Wake::Read { min_position, read })?;
         self.within(answer).await.ok_or(Refused::PositionNotReached(min_position))
     }

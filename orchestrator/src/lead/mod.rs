@@ -1,3 +1,5 @@
 //! Leading: the task that drives `protocol`'s machines, and the handle by which everybody else reaches it.
 
 pub mod handle;
+mod pump;
+pub mod shell;

@@ -1,0 +1,344 @@
+//! The way of every call: the token first, then the permission, then the fields, then the cell. A read is one visit to
+//! the leader; a change is one visit, a proposal, and the operation read back at the position of its receipt.
+
+use std::sync::Arc;
+
+use tokio::time::timeout;
+use tonic::{Request, Response, Status};
+use windlass_proto::v1::{self, ErrorReason};
+use windlass_sagas::cell::Cell;
+use windlass_sagas::ids::*;
+use windlass_sagas::record::{Body, Cause, Fact, Principal, Request as Asked};
+
+use super::Api;
+use super::auth::{self, Shown};
+use super::errors::{FieldNames, Problem, refused};
+use super::finished::{Unread, saga_of};
+use super::inventories::Inventories;
+use super::life::Life;
+use super::limits::*;
+use super::names::NO_PROJECT;
+use super::view::{Place, View, only_now};
+use super::{convert, fields};
+use crate::lead::handle::{Durable, Receipt, Refused};
+
+/// What every method answers.
+pub(super) type Answer<T> = Result<Response<T>, Status>;
+
+/// A call whose token has the right form; whether it is one of the cell's is seen in the fold.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Call {
+    /// The method's permission, by its name in the proto.
+    pub(super) method: &'static str,
+    pub(super) shown: Shown,
+    pub(super) cause: Cause,
+}
+
+/// The point that a read asks for.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Point {
+    pub(super) read_at: Option<v1::ReadAt>,
+    pub(super) min_position: Position,
+}
+
+/// The point of a request that has both fields.
+macro_rules! point {
+    ($message:expr) => {
+        $crate::api::call::Point {
+            read_at: $message.read_at,
+            min_position: windlass_sagas::ids::Position($message.min_position),
+        }
+    };
+}
+pub(super) use point;
+
+/// What every change carries.
+#[derive(Clone, Debug)]
+pub(super) struct Change {
+    pub(super) request_id: String,
+    pub(super) validate_only: bool,
+}
+
+/// The change of a request that has both fields.
+macro_rules! change {
+    ($message:expr) => {
+        $crate::api::call::Change {
+            request_id: $message.request_id.clone(),
+            validate_only: $message.validate_only,
+        }
+    };
+}
+pub(super) use change;
+
+/// A change that may be proposed: authenticated, authorised and parsed.
+pub(super) struct Entered {
+    pub(super) cell: CellId,
+    pub(super) caller: PrincipalId,
+    pub(super) project: ProjectId,
+    pub(super) id: RequestId,
+    /// What is asked, or why its names mean nothing (any more): a repeat is answered all the same.
+    body: Result<Body, Problem>,
+    /// Whether the request id is known already.
+    known: bool,
+}
+
+/// Where an operation is read: by whom, in which cell, at which position.
+#[derive(Clone, Copy)]
+pub(super) struct ReadBack {
+    pub(super) cell: CellId,
+    pub(super) caller: PrincipalId,
+    pub(super) position: Position,
+}
+
+impl Api {
+    /// Takes a request apart: what it shows, and what it asks.
+    pub(super) fn open<T>(method: &'static str, request: Request<T>) -> Result<(Call, T), Status> {
+        let shown = Shown::of(request.metadata())?;
+        let cause = auth::cause(&request, shown.credential);
+        Ok((Call { method, shown, cause }, request.into_inner()))
+    }
+
+    /// Visits the fold as the caller, at `min_position` or later.
+    pub(super) async fn visit<T: Send + 'static>(
+        &self,
+        call: Call,
+        min_position: Position,
+        place: Result<Place, Problem>,
+        look: impl FnOnce(&View<'_>) -> Result<T, Problem> + Send + 'static,
+    ) -> Result<T, Problem> {
+        let inventories = Arc::clone(&self.parts().inventories);
+        if min_position > Position(0) {
+            // Nobody waits here who may not ask.
+            let (inventories, place) = (Arc::clone(&inventories), place.clone());
+            self.fold(Position(0), move |cell| enter(cell, &*inventories, call, &place).map(|_| ())).await??;
+        }
+        let looked = move |cell: &Cell| look(&enter(cell, &*inventories, call, &place)?);
+        self.fold(min_position, looked).await?
+    }
+
+    /// Answers a read from one visit.
+    pub(super) async fn read<T: Send + 'static>(
+        &self,
+        call: Call,
+        point: Point,
+        place: Result<Place, Problem>,
+        look: impl FnOnce(&View<'_>) -> Result<T, Problem> + Send + 'static,
+    ) -> Answer<T> {
+        let looked = move |view: &View<'_>| {
+            only_now(point.read_at.as_ref())?;
+            look(view)
+        };
+        Ok(Response::new(self.visit(call, point.min_position, place, looked).await?))
+    }
+
+    /// Reads the fold, not as anybody.
+    pub(super) async fn fold<T: Send + 'static>(
+        &self,
+        min_position: Position,
+        read: impl FnOnce(&Cell) -> T + Send + 'static,
+    ) -> Result<T, Problem> {
+        let read = self.parts().leader.read(min_position, read).await;
+        read.map(|(_, answer)| answer).map_err(|error| refused(error, NO_PROJECT, &[]))
+    }
+
+    /// Reads the fold as a caller whose rights were looked at before.
+    pub(super) async fn fold_as<T: Send + 'static>(
+        &self,
+        at: ReadBack,
+        project: ProjectId,
+        look: impl FnOnce(&View<'_>) -> T + Send + 'static,
+    ) -> Result<T, Problem> {
+        let inventories = Arc::clone(&self.parts().inventories);
+        self.fold(at.position, move |cell| look(&View::of(cell, &*inventories, at.caller, project))).await
+    }
+
+    /// Answers a change: entered, decided, read back.
+    pub(super) async fn change(
+        &self,
+        call: Call,
+        change: Change,
+        place: Result<Place, Problem>,
+        names: FieldNames,
+        build: impl FnOnce(&View<'_>) -> Result<Body, Problem> + Send + 'static,
+    ) -> Answer<v1::Operation> {
+        let entered = self.enter(call, &change, place, build).await?;
+        Ok(Response::new(self.submit(call, &change, entered, names).await?))
+    }
+
+    /// The first half of a change: who, where, what.
+    pub(super) async fn enter(
+        &self,
+        call: Call,
+        change: &Change,
+        place: Result<Place, Problem>,
+        build: impl FnOnce(&View<'_>) -> Result<Body, Problem> + Send + 'static,
+    ) -> Result<Entered, Problem> {
+        let request_id = change.request_id.clone();
+        let look = move |view: &View<'_>| {
+            let id = fields::request_id(&request_id)?;
+            let saga = SagaId::of_request(view.cell.id, view.project, id);
+            let known = view.cell.requests.contains_key(&saga);
+            let body = build(view);
+            Ok(Entered {
+                cell: view.cell.id,
+                caller: view.caller,
+                project: view.project,
+                id,
+                body,
+                known,
+            })
+        };
+        self.visit(call, Position(0), place, look).await
+    }
+
+    /// The second half: a preview, or the proposal and what came of it.
+    pub(super) async fn submit(
+        &self,
+        call: Call,
+        change: &Change,
+        entered: Entered,
+        names: FieldNames,
+    ) -> Result<v1::Operation, Problem> {
+        let Entered { cell, caller, project, id, body, known } = entered;
+        let at = ReadBack { cell, caller, position: Position(0) };
+        let body = match body {
+            Ok(body) => body,
+            // A repeat whose names no longer mean anything (it removed what it names) is answered all the same.
+            Err(problem) if known && problem.reason() == ErrorReason::NotFound => {
+                return self.operation(SagaId::of_request(cell, project, id), at).await;
+            }
+            Err(problem) => return Err(problem),
+        };
+        let request = Asked { id, project, principal: Principal::User(caller), body };
+        let leader = &self.parts().leader;
+        if change.validate_only {
+            return match leader.preview(Fact::Request(request.clone())).await {
+                Ok(preview) => self.previewed(at, project, preview).await,
+                // It was done before: what it did is what it would answer.
+                Err(Refused::Stale) => self.operation(saga_of(cell, &request), at).await,
+                Err(error) => Err(refused(error, project, names)),
+            };
+        }
+        match leader.propose(call.cause, Fact::Request(request.clone())).await {
+            Ok(Receipt { position, saga: Some(saga) }) => {
+                self.operation(saga, ReadBack { position, ..at }).await
+            }
+            Ok(Receipt { saga: None, .. }) => {
+                Err(Problem::internal("the leader started no operation for a request"))
+            }
+            Err(error) => {
+                let problem = refused(error, project, names);
+                if problem.reason() == ErrorReason::RequestIdExpired {
+                    return self.remembered(&request, at).await?.ok_or(problem);
+                }
+                Err(problem)
+            }
+        }
+    }
+
+    /// The operation of a request that is older than the fold's memory, from the history (R1): the same request only.
+    async fn remembered(&self, request: &Asked, at: ReadBack) -> Result<Option<v1::Operation>, Problem> {
+        let saga = saga_of(at.cell, request);
+        let commits = self.parts().finished.commits_of(saga, Position(0)).await.map_err(unread)?;
+        let same = commits.first().is_some_and(|first| match &first.fact {
+            Fact::Request(old) => old.fingerprint() == request.fingerprint(),
+            Fact::Report(_) => false,
+        });
+        if same { self.operation(saga, at).await.map(Some) } else { Ok(None) }
+    }
+
+    /// What a `validate_only` call answers.
+    async fn previewed(
+        &self,
+        at: ReadBack,
+        project: ProjectId,
+        preview: windlass_sagas::cell::Preview,
+    ) -> Result<v1::Operation, Problem> {
+        self.fold_as(at, project, move |view| convert::preview(view, &preview)).await
+    }
+
+    /// An operation as it stands at a position or later.
+    ///
+    /// # Errors
+    /// `NOT_FOUND`, or what keeps fold or history from being read.
+    pub(super) async fn operation(&self, saga: SagaId, at: ReadBack) -> Result<v1::Operation, Problem> {
+        let (position, down) = self.fold(at.position, |cell| (cell.position, convert::down(cell))).await?;
+        let life = self.life(saga, at.cell, position).await?;
+        self.shown(&life, at.caller, position, &down).await
+    }
+
+    /// An operation's message, with what it made.
+    pub(super) async fn shown(
+        &self,
+        life: &Life,
+        caller: PrincipalId,
+        position: Position,
+        down: &convert::Down,
+    ) -> Result<v1::Operation, Problem> {
+        let mut operation = convert::operation(life, position, down);
+        if life.is_completed() {
+            let at = ReadBack { cell: life.cell, caller, position };
+            let (kind, subject) = (life.saga.kind, life.saga.subject);
+            let resource =
+                self.fold_as(at, life.saga.project, move |view| convert::result(view, kind, subject)).await?;
+            let response = v1::OperationResponse { resource };
+            operation.result = Some(v1::operation::Result::Response(response));
+        }
+        Ok(operation)
+    }
+
+    /// A saga's life up to a position.
+    pub(super) async fn life(&self, saga: SagaId, cell: CellId, upto: Position) -> Result<Life, Problem> {
+        let commits = self.commits_of(saga, upto).await?;
+        let lived = Life::of(saga, cell, commits.iter().map(|commit| &**commit));
+        lived.ok_or_else(|| Problem::not_found("operation", &super::names::operation(saga)))
+    }
+
+    /// All commits that speak of a saga, up to a position.
+    pub(super) async fn commits_of(&self, saga: SagaId, upto: Position) -> Result<Vec<Durable>, Problem> {
+        self.reach(upto).await?;
+        let finished = &self.parts().finished;
+        let mut all: Vec<Durable> = Vec::new();
+        loop {
+            let after = all.last().map_or(Position(0), |last| last.header.position);
+            let more = finished.commits_of(saga, after).await.map_err(unread)?;
+            let read = more.len();
+            all.extend(more.into_iter().filter(|commit| commit.header.position <= upto));
+            let last = all.last().map_or(Position(0), |last| last.header.position);
+            if read == 0 || last == after {
+                return Ok(all);
+            }
+            if all.len() > OPERATION_COMMITS_MAX {
+                let message = format!("operation {saga} has more than {OPERATION_COMMITS_MAX} commits");
+                return Err(Problem::new(ErrorReason::TooLarge, message)
+                    .hint("read the journal itself with `windlass replay`"));
+            }
+        }
+    }
+
+    /// Waits, bounded, until the history tells what is durable up to a position.
+    pub(super) async fn reach(&self, position: Position) -> Result<(), Problem> {
+        match timeout(HISTORY_WAIT_MAX, self.parts().finished.reach(position)).await {
+            Ok(reached) => reached.map_err(unread),
+            Err(_) => Err(super::errors::not_reached(position)),
+        }
+    }
+}
+
+/// The history can't be read.
+#[expect(clippy::needless_pass_by_value, reason = "it is what `map_err` gives")]
+pub(super) fn unread(error: Unread) -> Problem {
+    Problem::new(ErrorReason::JournalUnavailable, error.to_string())
+        .hint("ask again in a moment, or another orchestrator")
+        .retry_after(RETRY_JOURNAL)
+}
+
+fn enter<'a>(
+    cell: &'a Cell,
+    inventories: &'a dyn Inventories,
+    call: Call,
+    place: &Result<Place, Problem>,
+) -> Result<View<'a>, Problem> {
+    let caller = call.shown.principal(cell, crate::clock::now())?;
+    View::enter(cell, inventories, caller, call.method, place.as_ref().map_err(Clone::clone)?)
+}

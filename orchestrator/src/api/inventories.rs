@@ -1,0 +1,57 @@
+//! What the API asks of the agents' side of the process: what hosts really hold, and who is connected. Nothing of it
+//! is journaled.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use windlass_sagas::ids::{HostId, Time};
+use windlass_sagas::protocol::Inventory;
+use windlass_sagas::record::{Capacity, Role};
+
+/// What one host holds.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Taken {
+    /// The host.
+    pub host: HostId,
+    /// One inventory a role.
+    pub inventories: Vec<Inventory>,
+    /// Roles whose driver could not look everywhere, and why.
+    pub incomplete: BTreeMap<Role, String>,
+}
+
+/// An agent's open stream, as this orchestrator sees it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Contact {
+    /// When it was last heard.
+    pub last_seen: Time,
+    /// What its host reported to use; `None`: not reported yet.
+    pub used: Option<Capacity>,
+    /// The build of the agent.
+    pub build: String,
+    /// Calls sent and not ended, by role; empty where this orchestrator does not lead.
+    pub calls_in_flight: BTreeMap<Role, u32>,
+}
+
+/// The agents' side.
+#[tonic::async_trait]
+pub trait Inventories: Send + Sync {
+    /// Asks these hosts what they hold and waits at most so long; the hosts that answered, each with all of its roles.
+    async fn take(&self, hosts: Vec<HostId>, wait: Duration) -> Vec<Taken>;
+
+    /// A host's open stream; `None`: it is not connected here. Called on the leader's thread: it must not wait.
+    fn contact(&self, host: HostId) -> Option<Contact>;
+}
+
+/// A process without agents: nothing is connected and nothing is taken.
+pub struct NoAgents;
+
+#[tonic::async_trait]
+impl Inventories for NoAgents {
+    async fn take(&self, _: Vec<HostId>, _: Duration) -> Vec<Taken> {
+        Vec::new()
+    }
+
+    fn contact(&self, _: HostId) -> Option<Contact> {
+        None
+    }
+}

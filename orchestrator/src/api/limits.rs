@@ -1,0 +1,65 @@
+//! Every bound of the public API in one place; reaching one is an error with a reason, never a truncation in silence.
+
+use std::time::Duration;
+
+/// The largest request message, bytes.
+pub const REQUEST_BYTES_MAX: usize = 256 * 1024;
+/// The longest resource name in a request, bytes.
+pub const RESOURCE_NAME_BYTES_MAX: usize = 1024;
+/// Elements of a list whose request asks for 0.
+pub const PAGE_DEFAULT: usize = 100;
+/// The most elements of one page.
+pub const PAGE_MAX: usize = 1_000;
+/// The longest page token, bytes.
+pub const PAGE_TOKEN_BYTES_MAX: usize = 1024;
+/// The longest filter or order, bytes.
+pub const FILTER_BYTES_MAX: usize = 2048;
+/// The most comparisons of one filter.
+pub const FILTER_TERMS_MAX: usize = 16;
+/// The longest user data of a server, bytes.
+pub const USER_DATA_BYTES_MAX: usize = 65_535;
+/// The longest key or value of a server's metadata, bytes.
+pub const METADATA_BYTES_MAX: usize = 255;
+/// The longest name of a host, bytes (a label of the DNS).
+pub const HOST_NAME_BYTES_MAX: usize = 63;
+/// How far ahead a join token may end, microseconds.
+pub const JOIN_TOKEN_AHEAD_US_MAX: i64 = 7 * 24 * 3600 * 1_000_000;
+/// The longest token in `authorization`, bytes.
+pub const TOKEN_BYTES_MAX: usize = 512;
+
+/// How long an answer waits for the history to show what is durable already.
+pub const HISTORY_WAIT_MAX: Duration = Duration::from_secs(5);
+/// The most commits of one operation that are read for one answer.
+pub const OPERATION_COMMITS_MAX: usize = 20_000;
+/// The most operations that one page of a filtered list looks at; a page may then hold fewer than asked for.
+pub const OPERATIONS_SCANNED_MAX: usize = 1_000;
+/// The longest silence of a watch.
+pub const BOOKMARK_PAUSE: Duration = Duration::from_secs(10);
+/// Commits that a watch reads from the history at a time.
+pub const WATCH_BATCH_COMMITS: usize = 256;
+/// Operations that one watch remembers; with more it forgets all and reads them again when they change.
+pub const WATCH_OPERATIONS_MAX: usize = 10_000;
+
+/// How long `Doctor` waits for inventories when its request says 0.
+pub const DOCTOR_WAIT_DEFAULT: Duration = Duration::from_secs(10);
+/// The longest that it waits, milliseconds.
+pub const DOCTOR_WAIT_MS_MAX: u32 = 60_000;
+/// Hosts that one `Doctor` request may name.
+pub const DOCTOR_HOSTS_MAX: usize = 10_000;
+/// Findings that one check lists.
+pub const FINDINGS_MAX: usize = 256;
+/// What keeps a drain from being quiet: so many are listed.
+pub const BLOCKERS_MAX: usize = 256;
+/// Hosts that a preview lists as candidates of one placement.
+pub const CANDIDATES_MAX: usize = 16;
+
+/// The longest message of an error, bytes.
+pub const MESSAGE_BYTES_MAX: usize = 1024;
+/// The longest value of an error's metadata, bytes.
+pub const METADATUM_BYTES_MAX: usize = 512;
+/// When to try again where an orchestrator takes over or does not lead.
+pub const RETRY_LEADER: Duration = Duration::from_millis(500);
+/// When to try again where too much waits.
+pub const RETRY_OVERLOADED: Duration = Duration::from_millis(200);
+/// When to try again where the journal or a position is waited for.
+pub const RETRY_JOURNAL: Duration = Duration::from_secs(1);

@@ -1,0 +1,262 @@
+//! The fold as one call may see it: who calls, in which project, at what time. It lives on the leader's thread for the
+//! length of one read; it copies what the answer needs and changes nothing.
+
+use windlass_proto::v1::ErrorReason;
+use windlass_sagas::cell::state::*;
+use windlass_sagas::cell::{Cell, Permission, authorize};
+use windlass_sagas::ids::*;
+use windlass_sagas::record::{Principal, ResourceRef, Visibility};
+
+use super::errors::{Problem, rejected};
+use super::inventories::Inventories;
+use super::methods::{Needs, needs};
+use super::names::{self, NO_PROJECT};
+use crate::clock;
+
+/// What a call is about, as its parent or name says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Place {
+    /// Nothing that belongs to a project: what any caller may ask (`Needs::Credential`).
+    Anywhere,
+    /// The cell as a whole.
+    Cell,
+    /// One project, by id or display name.
+    Project(String),
+    /// One project that is known already.
+    Known(ProjectId),
+    /// All projects that the caller may read.
+    Every,
+}
+
+impl Place {
+    /// `projects/{project}`.
+    pub(super) fn parent(name: &str) -> Result<Self, Problem> {
+        names::one(name, "projects", "parent").map(Self::Project)
+    }
+
+    /// `projects/{project}` or `projects/-`.
+    pub(super) fn parent_or_every(name: &str) -> Result<Self, Problem> {
+        let project = names::one(name, "projects", "parent")?;
+        Ok(if project == names::EVERY { Self::Every } else { Self::Project(project) })
+    }
+}
+
+/// The fold, for one call.
+pub(super) struct View<'a> {
+    pub(super) cell: &'a Cell,
+    pub(super) inventories: &'a dyn Inventories,
+    /// Who calls.
+    pub(super) caller: PrincipalId,
+    /// The project of the call; all zero for none and for all.
+    pub(super) project: ProjectId,
+    /// Whether the call is about every project that the caller may read.
+    pub(super) every: bool,
+    /// Whether the caller may operate the whole cell.
+    pub(super) operator: bool,
+    /// Now, but not before the fold's last commit.
+    pub(super) now: Time,
+}
+
+impl<'a> View<'a> {
+    /// The view of an authenticated caller, authorised for a method's permission in a place.
+    ///
+    /// # Errors
+    /// `PERMISSION_DENIED`, or `NOT_FOUND` for a project that isn't, said only to who may read any.
+    pub(super) fn enter(
+        cell: &'a Cell,
+        inventories: &'a dyn Inventories,
+        caller: PrincipalId,
+        method: &'static str,
+        place: &Place,
+    ) -> Result<Self, Problem> {
+        let mut view = Self::of(cell, inventories, caller, NO_PROJECT);
+        let missing = match place {
+            Place::Anywhere | Place::Cell => None,
+            Place::Every => {
+                view.every = true;
+                return Ok(view);
+            }
+            Place::Known(project) => {
+                view.project = *project;
+                None
+            }
+            Place::Project(text) => match view.id("project", NO_PROJECT, text).map(ProjectId) {
+                Some(id) if cell.projects.contains_key(&id) => {
+                    view.project = id;
+                    None
+                }
+                Some(_) | None => Some(text),
+            },
+        };
+        if let Needs::Permission(permission) = needs(method) {
+            view.authorized(permission, method)?;
+        }
+        match missing {
+            None => Ok(view),
+            Some(text) => Err(Problem::not_found("project", text)),
+        }
+    }
+
+    /// The view of a caller whose rights were looked at before.
+    pub(super) fn of(
+        cell: &'a Cell,
+        inventories: &'a dyn Inventories,
+        caller: PrincipalId,
+        project: ProjectId,
+    ) -> Self {
+        let operator =
+            authorize(cell, Principal::User(caller), Permission::Operate, NO_PROJECT).is_ok();
+        let now = clock::now().max(cell.time);
+        Self { cell, inventories, caller, project, every: false, operator, now }
+    }
+
+    fn authorized(&self, permission: Permission, method: &'static str) -> Result<(), Problem> {
+        authorize(self.cell, Principal::User(self.caller), permission, self.project)
+            .map_err(|rejection| rejected(rejection, self.project, &[]).with("permission", method))
+    }
+
+    /// Whether the caller may do this in a project.
+    pub(super) fn may(&self, permission: Permission, project: ProjectId) -> bool {
+        authorize(self.cell, Principal::User(self.caller), permission, project).is_ok()
+    }
+
+    /// Whether what belongs to a project belongs into this call's list.
+    pub(super) fn lists(&self, project: ProjectId) -> bool {
+        if self.every { self.may(Permission::Read, project) } else { project == self.project }
+    }
+
+    /// The id of a display name or of an id's text; whether it exists is for the caller to see.
+    pub(super) fn id(&self, noun: &str, project: ProjectId, text: &str) -> Option<[u8; 16]> {
+        let named = self.cell.names.get(&(project, noun.to_owned(), text.to_owned())).copied();
+        named.or_else(|| text.parse::<ServerId>().ok().map(|id| id.0))
+    }
+
+    /// Whether a name's project is the call's own.
+    pub(super) fn is_own(&self, project: &str) -> bool {
+        self.id("project", NO_PROJECT, project) == Some(self.project.0)
+    }
+
+    /// The last segment of the name of something in the call's own project.
+    pub(super) fn own(
+        &self,
+        name: &str,
+        collection: &str,
+        field: &str,
+    ) -> Result<String, Problem> {
+        let (project, last) = names::two(name, "projects", collection, field)?;
+        if !self.is_own(&project) {
+            let message = format!("{field} is of another project than the request");
+            return Err(Problem::field(field, message));
+        }
+        Ok(last)
+    }
+
+    /// A list of names in the call's own project.
+    pub(super) fn all_own(
+        &self,
+        list: &[String],
+        max: usize,
+        collection: &str,
+        field: &str,
+    ) -> Result<Vec<String>, Problem> {
+        super::fields::at_most(list.len(), max, field)?;
+        list.iter().map(|name| self.own(name, collection, field)).collect()
+    }
+
+    /// An image of the call's project as it is written, or another project's public one by its id.
+    pub(super) fn image_named(&self, name: &str, field: &str) -> Result<String, Problem> {
+        let (project, last) = names::two(name, "projects", "images", field)?;
+        if self.is_own(&project) {
+            return Ok(last);
+        }
+        let owner = self.id("project", NO_PROJECT, &project).map(ProjectId);
+        let public = owner.and_then(|owner| {
+            let scoped = self.id("image", NO_PROJECT, &last);
+            let image = self.cell.images.get(&ImageId(scoped?))?;
+            (image.project == owner && image.visibility == Visibility::Public).then_some(image)
+        });
+        public
+            .map(|image| image.id.to_string())
+            .ok_or_else(|| Problem::not_found("image", name).of_field(field))
+    }
+
+    /// The display name or id text of a resource that an order names, as an id.
+    pub(super) fn resource(&self, name: &str) -> Result<ResourceRef, Problem> {
+        let collection = name.split('/').nth(2).unwrap_or_default();
+        let last = match collection {
+            "servers" | "volumes" | "ports" => self.own(name, collection, "name")?,
+            _ => {
+                let message = "only servers, volumes and ports stand in quarantine";
+                return Err(Problem::field("name", message));
+            }
+        };
+        let found = match collection {
+            "servers" => self.id("server", self.project, &last).map(|id| ResourceRef::Server(ServerId(id))),
+            "volumes" => self.id("volume", self.project, &last).map(|id| ResourceRef::Volume(VolumeId(id))),
+            _ => self.id("port", self.project, &last).map(|id| ResourceRef::Port(PortId(id))),
+        };
+        found
+            .filter(|resource| self.project_of(*resource) == Some(self.project))
+            .ok_or_else(|| Problem::not_found("resource", name).of_field("name"))
+    }
+
+    /// The project that a resource belongs to; `None` for one that isn't, or belongs to none.
+    pub(super) fn project_of(&self, resource: ResourceRef) -> Option<ProjectId> {
+        let cell = self.cell;
+        match resource {
+            ResourceRef::Server(id) => cell.servers.get(&id).map(|it| it.spec.project),
+            ResourceRef::Volume(id) => cell.volumes.get(&id).map(|it| it.spec.project),
+            ResourceRef::Port(id) => cell.ports.get(&id).map(|it| it.spec.project),
+            ResourceRef::Network(id) => cell.networks.get(&id).map(|it| it.project),
+            ResourceRef::Subnet(id) => cell.subnets.get(&id).map(|it| it.project),
+            ResourceRef::SecurityGroup(id) => cell.security_groups.get(&id).map(|it| it.project),
+            ResourceRef::Image(id) => cell.images.get(&id).map(|it| it.project),
+            ResourceRef::KeyPair(id) => cell.key_pairs.get(&id).map(|it| it.project),
+            ResourceRef::Saga(id) => cell.sagas.get(&id).map(|it| it.project),
+            ResourceRef::Flavor(_)
+            | ResourceRef::Project(_)
+            | ResourceRef::Host(_)
+            | ResourceRef::Credential(_)
+            | ResourceRef::Principal(_)
+            | ResourceRef::JoinToken(_) => None,
+        }
+    }
+
+    /// A resource's name; one that is gone is taken to be of `project`.
+    pub(super) fn name(&self, resource: ResourceRef, project: ProjectId) -> String {
+        if let ResourceRef::Credential(id) = resource
+            && let Some(credential) = self.cell.credentials.get(&id)
+        {
+            return format!("{}/apiTokens/{id}", names::principal(credential.principal));
+        }
+        names::of(resource, self.project_of(resource).unwrap_or(project))
+    }
+
+    /// The operation that holds a resource; empty for none.
+    pub(super) fn holder(lock: Lock) -> String {
+        match lock {
+            Lock::Held(saga) => names::operation(saga),
+            Lock::Free | Lock::Quarantined(_) => String::new(),
+        }
+    }
+
+    /// The position that answers from this view speak for.
+    pub(super) const fn position(&self) -> u64 {
+        self.cell.position.0
+    }
+}
+
+/// Whether a lock is the quarantine of an abandoned operation.
+pub(super) const fn quarantined(lock: Lock) -> bool {
+    matches!(lock, Lock::Quarantined(_))
+}
+
+/// A refusal of the past, which this cell can't tell yet.
+pub(super) fn only_now<T>(read_at: Option<&T>) -> Result<(), Problem> {
+    match read_at {
+        None => Ok(()),
+        Some(_) => Err(Problem::new(ErrorReason::ReadAtUnsupported, "this cell can't read the past yet")
+            .of_field("read_at")
+            .hint("leave read_at out; `windlass replay` reads the past from the journal")),
+    }
+}

@@ -1,0 +1,189 @@
+//! How a machine becomes a host: its token is exchanged for a certificate, and the join is committed before it is told.
+
+use std::sync::Arc;
+
+use sha2::{Digest, Sha256};
+use tonic::{Request, Response, Status};
+use windlass_proto::agent::v1::join_service_server::JoinService;
+use windlass_proto::agent::v1::{self, JoinRequest, JoinResponse, RenewRequest, RenewResponse};
+use windlass_sagas::cell::state::{Host, JoinToken};
+use windlass_sagas::ids::{Hash, HostId, Position, RequestId};
+use windlass_sagas::record::{Body, Cause, Fact, JoinHost, Principal, Request as Asked, Role};
+
+use crate::clock;
+use crate::identity::{CellIdentity, HostIdentity, Secret, host_identity, random_id};
+use crate::lead::handle::{Leader, Refused};
+
+/// The longest certificate request, bytes.
+const CSR_BYTES_MAX: usize = 16 * 1024;
+/// The longest token, bytes.
+const TOKEN_BYTES_MAX: usize = 128;
+/// How far a joining machine's clock may be off, microseconds.
+const CLOCK_SKEW_US_MAX: i64 = 5_000_000;
+
+/// The service.
+pub struct Joining {
+    identity: Arc<CellIdentity>,
+    leader: Leader,
+    orchestrators: Vec<String>,
+}
+
+impl Joining {
+    /// A service for the cell of this identity; agents are told to dial `orchestrators` (`host:port`).
+    #[must_use]
+    pub const fn new(identity: Arc<CellIdentity>, leader: Leader, orchestrators: Vec<String>) -> Self {
+        Self { identity, leader, orchestrators }
+    }
+
+    async fn token(&self, text: &str) -> Result<JoinToken, Status> {
+        let hash = Secret::hash_of(text);
+        let read = move |cell: &windlass_sagas::cell::Cell| {
+            cell.join_tokens.values().find(|token| token.secret_sha256 == hash).cloned()
+        };
+        let (_, token) =
+            self.leader.read(Position(0), read).await.map_err(|refused| unavailable(&refused))?;
+        token.ok_or_else(|| Status::unauthenticated("the join token is unknown, used or revoked"))
+    }
+
+    /// The host that a token's join made; its id is known once it is committed.
+    async fn host(&self, name: String, position: Position) -> Result<Host, Status> {
+        let read = move |cell: &windlass_sagas::cell::Cell| {
+            cell.hosts.values().find(|host| host.name == name).cloned()
+        };
+        let (_, host) = self.leader.read(position, read).await.map_err(|refused| unavailable(&refused))?;
+        host.ok_or_else(|| Status::internal("the host that joined is not in the fold"))
+    }
+
+    async fn commit(
+        &self,
+        token: &JoinToken,
+        csr: &[u8],
+        address: Option<std::net::IpAddr>,
+    ) -> Result<Position, Status> {
+        let certificate_sha256 = Hash(Sha256::digest(csr).into());
+        let body = JoinHost { token: token.id, certificate_sha256, address };
+        let fact = Fact::Request(Asked {
+            id: request_id()?,
+            project: windlass_sagas::ids::ProjectId::default(),
+            principal: Principal::Cell,
+            body: Body::from(body),
+        });
+        match self.leader.propose(Cause::default(), fact).await {
+            Ok(receipt) => Ok(receipt.position),
+            Err(Refused::Rejected { rejection, .. }) => Err(Status::unauthenticated(rejection.message)),
+            Err(refused) => Err(unavailable(&refused)),
+        }
+    }
+
+    fn sign(&self, csr: &[u8], host: HostId, roles: &[Role]) -> Result<Vec<prost::bytes::Bytes>, Status> {
+        let identity = HostIdentity { cell: self.identity.genesis.cell, host, roles: roles.to_vec() };
+        let issued = self
+            .identity
+            .authority
+            .host(csr, &identity)
+            .map_err(|error| Status::invalid_argument(format!("csr_der: {error}")))?;
+        Ok(vec![der(&issued.certificate_pem)?.into()])
+    }
+
+    fn authority_der(&self) -> Result<prost::bytes::Bytes, Status> {
+        der(self.identity.authority.certificate_pem()).map(Into::into)
+    }
+}
+
+#[tonic::async_trait]
+impl JoinService for Joining {
+    async fn join(&self, request: Request<JoinRequest>) -> Result<Response<JoinResponse>, Status> {
+        let peer = request.remote_addr().map(|address| address.ip());
+        let asked = request.into_inner();
+        if asked.token.len() > TOKEN_BYTES_MAX || asked.csr_der.len() > CSR_BYTES_MAX {
+            return Err(Status::invalid_argument("token or csr_der is over its bound"));
+        }
+        if asked.clock_us != 0 && (asked.clock_us - clock::now().0).abs() > CLOCK_SKEW_US_MAX {
+            return Err(Status::failed_precondition(
+                "clock_us: the machine's clock is more than 5 s off; set it first",
+            ));
+        }
+        let token = self.token(&asked.token).await?;
+        if !asked.host_name.is_empty() && asked.host_name != token.host {
+            return Err(Status::invalid_argument(format!("host_name: the token is for {}", token.host)));
+        }
+        let wanted = asked.roles.iter().map(|role| core_role(*role)).collect::<Result<Vec<_>, _>>()?;
+        if wanted.iter().any(|role| !token.roles.contains(role)) {
+            return Err(Status::invalid_argument("roles: the token does not allow one of them"));
+        }
+        // Signed once before the commit, so that a bad request uses no token up.
+        self.sign(&asked.csr_der, HostId::default(), &token.roles)?;
+        let address = asked.address.as_ref().and_then(ip).or(peer);
+        let position = self.commit(&token, &asked.csr_der, address).await?;
+        let host = self.host(token.host.clone(), position).await?;
+        let roles: Vec<Role> = host.roles.iter().copied().collect();
+        Ok(Response::new(JoinResponse {
+            cell: self.identity.genesis.cell.0.to_vec().into(),
+            cell_name: self.identity.genesis.name.clone(),
+            host: host.id.0.to_vec().into(),
+            certificate_chain_der: self.sign(&asked.csr_der, host.id, &roles)?,
+            ca_certificate_der: self.authority_der()?,
+            orchestrators: self.orchestrators.clone(),
+            expire_time: None,
+            roles: roles.iter().map(|role| i32::from(*role as u8)).collect(),
+            position: position.0,
+        }))
+    }
+
+    async fn renew(&self, request: Request<RenewRequest>) -> Result<Response<RenewResponse>, Status> {
+        let certificates = request.peer_certs();
+        let shown =
+            certificates.as_ref().and_then(|all| all.first()).and_then(|first| host_identity(first.as_ref()));
+        let shown =
+            shown.ok_or_else(|| Status::unauthenticated("renewing needs the host's valid certificate"))?;
+        let id = shown.host;
+        let read = move |cell: &windlass_sagas::cell::Cell| cell.hosts.get(&id).cloned();
+        let (_, host) = self.leader.read(Position(0), read).await.map_err(|refused| unavailable(&refused))?;
+        let host = host.filter(|host| host.life.is_member());
+        let host = host.ok_or_else(|| Status::permission_denied("the host is gone or removed"))?;
+        let asked = request.into_inner();
+        if asked.csr_der.len() > CSR_BYTES_MAX {
+            return Err(Status::invalid_argument("csr_der is over its bound"));
+        }
+        let roles: Vec<Role> = host.roles.iter().copied().collect();
+        Ok(Response::new(RenewResponse {
+            certificate_chain_der: self.sign(&asked.csr_der, host.id, &roles)?,
+            ca_certificate_der: self.authority_der()?,
+            orchestrators: self.orchestrators.clone(),
+            expire_time: None,
+        }))
+    }
+}
+
+fn unavailable(refused: &Refused) -> Status {
+    Status::unavailable(refused.to_string())
+}
+
+/// A UUIDv7 (RFC 9562) made now.
+fn request_id() -> Result<RequestId, Status> {
+    let mut id = random_id().map_err(|error| Status::internal(error.to_string()))?;
+    let [.., a, b, c, d, e, f] = (clock::now().0 / 1000).to_be_bytes();
+    id[..6].copy_from_slice(&[a, b, c, d, e, f]);
+    id[6] = (id[6] & 0x0f) | 0x70;
+    Ok(RequestId(id))
+}
+
+fn core_role(role: i32) -> Result<Role, Status> {
+    match v1::Role::try_from(role) {
+        Ok(v1::Role::Hypervisor) => Ok(Role::Hypervisor),
+        Ok(v1::Role::Storage) => Ok(Role::Storage),
+        Ok(v1::Role::Network) => Ok(Role::Network),
+        Ok(v1::Role::Unspecified) | Err(_) => Err(Status::invalid_argument("roles: an unknown role")),
+    }
+}
+
+fn ip(address: &v1::IpAddress) -> Option<std::net::IpAddr> {
+    let bytes = address.bytes.as_ref();
+    let v4 = <[u8; 4]>::try_from(bytes).map(std::net::IpAddr::from);
+    v4.or_else(|_| <[u8; 16]>::try_from(bytes).map(std::net::IpAddr::from)).ok()
+}
+
+fn der(pem: &str) -> Result<Vec<u8>, Status> {
+    let parsed = x509_parser::pem::parse_x509_pem(pem.as_bytes());
+    parsed.map(|(_, pem)| pem.contents).map_err(|_| Status::internal("a stored certificate can't be read"))
+}

@@ -1,0 +1,155 @@
+//! The agents' side of the gRPC server: one bidirectional stream an agent, bound to the certificate that it showed.
+//!
+//! Invariant: what a stream says is believed only of the host and roles of its certificate.
+
+use std::pin::Pin;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use tokio::sync::mpsc;
+use tokio_stream::wrappers::ReceiverStream;
+use tokio_stream::{Stream, StreamExt};
+use tonic::{Request, Response, Status, Streaming};
+use windlass_agent_wire::{Collector, decode_up, encode_down};
+use windlass_proto::agent::v1::agent_service_server::AgentService;
+use windlass_proto::agent::v1::{AgentMessage, OrchestratorMessage};
+use windlass_sagas::ids::{CellId, HostId};
+use windlass_sagas::protocol::dispatcher::LinkId;
+use windlass_sagas::protocol::{Down, Up};
+use windlass_sagas::record::Role;
+
+use crate::identity::{HostIdentity, host_identity};
+
+/// Messages that may wait for one agent; one that does not read is cut off.
+const OUT_QUEUE: usize = 4096;
+
+/// What happens on agents' streams.
+pub enum AgentEvent {
+    /// An agent dialled.
+    Connected(Link),
+    /// It said something.
+    Said {
+        /// On which stream.
+        link: LinkId,
+        /// Which host.
+        host: HostId,
+        /// What.
+        up: Up,
+    },
+    /// Its stream is gone.
+    Lost {
+        /// Which.
+        link: LinkId,
+        /// Whose.
+        host: HostId,
+    },
+}
+
+/// The sending half of one agent's stream.
+pub struct Link {
+    /// Its number, never used again.
+    pub id: LinkId,
+    /// Whose it is.
+    pub host: HostId,
+    /// What its certificate allows.
+    pub roles: Vec<Role>,
+    out: mpsc::Sender<Result<OrchestratorMessage, Status>>,
+}
+
+impl Link {
+    /// Sends a message; `false` where the agent does not read or is gone: then the link is to be dropped.
+    #[must_use]
+    pub fn send(&self, down: &Down) -> bool {
+        self.out.try_send(Ok(encode_down(down))).is_ok()
+    }
+}
+
+/// The service.
+pub struct Streams {
+    cell: CellId,
+    events: mpsc::Sender<AgentEvent>,
+    next: AtomicU64,
+}
+
+impl Streams {
+    /// A service that tells of everything on `events`.
+    #[must_use]
+    pub const fn new(cell: CellId, events: mpsc::Sender<AgentEvent>) -> Self {
+        Self { cell, events, next: AtomicU64::new(1) }
+    }
+
+    fn identity<T>(&self, request: &Request<T>) -> Result<HostIdentity, Status> {
+        let certificates =
+            request.peer_certs().ok_or_else(|| Status::unauthenticated("an agent shows its certificate"))?;
+        let identity = certificates.first().and_then(|certificate| host_identity(certificate.as_ref()));
+        let identity = identity.ok_or_else(|| Status::permission_denied("the certificate is no host's"))?;
+        if identity.cell != self.cell {
+            return Err(Status::permission_denied("the certificate is of another cell"));
+        }
+        Ok(identity)
+    }
+}
+
+type Out = Pin<Box<dyn Stream<Item = Result<OrchestratorMessage, Status>> + Send>>;
+
+#[tonic::async_trait]
+impl AgentService for Streams {
+    type ConnectStream = Out;
+
+    async fn connect(
+        &self,
+        request: Request<Streaming<AgentMessage>>,
+    ) -> Result<Response<Self::ConnectStream>, Status> {
+        let HostIdentity { host, roles, .. } = self.identity(&request)?;
+        let id = LinkId(self.next.fetch_add(1, Ordering::Relaxed));
+        let (out, messages) = mpsc::channel(OUT_QUEUE);
+        let stopping = |_| Status::unavailable("the orchestrator stops");
+        self.events
+            .send(AgentEvent::Connected(Link { id, host, roles: roles.clone(), out }))
+            .await
+            .map_err(stopping)?;
+        tokio::spawn(listen(request.into_inner(), id, host, roles, self.events.clone()));
+        Ok(Response::new(Box::pin(ReceiverStream::new(messages))))
+    }
+}
+
+/// Takes in what the agent says until its stream ends or breaks a rule.
+async fn listen(
+    mut stream: Streaming<AgentMessage>,
+    link: LinkId,
+    host: HostId,
+    roles: Vec<Role>,
+    events: mpsc::Sender<AgentEvent>,
+) {
+    let mut collector = Collector::default();
+    while let Some(Ok(message)) = stream.next().await {
+        let up = match decode_up(host, &mut collector, &message) {
+            Ok(None) => continue,
+            Ok(Some(up)) if within(&up, host, &roles) => up,
+            Ok(Some(_)) => {
+                tracing::warn!(%host, "an agent speaks of a ledger that its certificate does not cover; cut off");
+                break;
+            }
+            Err(error) => {
+                tracing::warn!(%host, %error, "an agent's message can't be used; cut off");
+                break;
+            }
+        };
+        if events.send(AgentEvent::Said { link, host, up }).await.is_err() {
+            return;
+        }
+    }
+    drop(events.send(AgentEvent::Lost { link, host }).await);
+}
+
+/// Whether everything that a message speaks of is the certificate's.
+fn within(up: &Up, host: HostId, roles: &[Role]) -> bool {
+    let covered =
+        |ledger: &windlass_sagas::record::LedgerId| ledger.host == host && roles.contains(&ledger.role);
+    match up {
+        Up::Hello(hello) => hello.host == host && hello.ledgers.iter().all(|(ledger, _)| covered(ledger)),
+        Up::Reply(reply) => covered(&reply.ledger),
+        Up::Inventory(inventory) => inventory.ledger.as_ref().is_some_and(covered),
+        Up::Heartbeat { host: named } => *named == host,
+        Up::FencedLead { .. } => true,
+    }
+}

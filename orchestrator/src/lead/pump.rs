@@ -1,0 +1,172 @@
+//! Moves bytes between the machine and a journal: one task appends, one reads. Neither looks inside a frame, and
+//! neither ever sends two appends at a time.
+
+use std::time::Duration;
+
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinHandle;
+use windlass_journal::{Append, Frame, Read, ReadError};
+use windlass_sagas::protocol::{AppendError, Cursor};
+
+/// Frames asked for in one read.
+const READ_FRAMES: usize = 256;
+/// The pause after a read that failed.
+const READ_PAUSE: Duration = Duration::from_millis(200);
+/// What may wait for the leader's task.
+const QUEUE: usize = 1024;
+
+/// What the journal says.
+#[derive(Debug)]
+pub(super) enum Told {
+    /// How an append ended.
+    Appended { append: u64, result: Result<Cursor, AppendError> },
+    /// A frame.
+    Tail { cursor: Cursor, bytes: Vec<u8> },
+    /// The read delivered everything up to here.
+    TailEnd { cursor: Cursor, read: u64 },
+    /// A read failed; it is tried again unless the journal is damaged.
+    ReadFailed(ReadError),
+}
+
+/// The two tasks; they end when this is dropped.
+pub(super) struct Pump {
+    appends: mpsc::Sender<(u64, Cursor, Vec<u8>)>,
+    reads: watch::Sender<Option<(Cursor, u64)>>,
+    tasks: [JoinHandle<()>; 2],
+}
+
+impl Pump {
+    /// Starts the tasks. `follow`: go on delivering what others append after a read reached the end.
+    pub(super) fn start<A, R>(journal: A, reader: R, follow: bool) -> (Self, mpsc::Receiver<Told>)
+    where
+        A: Append + 'static,
+        R: Read + 'static,
+    {
+        let (told, heard) = mpsc::channel(QUEUE);
+        let (appends, to_append) = mpsc::channel(2);
+        let (reads, to_read) = watch::channel(None);
+        let tasks = [
+            tokio::spawn(append_all(journal, to_append, told.clone())),
+            tokio::spawn(read_all(reader, to_read, told, follow)),
+        ];
+        (Self { appends, reads, tasks }, heard)
+    }
+
+    /// Sends an append; `false` where one is still under way (the machine sends the same again later).
+    pub(super) fn append(&self, append: u64, after: Cursor, frame: Vec<u8>) -> bool {
+        self.appends.try_send((append, after, frame)).is_ok()
+    }
+
+    /// Begins a read; a newer one replaces older ones.
+    pub(super) fn read(&self, after: Cursor, read: u64) {
+        self.reads.send_replace(Some((after, read)));
+    }
+}
+
+impl Drop for Pump {
+    fn drop(&mut self) {
+        self.tasks.iter().for_each(JoinHandle::abort);
+    }
+}
+
+async fn append_all<A: Append>(
+    mut journal: A,
+    mut appends: mpsc::Receiver<(u64, Cursor, Vec<u8>)>,
+    told: mpsc::Sender<Told>,
+) {
+    while let Some((append, after, bytes)) = appends.recv().await {
+        let result = match Frame::new(bytes) {
+            Ok(frame) => journal.append(after, frame).await,
+            Err(error) => {
+                tracing::error!(%error, "a frame is over its bound; nothing was written");
+                Err(AppendError::Unavailable)
+            }
+        };
+        if told.send(Told::Appended { append, result }).await.is_err() {
+            return;
+        }
+    }
+}
+
+async fn read_all<R: Read>(
+    reader: R,
+    mut wanted: watch::Receiver<Option<(Cursor, u64)>>,
+    told: mpsc::Sender<Told>,
+    follow: bool,
+) {
+    let mut place: Option<(Cursor, u64)> = None;
+    loop {
+        let Some((after, read)) = place else {
+            if wanted.changed().await.is_err() {
+                return;
+            }
+            place = *wanted.borrow_and_update();
+            continue;
+        };
+        let step = tokio::select! {
+            biased;
+            changed = wanted.changed() => match changed {
+                Ok(()) => Step::Anew(*wanted.borrow_and_update()),
+                Err(_) => return,
+            },
+            step = deliver(&reader, after, read, &told, follow) => step,
+        };
+        place = match step {
+            Step::Anew(wanted) => wanted,
+            Step::Gone => return,
+        };
+    }
+}
+
+enum Step {
+    /// Go on here; `None`: wait until somebody asks.
+    Anew(Option<(Cursor, u64)>),
+    /// Nobody listens any more.
+    Gone,
+}
+
+/// Delivers a batch, or the end and the wait behind it.
+async fn deliver<R: Read>(
+    reader: &R,
+    after: Cursor,
+    read: u64,
+    told: &mpsc::Sender<Told>,
+    follow: bool,
+) -> Step {
+    let frames = match reader.read(after, READ_FRAMES).await {
+        Ok(frames) => frames,
+        Err(error) => {
+            if told.send(Told::ReadFailed(error)).await.is_err() {
+                return Step::Gone;
+            }
+            tokio::time::sleep(READ_PAUSE).await;
+            return Step::Anew(Some((after, read)));
+        }
+    };
+    let mut last = after;
+    for (cursor, frame) in &frames {
+        last = *cursor;
+        if told.send(Told::Tail { cursor: *cursor, bytes: frame.bytes().to_vec() }).await.is_err() {
+            return Step::Gone;
+        }
+    }
+    if !frames.is_empty() {
+        return Step::Anew(Some((last, read)));
+    }
+    if told.send(Told::TailEnd { cursor: after, read }).await.is_err() {
+        return Step::Gone;
+    }
+    if !follow {
+        return Step::Anew(None);
+    }
+    match reader.wait(after).await {
+        Ok(()) => Step::Anew(Some((after, read))),
+        Err(error) => {
+            if told.send(Told::ReadFailed(error)).await.is_err() {
+                return Step::Gone;
+            }
+            tokio::time::sleep(READ_PAUSE).await;
+            Step::Anew(Some((after, read)))
+        }
+    }
+}

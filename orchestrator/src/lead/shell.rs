@@ -1,0 +1,329 @@
+//! The leader's task: takes whatever wakes it, steps the machines, and does what they say, in their order. It decides
+//! nothing; one closed `select!` lists everything that can wake it.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::time::Duration;
+
+use tokio::sync::{broadcast, mpsc, oneshot};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+use windlass_journal::{Append, Read};
+use windlass_sagas::cell::reconcile;
+use windlass_sagas::ids::Time;
+use windlass_sagas::protocol::dispatcher::{self, Dispatcher, LinkId};
+use windlass_sagas::protocol::orchestrator::{self as lead, Config, Input, Lease, Orchestrator, Output};
+use windlass_sagas::protocol::{Fold, Inventory, Poisoned};
+use windlass_sagas::record::{Cause, Fact, Report};
+
+use super::handle::{Durable, ReadFold, Receipt, Refused, Wake};
+use super::pump::{Pump, Told};
+use crate::clock;
+use crate::dispatch::{AgentEvent, Link};
+
+/// The longest that the task sleeps: machines are told the time at least so often.
+const TICK: Duration = Duration::from_millis(500);
+/// The answer to facts that want none.
+const NO_TOKEN: u64 = 0;
+
+/// What the task is made from.
+pub struct Setup<A, R> {
+    /// The machine's configuration.
+    pub config: Config,
+    /// Where frames are appended.
+    pub journal: A,
+    /// Where they are read.
+    pub reader: R,
+    /// Whether others append too, so that the journal is followed.
+    pub follow: bool,
+    /// A stored image, or an empty fold that expects the cell.
+    pub image: Fold,
+    /// Proposals and reads.
+    pub wakes: mpsc::Receiver<Wake>,
+    /// What agents do and say.
+    pub agents: mpsc::Receiver<AgentEvent>,
+    /// Where durable commits go.
+    pub commits: broadcast::Sender<Durable>,
+}
+
+/// Why the task ended before it was told to.
+#[derive(Debug, thiserror::Error)]
+pub enum Ended {
+    /// The journal can't be read: nothing may be skipped.
+    #[error("the journal can't be read")]
+    Journal(#[source] windlass_journal::ReadError),
+    /// The fold stops at a position.
+    #[error("the fold can't go on")]
+    Poisoned(#[source] Poisoned),
+}
+
+/// Runs until told to stop. The lease is the journal's own file lock: whoever has the journal open holds it.
+///
+/// # Errors
+/// As `Ended` says; nothing acknowledged is lost by it.
+pub async fn run<A, R>(setup: Setup<A, R>, stop: CancellationToken) -> Result<(), Ended>
+where
+    A: Append + 'static,
+    R: Read + 'static,
+{
+    let Setup { config, journal, reader, follow, image, mut wakes, mut agents, commits } = setup;
+    let empty = Fold::new(image.expected());
+    let cell = image.expected().unwrap_or_default();
+    let (pump, mut told) = Pump::start(journal, reader, follow);
+    let mut shell = Shell {
+        machine: Orchestrator::new(config),
+        dispatcher: Dispatcher::new(cell),
+        work: VecDeque::from([Work::Lead(Input::Loaded(Box::new(image)))]),
+        pump,
+        commits,
+        links: BTreeMap::new(),
+        inventories: BTreeMap::new(),
+        replies: BTreeMap::new(),
+        reads: BTreeMap::new(),
+        answers: BTreeMap::new(),
+        token: NO_TOKEN,
+        wake_at: [None, None],
+        started: Instant::now(),
+        empty,
+        ended: None,
+    };
+    shell.work.push_back(Work::Lead(Input::Lease(Lease::Granted)));
+    shell.tick();
+    loop {
+        shell.drain();
+        if let Some(ended) = shell.ended {
+            return Err(ended);
+        }
+        tokio::select! {
+            biased;
+            () = stop.cancelled() => return Ok(()),
+            Some(told) = told.recv() => shell.told(told),
+            Some(event) = agents.recv() => shell.agent(event),
+            Some(wake) = wakes.recv() => shell.wake(wake),
+            () = tokio::time::sleep(shell.pause()) => shell.tick(),
+        }
+    }
+}
+
+/// An input on its way to a machine.
+enum Work {
+    Lead(Input),
+    Dispatch(dispatcher::Input),
+}
+
+struct Shell {
+    machine: Orchestrator,
+    dispatcher: Dispatcher,
+    work: VecDeque<Work>,
+    pump: Pump,
+    commits: broadcast::Sender<Durable>,
+    links: BTreeMap<LinkId, Link>,
+    /// The last inventory of each ledger, for `doctor`.
+    inventories: BTreeMap<windlass_sagas::record::LedgerId, Inventory>,
+    replies: BTreeMap<u64, oneshot::Sender<Result<Receipt, Refused>>>,
+    reads: BTreeMap<u64, ReadFold>,
+    answers: BTreeMap<u64, Box<dyn FnOnce() + Send>>,
+    token: u64,
+    /// When the leader's and the dispatcher's machine want to be woken.
+    wake_at: [Option<Time>; 2],
+    started: Instant,
+    empty: Fold,
+    ended: Option<Ended>,
+}
+
+impl Shell {
+    /// Steps machines until nothing is left to do.
+    fn drain(&mut self) {
+        while let Some(work) = self.work.pop_front() {
+            let now = clock::now();
+            match work {
+                Work::Lead(input) => {
+                    for output in self.machine.step(input, now) {
+                        self.lead(output);
+                    }
+                }
+                Work::Dispatch(input) => {
+                    for output in self.dispatcher.step(input, now) {
+                        self.dispatch(output);
+                    }
+                }
+            }
+        }
+    }
+
+    fn lead(&mut self, output: Output) {
+        match output {
+            Output::Append { append, after, frame } => {
+                if !self.pump.append(append, after, frame) {
+                    tracing::debug!(append, "the append before is still under way");
+                }
+            }
+            Output::ReadAfter { cursor, read } => self.pump.read(cursor, read),
+            Output::Reply { token, reply } => self.reply(token, reply),
+            Output::Durable { commits, hash, effects, .. } => {
+                if let Some(last) = commits.last() {
+                    let position = last.header.position;
+                    let input = dispatcher::Input::Durable { effects, position, hash };
+                    self.work.push_back(Work::Dispatch(input));
+                }
+                for commit in commits {
+                    // Nobody may be listening; that is no error.
+                    drop(self.commits.send(Durable::new(commit)));
+                }
+            }
+            Output::Lead(led) => {
+                tracing::info!(term = %led.term, pending = led.pending.len(), "leading");
+                self.work.push_back(Work::Dispatch(dispatcher::Input::TakeOver(led)));
+            }
+            Output::SteppedDown(reason) => {
+                tracing::warn!(?reason, "no longer leading");
+                self.work.push_back(Work::Dispatch(dispatcher::Input::SteppedDown));
+            }
+            Output::ReadNow { token, .. } => {
+                if let (Some(read), Some(fold)) = (self.reads.remove(&token), self.machine.fold()) {
+                    self.answers.insert(token, read(fold.cell()));
+                }
+            }
+            Output::ReadReady { token, .. } => {
+                if let Some(answer) = self.answers.remove(&token) {
+                    answer();
+                }
+            }
+            Output::Reload { .. } => {
+                let fold = Box::new(self.empty.clone());
+                self.work.push_back(Work::Lead(Input::Loaded(fold)));
+            }
+            Output::RenewLease { asked } => {
+                self.work.push_back(Work::Lead(Input::Lease(Lease::Renewed { asked })));
+            }
+            Output::LowWater { ledger, incarnation, position } => {
+                let input = dispatcher::Input::LowWater { ledger, incarnation, position };
+                self.work.push_back(Work::Dispatch(input));
+            }
+            Output::WakeAt(time) => self.wake_at[0] = Some(time),
+            Output::Alarm(lead::Alarm::Poisoned(poisoned)) => self.ended = Some(Ended::Poisoned(poisoned)),
+            Output::Alarm(alarm) => tracing::error!(?alarm, "the journal or the clock needs a look"),
+        }
+    }
+
+    fn dispatch(&mut self, output: dispatcher::Output) {
+        match output {
+            dispatcher::Output::Send { link, down } => {
+                if self.links.get(&link).is_some_and(|link| !link.send(&down)) {
+                    self.lost(link);
+                }
+            }
+            dispatcher::Output::Close { link } => self.lost(link),
+            dispatcher::Output::Fact(fact) => self.fact(*fact),
+            dispatcher::Output::StopLeading(stop) => {
+                self.work.push_back(Work::Lead(Input::StopLeading(stop)))
+            }
+            dispatcher::Output::Reconcile(inventory) => self.reconcile(inventory),
+            dispatcher::Output::Seen { seen, highest } => {
+                self.work.push_back(Work::Lead(Input::Seen { seen, highest }));
+            }
+            // Views reach hosts once a driver acts on them; the sim driver has nothing to do with one.
+            dispatcher::Output::PushView { host, .. } => tracing::trace!(%host, "a view changed"),
+            dispatcher::Output::WakeAt(time) => self.wake_at[1] = Some(time),
+            dispatcher::Output::Alarm(alarm) => tracing::error!(?alarm, "an agent needs a look"),
+        }
+    }
+
+    fn reconcile(&mut self, inventory: Inventory) {
+        let found = self.machine.fold().and_then(|fold| reconcile(fold.cell(), &inventory));
+        if let Some(ledger) = inventory.ledger {
+            self.inventories.insert(ledger, inventory);
+        }
+        if let Some(found) = found {
+            self.fact(Report::Ledger(found).into());
+        }
+    }
+
+    fn fact(&mut self, fact: Fact) {
+        let (token, cause, fact) = (NO_TOKEN, Cause::default(), Box::new(fact));
+        self.work.push_back(Work::Lead(Input::Fact { token, cause, fact }));
+    }
+
+    fn told(&mut self, told: Told) {
+        let input = match told {
+            Told::Appended { append, result } => Input::Appended { append, result },
+            Told::Tail { cursor, bytes } => Input::Tail { cursor, bytes },
+            Told::TailEnd { cursor, read } => Input::TailEnd { cursor, read },
+            Told::ReadFailed(error @ windlass_journal::ReadError::Damaged { .. }) => {
+                self.ended = Some(Ended::Journal(error));
+                return;
+            }
+            Told::ReadFailed(error) => {
+                tracing::warn!(%error, "the journal can't be read now");
+                return;
+            }
+        };
+        self.work.push_back(Work::Lead(input));
+    }
+
+    fn agent(&mut self, event: AgentEvent) {
+        match event {
+            AgentEvent::Connected(link) => {
+                self.links.insert(link.id, link);
+            }
+            AgentEvent::Said { link, up, .. } if self.links.contains_key(&link) => {
+                self.work.push_back(Work::Dispatch(dispatcher::Input::Up { link, up: Box::new(up) }));
+            }
+            AgentEvent::Said { .. } => {}
+            AgentEvent::Lost { link, .. } => self.lost(link),
+        }
+    }
+
+    /// Dropping the link's sender ends its stream.
+    fn lost(&mut self, link: LinkId) {
+        if self.links.remove(&link).is_some() {
+            self.work.push_back(Work::Dispatch(dispatcher::Input::LinkDown { link }));
+        }
+    }
+
+    fn wake(&mut self, wake: Wake) {
+        self.token += 1;
+        let token = self.token;
+        let input = match wake {
+            Wake::Propose { cause, fact, reply } => {
+                self.replies.insert(token, reply);
+                Input::Fact { token, cause, fact }
+            }
+            Wake::Read { min_position, read } => {
+                self.reads.insert(token, read);
+                Input::Read { token, min_position }
+            }
+        };
+        self.work.push_back(Work::Lead(input));
+    }
+
+    fn reply(&mut self, token: u64, reply: Result<lead::Receipt, lead::Refused>) {
+        let Some(sender) = self.replies.remove(&token) else { return };
+        let reply = match reply {
+            Ok(lead::Receipt { position, saga }) => Ok(Receipt { position, saga }),
+            Err(lead::Refused::Rejected { rejection, position }) => {
+                Err(Refused::Rejected { rejection, position })
+            }
+            Err(lead::Refused::Stale { .. }) => Err(Refused::Stale),
+            Err(lead::Refused::NotLeader) => Err(Refused::NotLeader),
+            Err(lead::Refused::Overloaded) => Err(Refused::Overloaded),
+            Err(lead::Refused::JournalUnavailable) => Err(Refused::JournalUnavailable),
+            Err(lead::Refused::SteppedDown) => Err(Refused::TakingOver),
+        };
+        // The asker may have given up; that is no error.
+        drop(sender.send(reply));
+    }
+
+    fn tick(&mut self) {
+        let up_ms = u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX);
+        self.wake_at = [None, None];
+        self.work.push_back(Work::Lead(Input::Tick { up_ms }));
+        self.work.push_back(Work::Dispatch(dispatcher::Input::Tick));
+    }
+
+    /// Until somebody wants to be woken; at most `TICK`.
+    fn pause(&self) -> Duration {
+        let now = clock::now();
+        let wanted = self.wake_at.iter().flatten().map(|time| Duration::from_millis(time.ms_since(now)));
+        wanted.min().unwrap_or(TICK).min(TICK)
+    }
+}
