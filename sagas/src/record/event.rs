@@ -408,7 +408,7 @@ bodies! {
         zone: String,
         /// Where other hosts reach it.
         address: Option<core::net::IpAddr>,
-        /// SHA-256 of its certificate.
+        /// SHA-256 of the certificate request that was signed: it holds the host's public key.
         certificate_sha256: Hash,
     }
     /// A host is up, with what it offers now.

@@ -127,7 +127,7 @@ orders! {
     JoinHost {
         /// The token shown.
         token: JoinTokenId,
-        /// SHA-256 of the certificate given.
+        /// SHA-256 of the certificate request that was signed: it holds the host's public key.
         certificate_sha256: Hash,
         /// Where other hosts reach it.
         address: Option<core::net::IpAddr>,

@@ -50,7 +50,7 @@ pub struct Host {
     pub zone: String,
     /// Where other hosts reach it.
     pub address: Option<IpAddr>,
-    /// SHA-256 of its certificate; none once it is revoked.
+    /// SHA-256 of the certificate request that was signed for it; none once its certificates are revoked.
     pub certificate_sha256: Option<Hash>,
     /// Where it stands.
     pub life: HostLife,

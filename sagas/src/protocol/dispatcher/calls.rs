@@ -77,7 +77,12 @@ impl Dispatcher {
         let (verb, at) =
             if look_first { (Verb::Lookup, now) } else { (verb_of(call.direction), call.not_before) };
         let seed = [key.saga.0[2], key.saga.0[3] ^ key.step.0.to_be_bytes()[1]];
-        let overdue = call.deadline.map(|deadline| lead.start.deadline(deadline, call.dispatched, seed));
+        let retired = self.hosts.get(&ledger.host).is_some_and(|host| host.retired);
+        let overdue = match call.deadline {
+            _ if retired => Some(now),
+            Some(deadline) => Some(lead.start.deadline(deadline, call.dispatched, seed)),
+            None => None,
+        };
         lead.timers.extend(overdue.map(|at| (at, Timer::Overdue(key))));
         let phase = Phase::Waiting { verb, at };
         lead.calls.insert(key, Open::new(call, phase, overdue));

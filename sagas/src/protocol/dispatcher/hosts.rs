@@ -30,7 +30,7 @@ pub(super) struct Host {
     /// Whether its silence was reported.
     silent: bool,
     /// Declared gone: nothing more goes to it.
-    retired: bool,
+    pub(super) retired: bool,
 }
 
 impl Host {
@@ -176,8 +176,13 @@ impl Dispatcher {
     }
 
     /// A host was declared gone: nothing more goes there, and nothing is expected of it.
-    pub(super) fn retired(&mut self, host: HostId) {
+    pub(super) fn retired(&mut self, host: HostId, now: Time) {
         let Some(lead) = &mut self.lead else { return };
+        // Nobody will ever answer there: what is open is overdue now, and the engine resolves it (S6).
+        for (key, open) in lead.calls.iter_mut().filter(|(_, open)| open.call.ledger.host == host) {
+            open.overdue = Some(now);
+            lead.timers.insert((now, Timer::Overdue(*key)));
+        }
         for (ledger, lane) in &mut lead.lanes {
             if ledger.host == host {
                 lane.incarnation = None;

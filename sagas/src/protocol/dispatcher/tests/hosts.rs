@@ -159,3 +159,21 @@ fn views_are_pushed_to_where_the_host_is() {
     desk.effects(alloc::vec![Effect::View { host: HOST }]);
     assert!(desk.wants(&Output::PushView { host: HOST, link: Some(LINK) }));
 }
+
+#[test]
+fn s6_what_is_open_on_a_host_declared_gone_is_overdue_at_once_and_later_calls_too() {
+    let mut desk = Desk::ready();
+    desk.effects(alloc::vec![call_effect(0, Direction::Undo, 1)]);
+    desk.effects(alloc::vec![Effect::Retired { host: HOST }]);
+    assert_eq!(desk.outcomes(), [(Outcome::Overdue, 1)]);
+    desk.effects(alloc::vec![call_effect(1, Direction::Undo, 1)]);
+    assert_eq!(desk.reports().iter().map(|report| report.step.0).collect::<Vec<_>>(), [1]);
+    assert!(desk.calls().is_empty(), "nothing is sent there");
+}
+
+#[test]
+fn s6_a_new_leader_learns_of_a_gone_host_from_what_is_pending() {
+    let mut desk = Desk::new();
+    desk.lead(alloc::vec![call_effect(0, Direction::Undo, 2), Effect::Retired { host: HOST }]);
+    assert_eq!(desk.outcomes(), [(Outcome::Overdue, 2)]);
+}
