@@ -1,2 +1,37 @@
-//! The `windlass` command: one file a subcommand.
-fn main() {}
+//! The `windlass` command. One file a subcommand; data goes to standard output, everything else to standard error.
+
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command's output is its product")]
+
+mod app;
+mod columns;
+mod context;
+mod exit;
+mod host;
+mod init;
+mod network;
+mod operation;
+mod output;
+mod project;
+mod resource;
+mod server;
+mod volume;
+mod wait;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+fn main() -> ExitCode {
+    let cli = app::Cli::parse();
+    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            eprintln!("error: the async runtime can't start: {error}");
+            return ExitCode::from(exit::FAILED);
+        }
+    };
+    match runtime.block_on(app::run(cli)) {
+        Ok(code) => ExitCode::from(code),
+        Err(error) => ExitCode::from(exit::report(&error)),
+    }
+}

@@ -1,0 +1,90 @@
+//! Where the cell is and who asks: a file, then the environment, then flags; the later wins.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::Context as _;
+use clap::Args;
+use serde::{Deserialize, Serialize};
+use windlass_client::{Client, Config};
+
+/// Flags that say where the cell is; each has its environment variable.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct Target {
+    /// The context file; by default ~/.config/windlass/context.toml.
+    #[arg(long, global = true, env = "WINDLASS_CONTEXT", value_name = "FILE")]
+    context: Option<PathBuf>,
+    /// An orchestrator's address, as https://10.0.0.1:7700; may be repeated.
+    #[arg(long, global = true, env = "WINDLASS_ENDPOINT", value_name = "URL", value_delimiter = ',')]
+    endpoint: Vec<String>,
+    /// The file with the cell's CA certificate.
+    #[arg(long, global = true, env = "WINDLASS_CA", value_name = "FILE")]
+    ca: Option<PathBuf>,
+    /// The API token; better in the context file or the environment than on a command line.
+    #[arg(long, global = true, env = "WINDLASS_TOKEN", hide_env_values = true, value_name = "TOKEN")]
+    token: Option<String>,
+    /// The project to work in.
+    #[arg(long, short = 'p', global = true, env = "WINDLASS_PROJECT", value_name = "NAME")]
+    project: Option<String>,
+}
+
+/// The context file.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Context {
+    /// Orchestrators' addresses.
+    pub(crate) endpoints: Vec<String>,
+    /// The file with the cell's CA certificate.
+    pub(crate) ca: Option<PathBuf>,
+    /// The API token.
+    pub(crate) token: Option<String>,
+    /// The project to work in.
+    pub(crate) project: Option<String>,
+}
+
+impl Target {
+    /// The context with the flags laid over it.
+    pub(crate) fn resolve(&self) -> anyhow::Result<Context> {
+        let named = self.context.clone();
+        let path = named.clone().or_else(default_path);
+        let mut context = match path {
+            Some(path) if named.is_some() || path.exists() => read(&path)?,
+            Some(_) | None => Context::default(),
+        };
+        if !self.endpoint.is_empty() {
+            context.endpoints.clone_from(&self.endpoint);
+        }
+        context.ca = self.ca.clone().or(context.ca);
+        context.token = self.token.clone().or(context.token);
+        context.project = self.project.clone().or(context.project);
+        if context.endpoints.is_empty() {
+            let message = "no cell: name one with --endpoint, or in a context file";
+            anyhow::bail!(crate::exit::Usage(message.into()));
+        }
+        Ok(context)
+    }
+}
+
+impl Context {
+    /// A client of the cell.
+    pub(crate) fn client(&self) -> anyhow::Result<Client> {
+        let mut config = Config::new(self.endpoints.clone());
+        if let Some(path) = &self.ca {
+            let pem = std::fs::read_to_string(path).with_context(|| format!("read {}", path.display()))?;
+            config.ca_pem = Some(pem);
+        }
+        config.token.clone_from(&self.token);
+        Ok(Client::new(&config)?)
+    }
+}
+
+/// `$XDG_CONFIG_HOME/windlass/context.toml`, or below ~/.config.
+fn default_path() -> Option<PathBuf> {
+    let base = std::env::var_os("XDG_CONFIG_HOME").map(PathBuf::from);
+    let base = base.or_else(|| std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".config")));
+    base.map(|base| base.join("windlass").join("context.toml"))
+}
+
+fn read(path: &Path) -> anyhow::Result<Context> {
+    let text = std::fs::read_to_string(path).with_context(|| format!("read {}", path.display()))?;
+    toml::from_str(&text).with_context(|| format!("{} is not a context", path.display()))
+}
