@@ -12,7 +12,7 @@ use windlass_sagas::record::{
 };
 
 use crate::change::Change;
-use crate::world::World;
+use crate::world::{Device, World};
 
 type Next = Result<Option<Change>, Refusal>;
 
@@ -47,7 +47,9 @@ impl World {
             StepInput::PlugVolume { attachment, server, volume, device } => {
                 self.plug(*attachment, *server, *volume, *device, exports)
             }
-            StepInput::UnplugVolume { server, volume, .. } => self.unplug(*server, *volume),
+            StepInput::UnplugVolume { attachment, server, volume, .. } => {
+                self.unplug(*attachment, *server, *volume)
+            }
             StepInput::ConfirmGuest { server, .. } => match self.guest(*server) {
                 Some(guest) if guest.running => Ok(None),
                 Some(_) | None => refuse(RefusalCode::NoEvidence, false, "the guest does not run"),
@@ -66,7 +68,9 @@ impl World {
             },
             StepInput::PreparePort(setup) => self.remove_port(setup.port),
             StepInput::BootGuest(setup) => self.destroy(setup.server),
-            StepInput::PlugVolume { server, volume, .. } => self.unplug(*server, *volume),
+            StepInput::PlugVolume { attachment, server, volume, .. } => {
+                self.unplug(*attachment, *server, *volume)
+            }
             // A guest that is gone boots with its volumes when it is made again.
             StepInput::UnplugVolume { attachment, server, volume, device } => match self.guest(*server) {
                 Some(guest) if guest.running => self.plug(*attachment, *server, *volume, *device, exports),
@@ -191,6 +195,9 @@ impl World {
             return refuse(RefusalCode::Missing, false, "the guest does not run");
         };
         match guest.devices.get(&volume) {
+            Some(device) if !is_of(device, attachment) => {
+                refuse(RefusalCode::Foreign, false, "the volume is in the guest by another attachment")
+            }
             Some(device) if device.plugged => Ok(None),
             Some(_) => Ok(Some(Change::Plug { server, volume })),
             None => match endpoint(exports, volume) {
@@ -200,9 +207,10 @@ impl World {
         }
     }
 
-    /// A guest that is gone is the evidence.
-    fn unplug(&self, server: ServerId, volume: VolumeId) -> Next {
+    /// A guest that is gone is the evidence; so is a device of another attachment, which stays as it is.
+    fn unplug(&self, attachment: AttachmentId, server: ServerId, volume: VolumeId) -> Next {
         let device = self.guest(server).and_then(|guest| guest.devices.get(&volume));
+        let device = device.filter(|device| is_of(device, attachment));
         Ok(device.map(|device| {
             if device.plugged {
                 Change::Unplug { server, volume }
@@ -232,8 +240,9 @@ impl World {
             }
             StepInput::PreparePort(setup) => self.port(setup.port).is_some(),
             StepInput::BootGuest(setup) => self.guest(setup.server).is_some(),
-            StepInput::PlugVolume { server, volume, .. } => {
-                self.guest(*server).is_some_and(|guest| guest.devices.contains_key(volume))
+            StepInput::PlugVolume { attachment, server, volume, .. } => {
+                let device = self.guest(*server).and_then(|guest| guest.devices.get(volume));
+                device.is_some_and(|device| is_of(device, *attachment))
             }
             StepInput::ReleaseVolume { .. }
             | StepInput::RemovePort { .. }
@@ -265,4 +274,9 @@ impl World {
 
 fn endpoint(exports: &[BoundExport], volume: VolumeId) -> Option<Endpoint> {
     exports.iter().find(|export| export.volume == volume).map(|export| export.endpoint.clone())
+}
+
+/// Whether an attachment may speak of a device: it plugged it, or the guest booted with it.
+fn is_of(device: &Device, attachment: AttachmentId) -> bool {
+    device.attachment.is_none_or(|own| own == attachment)
 }

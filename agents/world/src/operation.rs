@@ -1,11 +1,12 @@
 //! A driver's work as small steps: look, change, sync, report. The simulator and the agents' `sim` driver run this and
 //! no other, so that every crash point of one is a crash point of the other.
 
+use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 
 use windlass_sagas::planted::{self, Bug};
 use windlass_sagas::protocol::ledger::{Op, Work, WorkResult};
-use windlass_sagas::record::{BoundExport, Direction, StepInput};
+use windlass_sagas::record::{BoundExport, Direction, Refusal, StepInput};
 
 use crate::change::Change;
 use crate::world::World;
@@ -17,6 +18,8 @@ pub struct Operation {
     input: StepInput,
     exports: Vec<BoundExport>,
     changed: bool,
+    /// Only where `ExecuteTrustsLedger` is planted: what a driver does that does not look.
+    script: Option<VecDeque<Change>>,
 }
 
 /// What one step of an operation did.
@@ -34,40 +37,51 @@ impl Operation {
     /// The work that a ledger asks for.
     #[must_use]
     pub fn of(work: &Work) -> Self {
-        Self { op: work.op, input: work.input.clone(), exports: work.exports.clone(), changed: false }
+        let (op, input, exports) = (work.op, work.input.clone(), work.exports.clone());
+        Self { op, input, exports, changed: false, script: None }
     }
 
     /// Takes one small step.
     pub fn step(&mut self, world: &mut World) -> Progress {
-        let direction = match self.op {
-            Op::Observe => {
-                return Progress::Finished(WorkResult::Observed(Ok(
-                    world.observe(&self.input, &self.exports)
-                )));
-            }
-            Op::Execute => Direction::Forward,
-            Op::Undo => Direction::Undo,
-        };
-        match world.next_change(&self.input, direction, &self.exports) {
+        match self.next(world) {
             Ok(Some(change)) => {
                 world.apply(&change);
                 self.changed = true;
                 Progress::Changed(change)
             }
-            // What somebody changed before a crash may not be synced either: always sync before reporting.
+            // What is there, or gone, may be the unsynced work of a process that died: always sync before reporting.
             Ok(None) if !self.synced(world) => {
                 world.sync();
                 Progress::Synced
             }
             Ok(None) => Progress::Finished(match self.op {
-                Op::Observe | Op::Execute => WorkResult::Executed(Ok(world.output(&self.input))),
+                Op::Observe => WorkResult::Observed(Ok(world.observe(&self.input, &self.exports))),
+                Op::Execute => WorkResult::Executed(Ok(world.output(&self.input))),
                 Op::Undo => WorkResult::Undone(Ok(())),
             }),
             Err(refusal) => Progress::Finished(match self.op {
-                Op::Observe | Op::Execute => WorkResult::Executed(Err(refusal)),
+                Op::Observe => WorkResult::Observed(Err(refusal)),
+                Op::Execute => WorkResult::Executed(Err(refusal)),
                 Op::Undo => WorkResult::Undone(Err(refusal)),
             }),
         }
+    }
+
+    fn next(&mut self, world: &World) -> Result<Option<Change>, Refusal> {
+        match self.op {
+            Op::Observe => Ok(None),
+            Op::Execute if planted::on(Bug::ExecuteTrustsLedger) => self.blindly(world),
+            Op::Execute => world.next_change(&self.input, Direction::Forward, &self.exports),
+            Op::Undo => world.next_change(&self.input, Direction::Undo, &self.exports),
+        }
+    }
+
+    /// The planted driver: it makes every change that it would make if nothing of the step were there.
+    fn blindly(&mut self, world: &World) -> Result<Option<Change>, Refusal> {
+        if self.script.is_none() {
+            self.script = Some(from_nothing(world, &self.input, &self.exports)?);
+        }
+        Ok(self.script.as_mut().and_then(VecDeque::pop_front))
     }
 
     fn synced(&self, world: &World) -> bool {
@@ -79,4 +93,22 @@ impl Operation {
     pub const fn changed(&self) -> bool {
         self.changed
     }
+}
+
+/// Every change of a step, on a copy of the world that holds nothing of it.
+fn from_nothing(
+    world: &World,
+    input: &StepInput,
+    exports: &[BoundExport],
+) -> Result<VecDeque<Change>, Refusal> {
+    let mut copy = world.clone();
+    while let Some(change) = copy.next_change(input, Direction::Undo, exports)? {
+        copy.apply(&change);
+    }
+    let mut script = VecDeque::new();
+    while let Some(change) = copy.next_change(input, Direction::Forward, exports)? {
+        copy.apply(&change);
+        script.push_back(change);
+    }
+    Ok(script)
 }

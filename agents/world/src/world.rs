@@ -10,6 +10,10 @@ use windlass_sagas::record::{Capacity, Endpoint, Mac};
 
 use crate::count::{Counts, Thing};
 
+/// The first TCP port that exports use, and how many: far more than a host has volumes.
+const EXPORT_PORT_FIRST: u16 = 10_809;
+const EXPORT_PORTS: u16 = 30_000;
+
 /// A volume's bytes.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct VolumeFile {
@@ -213,9 +217,18 @@ impl World {
         (self.capacity.ram_mib.saturating_sub(ram), self.capacity.disk_gib.saturating_sub(disk))
     }
 
-    /// Where this host serves a volume: a port derived from its id, so that it is the same whenever it is opened.
+    /// Where this host will serve a volume: at the port that its id derives, or the next one that no other export has.
+    /// The export remembers it.
     pub(crate) fn endpoint(&self, volume: VolumeId) -> Endpoint {
         let [.., a, b] = volume.0;
-        Endpoint { host: self.name.clone(), port: 10_809 + (u16::from_be_bytes([a, b]) % 40_000) }
+        let first = u16::from_be_bytes([a, b]) % EXPORT_PORTS;
+        let taken = |port: u16| {
+            self.disk.exports.iter().any(|(other, export)| *other != volume && export.endpoint.port == port)
+        };
+        let port = (0..EXPORT_PORTS)
+            .map(|offset| EXPORT_PORT_FIRST + (first + offset) % EXPORT_PORTS)
+            .find(|port| !taken(*port))
+            .unwrap_or(EXPORT_PORT_FIRST + first);
+        Endpoint { host: self.name.clone(), port }
     }
 }
