@@ -1,1 +1,23 @@
-//! Everything that only reads a journal.
+//! Everything that only reads a journal: fold it to a position, tell one saga's life, decide everything again, verify
+//! the chain, export it whole.
+//!
+//! Invariant: nothing here writes to a journal or a store, and nothing that could not be looked at counts as sound.
+
+mod check;
+mod error;
+mod export;
+mod file;
+mod fold;
+pub mod limits;
+mod timeline;
+mod verify;
+mod when;
+
+pub use check::{Checked, Difference, Group, Intended, IntendedError, Unchecked, Verdict, check, check_by};
+pub use error::ReplayError;
+pub use export::{ExportError, Exported, export};
+pub use file::{File, FileError};
+pub use fold::{Folded, Until, Voids, fold, fold_by, fold_of_image};
+pub use timeline::{Begun, Entry, StepLine, Timeline, timeline, timeline_at};
+pub use verify::{Finding, Seen, Verified, What, verify};
+pub use when::utc;

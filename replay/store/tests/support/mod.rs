@@ -179,10 +179,12 @@ impl World {
     pub(crate) fn void_frame(&mut self, commits: usize) {
         self.seal();
         let (_, old) = self.commits.last().expect("genesis").clone();
+        // A broker takes the same bytes for a repetition, so no two of them are the same.
+        let writer = WriterId((self.frames.len() as u128).to_be_bytes());
         let mut commits: Vec<StoredCommit> = (0..commits).map(|_| stored(&old)).collect();
         for (index, commit) in commits.iter_mut().enumerate() {
             let mut other = old.clone();
-            other.header.writer = WriterId([66; 16]);
+            other.header.writer = writer;
             other.header.position = Position(old.header.position.0 + index as u64);
             *commit = stored(&other);
         }
