@@ -215,7 +215,7 @@ impl Shell {
             dispatcher::Output::Close { link } => self.lost(link),
             dispatcher::Output::Fact(fact) => self.fact(*fact),
             dispatcher::Output::StopLeading(stop) => {
-                self.work.push_back(Work::Lead(Input::StopLeading(stop)))
+                self.work.push_back(Work::Lead(Input::StopLeading(stop)));
             }
             dispatcher::Output::Reconcile(inventory) => self.reconcile(inventory),
             dispatcher::Output::Seen { seen, highest } => {

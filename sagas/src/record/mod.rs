@@ -15,6 +15,7 @@ mod plan;
 mod report;
 mod request;
 mod resource;
+mod resource_event;
 mod saga_event;
 mod step;
 
@@ -29,6 +30,7 @@ pub use plan::*;
 pub use report::*;
 pub use request::*;
 pub use resource::*;
+pub use resource_event::*;
 pub use saga_event::*;
 pub use step::*;
 

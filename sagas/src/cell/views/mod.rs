@@ -13,7 +13,7 @@ use crate::ids::*;
 use crate::record::{Commit, Event, Mac, Remote, SecurityRule};
 
 /// What the network agent of a host should know.
-#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct HostView {
     /// Each network that has a port on the host.
     pub networks: BTreeMap<NetworkId, NetworkView>,
@@ -24,7 +24,7 @@ pub struct HostView {
 }
 
 /// A network, as a host sees it.
-#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct NetworkView {
     /// VXLAN network identifier.
     pub vni: u32,
@@ -35,7 +35,7 @@ pub struct NetworkView {
 }
 
 /// A port, as its host sees it.
-#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PortView {
     /// Its network.
     pub network: NetworkId,
@@ -51,7 +51,13 @@ impl HostView {
     /// The hash by which an agent knows that it has this view.
     #[must_use]
     pub fn content_hash(&self) -> Hash {
-        let bytes = postcard::to_allocvec(self).unwrap_or_default();
+        let network = |(id, view): (&NetworkId, &NetworkView)| (*id, view.vni, view.mtu, view.peers.clone());
+        let port = |(id, view): (&PortId, &PortView)| {
+            (*id, view.network, view.mac, view.addresses.clone(), view.rules.clone())
+        };
+        let networks: Vec<_> = self.networks.iter().map(network).collect();
+        let ports: Vec<_> = self.ports.iter().map(port).collect();
+        let bytes = postcard::to_allocvec(&(networks, ports, &self.groups)).unwrap_or_default();
         Hash(Sha256::new_with_prefix(b"windlass view 1\0").chain_update(bytes).finalize().into())
     }
 }

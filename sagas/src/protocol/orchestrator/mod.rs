@@ -2,9 +2,7 @@
 //!
 //! Invariant: at most one frame in flight, and nothing that rests on a position leaves before that position is durable.
 //! It never infers that a frame did not land, and never decides on a fold that is not the journal's valid chain.
-//!
-//! A decision that panics can't be caught here (no std): a shell may catch the unwinding of `step`, drop the machine
-//! and start a new one with `Loaded`; rules that find an invariant broken return `Decline::Rejected` instead.
+//! A decision that panics can't be caught here (no std): a shell may catch it, drop the machine and begin with `Loaded`.
 
 mod clock;
 mod flight;
