@@ -12,7 +12,7 @@ const TABLES: [(&str, &str); 1] = [("replay/store/src/touch.rs", "touch")];
 
 /// What is wrong with the header: one to six `//!` lines at the top, a table's rows not counted (a plan shows its
 /// steps there); a `lib.rs` may say more.
-pub fn header(path: &str, text: &str) -> Vec<String> {
+pub(crate) fn header(path: &str, text: &str) -> Vec<String> {
     let header = text.lines().take_while(|line| line.starts_with("//!"));
     let lines = header.filter(|line| !line.starts_with("//! |")).count();
     let longer = path == "lib.rs" || path.ends_with("/lib.rs");
@@ -24,14 +24,14 @@ pub fn header(path: &str, text: &str) -> Vec<String> {
 }
 
 /// Whether the file is too long.
-pub fn length(text: &str) -> Vec<String> {
+pub(crate) fn length(text: &str) -> Vec<String> {
     let lines = text.lines().count();
     if lines > FILE_LINES_MAX { vec![format!("has {lines} lines: two subjects")] } else { vec![] }
 }
 
 /// The functions that don't fit on a screen. A match arm on one line, or one alternative of its pattern, is a row of a
 /// table and not counted: a match over all events has as many as there are events.
-pub fn function_lengths(path: &str, text: &str) -> Vec<String> {
+pub(crate) fn function_lengths(path: &str, text: &str) -> Vec<String> {
     let code = code(text);
     let mut found = Vec::new();
     let mut after_fn = false;
@@ -42,7 +42,7 @@ pub fn function_lengths(path: &str, text: &str) -> Vec<String> {
             match (lines > FUNCTION_LINES_MAX, TABLES.contains(&(path, word))) {
                 (true, false) => found.push(format!("line {}: `{word}` has {lines} lines", line(&code, at))),
                 (false, true) => {
-                    found.push(format!("line {}: `{word}` fits, take it off TABLES", line(&code, at)))
+                    found.push(format!("line {}: `{word}` fits, take it off TABLES", line(&code, at)));
                 }
                 (true, true) | (false, false) => {}
             }
@@ -56,7 +56,7 @@ fn is_row(line: &str) -> bool {
 }
 
 /// What must not be left in product code: unfinished work, debugging, unwraps.
-pub fn markers(text: &str) -> Vec<String> {
+pub(crate) fn markers(text: &str) -> Vec<String> {
     let code = product_code(text);
     let found = |marker: &'static str| {
         let code = &code;
@@ -66,7 +66,7 @@ pub fn markers(text: &str) -> Vec<String> {
 }
 
 /// Attributes that silence a lint and don't say why.
-pub fn silenced_lints(text: &str) -> Vec<String> {
+pub(crate) fn silenced_lints(text: &str) -> Vec<String> {
     let code = code(text);
     let mut found = Vec::new();
     for (at, word) in words(&code).filter(|(_, word)| matches!(*word, "allow" | "expect")) {
@@ -85,7 +85,7 @@ pub fn silenced_lints(text: &str) -> Vec<String> {
 }
 
 /// What a pure crate never mentions: the standard library, hash order, clocks, floats, async.
-pub fn impure(text: &str) -> Vec<String> {
+pub(crate) fn impure(text: &str) -> Vec<String> {
     const NEVER: [&str; 10] =
         ["std", "HashMap", "HashSet", "f32", "f64", "async", "await", "SystemTime", "Instant", "unsafe"];
     let code = product_code(text);

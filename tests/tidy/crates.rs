@@ -28,7 +28,7 @@ const NEVER: [(&str, &[&str]); 2] = [
 ];
 
 /// `cargo metadata` of the workspace.
-pub fn metadata() -> Value {
+pub(crate) fn metadata() -> Value {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let output = Command::new(cargo)
         .args(["metadata", "--format-version", "1", "--no-deps", "--offline"])
@@ -40,12 +40,12 @@ pub fn metadata() -> Value {
 }
 
 /// How many packages the workspace has.
-pub fn packages(metadata: &Value) -> usize {
+pub(crate) fn packages(metadata: &Value) -> usize {
     metadata["packages"].as_array().map_or(0, Vec::len)
 }
 
 /// Dependencies, of tests and builds too, that don't point to the left.
-pub fn directions(metadata: &Value) -> Vec<String> {
+pub(crate) fn directions(metadata: &Value) -> Vec<String> {
     let place = |name: &str| LEFT_TO_RIGHT.iter().position(|it| *it == name);
     let mut found = Vec::new();
     for package in metadata["packages"].as_array().into_iter().flatten() {
@@ -67,7 +67,7 @@ pub fn directions(metadata: &Value) -> Vec<String> {
 }
 
 /// What a manifest says itself although it stands in the root, and what it does not inherit.
-pub fn manifest(text: &str) -> Vec<String> {
+pub(crate) fn manifest(text: &str) -> Vec<String> {
     const INHERITED: [&str; 5] = ["version", "edition", "rust-version", "license", "publish"];
     let mut found = Vec::new();
     let (mut section, mut depth, mut lints) = (String::new(), 0_i32, false);
@@ -85,7 +85,7 @@ pub fn manifest(text: &str) -> Vec<String> {
         let entry = opened == 0 && line.contains('=');
         let dependency = section.ends_with("dependencies") && section != "workspace.dependencies";
         let own = |key: &&str| section == "package" && line.split(['=', ' ']).next() == Some(*key);
-        if entry && ((dependency && !inherits) || INHERITED.iter().any(|key| own(&key))) {
+        if entry && ((dependency && !inherits) || INHERITED.iter().any(own)) {
             found.push(format!("line {}: `{line}` belongs in the root manifest", place + 1));
         }
         if entry && section.contains("dependencies.") && line.starts_with("version") {

@@ -11,7 +11,7 @@ const CORE_REASONS: &str = "sagas/src/cell/rejection.rs";
 const PAGES: &str = "ops/handbook/errors/";
 
 /// The reasons of the public API.
-pub fn api_reasons(tree: &Tree) -> BTreeSet<String> {
+pub(crate) fn api_reasons(tree: &Tree) -> BTreeSet<String> {
     let lines = text(tree, API_REASONS).lines().map(str::trim);
     let entries = lines.filter(|line| !line.starts_with("//")).filter_map(|line| line.split_once(" = "));
     let names =
@@ -20,14 +20,14 @@ pub fn api_reasons(tree: &Tree) -> BTreeSet<String> {
 }
 
 /// The reasons of the core.
-pub fn core_reasons(tree: &Tree) -> BTreeSet<String> {
+pub(crate) fn core_reasons(tree: &Tree) -> BTreeSet<String> {
     let lines = text(tree, CORE_REASONS).lines().map(str::trim);
     let codes = lines.filter_map(|line| line.split_once(" = \"")?.1.strip_suffix("\","));
     codes.filter(|code| is_reason(code)).map(str::to_string).collect()
 }
 
 /// Reasons without a page, and pages without a reason. A page is named after its reason, in either case.
-pub fn reasons_without_page(tree: &Tree, reasons: &BTreeSet<String>) -> Vec<String> {
+pub(crate) fn reasons_without_page(tree: &Tree, reasons: &BTreeSet<String>) -> Vec<String> {
     let below =
         tree.with_extension("md").filter_map(|file| file.path.strip_prefix(PAGES)?.strip_suffix(".md"));
     let pages: BTreeSet<String> = below
@@ -41,7 +41,7 @@ pub fn reasons_without_page(tree: &Tree, reasons: &BTreeSet<String>) -> Vec<Stri
 }
 
 /// Metrics that are named where they are used instead of in `metrics.rs`.
-pub fn metrics_elsewhere(path: &str, text: &str) -> Vec<String> {
+pub(crate) fn metrics_elsewhere(path: &str, text: &str) -> Vec<String> {
     if path.ends_with("/metrics.rs") {
         return vec![];
     }
@@ -62,7 +62,7 @@ pub fn metrics_elsewhere(path: &str, text: &str) -> Vec<String> {
 }
 
 /// Every metric that a `metrics.rs` declares.
-pub fn metric_names(tree: &Tree) -> BTreeSet<String> {
+pub(crate) fn metric_names(tree: &Tree) -> BTreeSet<String> {
     tree.named("metrics.rs")
         .filter(|file| file.path.ends_with(".rs"))
         .flat_map(|file| names(&file.text))
@@ -70,7 +70,7 @@ pub fn metric_names(tree: &Tree) -> BTreeSet<String> {
 }
 
 /// Metrics of a dashboard that nobody declares; a histogram's series count as the histogram.
-pub fn undeclared_metrics(text: &str, declared: &BTreeSet<String>) -> Vec<String> {
+pub(crate) fn undeclared_metrics(text: &str, declared: &BTreeSet<String>) -> Vec<String> {
     let known = |name: &str| {
         let bases = ["_bucket", "_sum", "_count"].iter().filter_map(|end| name.strip_suffix(end));
         declared.contains(name) || bases.into_iter().any(|base| declared.contains(base))

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::tree::{File, Tree};
 
 /// The links of a page that lead nowhere.
-pub fn dead_links(tree: &Tree, page: &File) -> Vec<String> {
+pub(crate) fn dead_links(tree: &Tree, page: &File) -> Vec<String> {
     links(&page.text)
         .into_iter()
         .filter(|link| !is_elsewhere(link))

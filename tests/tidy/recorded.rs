@@ -29,12 +29,12 @@ const BREAKS_POSTCARD: [&str; 7] = [
 ];
 
 /// Whether the product code of this file derives serde.
-pub fn derives_serde(text: &str) -> bool {
+pub(crate) fn derives_serde(text: &str) -> bool {
     !derives(text).is_empty()
 }
 
 /// Serde derived where it must not be.
-pub fn serde_place(path: &str, text: &str) -> Vec<String> {
+pub(crate) fn serde_place(path: &str, text: &str) -> Vec<String> {
     let is_config = path.split('/').any(|part| part == "config" || part == "config.rs");
     if is_config || MAY_DERIVE.iter().any(|place| path.starts_with(place)) {
         return vec![];
@@ -46,7 +46,7 @@ pub fn serde_place(path: &str, text: &str) -> Vec<String> {
 }
 
 /// Serde attributes that break postcard.
-pub fn serde_attributes(text: &str) -> Vec<String> {
+pub(crate) fn serde_attributes(text: &str) -> Vec<String> {
     let code = code(text);
     let mut found = Vec::new();
     for (at, _) in code.match_indices("serde(") {

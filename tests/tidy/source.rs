@@ -4,7 +4,7 @@
 use std::ops::Range;
 
 /// The source with comments and the insides of strings and character literals blanked; newlines stay.
-pub fn code(text: &str) -> String {
+pub(crate) fn code(text: &str) -> String {
     let mut out = text.as_bytes().to_vec();
     let mut at = 0;
     while at < out.len() {
@@ -20,7 +20,7 @@ pub fn code(text: &str) -> String {
 }
 
 /// The same without items under `#[cfg(test)]`.
-pub fn product_code(text: &str) -> String {
+pub(crate) fn product_code(text: &str) -> String {
     let code = code(text);
     if code.contains("#![cfg(test)]") {
         return String::new();
@@ -39,7 +39,7 @@ pub fn product_code(text: &str) -> String {
 }
 
 /// The identifiers, keywords and numbers, each with its place.
-pub fn words(code: &str) -> impl Iterator<Item = (usize, &str)> {
+pub(crate) fn words(code: &str) -> impl Iterator<Item = (usize, &str)> {
     let is_word = |c: char| c.is_alphanumeric() || c == '_';
     code.split(move |c| !is_word(c))
         .filter(|word| !word.is_empty())
@@ -47,12 +47,12 @@ pub fn words(code: &str) -> impl Iterator<Item = (usize, &str)> {
 }
 
 /// The line that a place is on, from 1.
-pub fn line(text: &str, at: usize) -> usize {
+pub(crate) fn line(text: &str, at: usize) -> usize {
     1 + text.as_bytes()[..at].iter().filter(|byte| **byte == b'\n').count()
 }
 
 /// The place behind the bracket that closes the first one at or behind `from`.
-pub fn closing(code: &str, from: usize) -> Option<usize> {
+pub(crate) fn closing(code: &str, from: usize) -> Option<usize> {
     let mut depth = 0_usize;
     for (at, byte) in code.bytes().enumerate().skip(from) {
         match byte {
@@ -70,7 +70,7 @@ pub fn closing(code: &str, from: usize) -> Option<usize> {
 }
 
 /// The place of the `{` that opens the body of the item at `from`, or `None` where a `;` ends it first.
-pub fn body(code: &str, from: usize) -> Option<usize> {
+pub(crate) fn body(code: &str, from: usize) -> Option<usize> {
     let mut depth = 0_usize;
     for (at, byte) in code.bytes().enumerate().skip(from) {
         match byte {

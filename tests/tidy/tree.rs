@@ -4,27 +4,27 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// One text file.
-pub struct File {
+pub(crate) struct File {
     /// Its path from the root, with `/`.
-    pub path: String,
+    pub(crate) path: String,
     /// What is in it.
-    pub text: String,
+    pub(crate) text: String,
 }
 
 /// Every text file of the project, in the order of their paths.
-pub struct Tree {
+pub(crate) struct Tree {
     /// The files.
-    pub files: Vec<File>,
+    pub(crate) files: Vec<File>,
 }
 
 /// The root of the workspace.
-pub fn root() -> PathBuf {
+pub(crate) fn root() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))
 }
 
 impl Tree {
     /// Reads the project.
-    pub fn read() -> Self {
+    pub(crate) fn read() -> Self {
         let mut files = Vec::new();
         walk(&root(), &root(), &mut files);
         files.sort_by(|a, b| a.path.cmp(&b.path));
@@ -32,25 +32,25 @@ impl Tree {
     }
 
     /// The Rust sources.
-    pub fn rust(&self) -> impl Iterator<Item = &File> {
+    pub(crate) fn rust(&self) -> impl Iterator<Item = &File> {
         self.with_extension("rs")
     }
 
     /// The files with this extension.
-    pub fn with_extension<'a>(&'a self, extension: &'a str) -> impl Iterator<Item = &'a File> {
+    pub(crate) fn with_extension<'a>(&'a self, extension: &'a str) -> impl Iterator<Item = &'a File> {
         self.files
             .iter()
             .filter(move |file| file.path.rsplit_once('.').is_some_and(|(_, end)| end == extension))
     }
 
     /// The files of this name, in any folder.
-    pub fn named<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a File> {
+    pub(crate) fn named<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a File> {
         self.files.iter().filter(move |file| file.path.rsplit('/').next() == Some(name))
     }
 }
 
 /// Whether a source is test code by its place; the simulator's library under `tests/` is not.
-pub fn is_test(path: &str) -> bool {
+pub(crate) fn is_test(path: &str) -> bool {
     !path.starts_with("tests/sim/src/")
         && path.split('/').any(|part| matches!(part, "tests" | "tests.rs" | "benches"))
 }

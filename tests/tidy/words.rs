@@ -21,7 +21,7 @@ const NEVER: [(&str, &str); 12] = [
 const SOURCE: (&str, &str) = ("registry+https://github.com/rust-lang/crates", ".io-index");
 
 /// The lines of a file that say what no file says.
-pub fn forbidden(path: &str, text: &str) -> Vec<String> {
+pub(crate) fn forbidden(path: &str, text: &str) -> Vec<String> {
     if path == "Cargo.lock" {
         return other_sources(text);
     }
