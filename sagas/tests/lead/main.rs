@@ -29,7 +29,7 @@ fn run(nodes: usize, choices: &[u16]) -> World {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 400, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 200, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn no_disorder_breaks_a_promise(nodes in 2_usize..4, choices in prop::collection::vec(any::<u16>(), 0..600)) {

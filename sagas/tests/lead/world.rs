@@ -32,6 +32,8 @@ pub(crate) enum Broken {
 
 #[derive(Clone)]
 struct Sending {
+    /// Which start of a process sent it: its successor never hears of it.
+    start: u64,
     node: usize,
     append: u64,
     after: Cursor,
@@ -45,6 +47,7 @@ struct Node {
     image: Fold,
     skew_ms: i64,
     started_ms: u64,
+    start: u64,
 }
 
 /// The world.
@@ -108,7 +111,8 @@ impl World {
             Config { writer: WriterId(writer), build: "test".into(), genesis: Some(genesis), recover: None };
         let machine = Orchestrator::new(config);
         let image = Fold::new(Some(CELL));
-        Node { machine, read: (Cursor::START, 0), image, skew_ms, started_ms: self.now_ms }
+        let (started_ms, start) = (self.now_ms, self.starts);
+        Node { machine, read: (Cursor::START, 0), image, skew_ms, started_ms, start }
     }
 
     /// One thing happens, as `choice` says.
@@ -150,7 +154,8 @@ impl World {
     fn perform(&mut self, node: usize, output: Output) -> Option<Input> {
         match output {
             Output::Append { append, after, frame } => {
-                self.sendings.push(Sending { node, append, after, frame });
+                let start = self.nodes[node].start;
+                self.sendings.push(Sending { start, node, append, after, frame });
             }
             Output::ReadAfter { cursor, read } => self.nodes[node].read = (cursor, read),
             Output::Reply { token, reply: Ok(receipt) } => self.check_receipt(token, receipt),
@@ -160,7 +165,7 @@ impl World {
                 }
             }
             Output::Lead(led) => {
-                let writer = self.starts_of(node);
+                let writer = self.nodes[node].start;
                 if *self.leaders.entry(led.term).or_insert(writer) != writer {
                     self.broken.get_or_insert(Broken::TwoLeaders(led.term));
                 }
@@ -180,11 +185,6 @@ impl World {
             | Output::Alarm(_) => {}
         }
         None
-    }
-
-    /// Which start of a process this is.
-    fn starts_of(&self, node: usize) -> u64 {
-        self.nodes[node].started_ms * 1000 + u64::try_from(node).expect("small")
     }
 
     fn check_receipt(&mut self, token: u64, receipt: Receipt) {
@@ -251,7 +251,9 @@ impl World {
         } else {
             Err(AppendError::Fenced)
         };
-        self.answers.push((sending.node, sending.append, result));
+        if self.nodes[sending.node].start == sending.start {
+            self.answers.push((sending.node, sending.append, result));
+        }
     }
 
     fn answer(&mut self, which: usize, stays: bool) {
@@ -266,8 +268,10 @@ impl World {
     /// A time-out: the sending is still under way, and nobody knows.
     fn unknown(&mut self, which: usize) {
         if !self.sendings.is_empty() {
-            let Sending { node, append, .. } = self.sendings[which % self.sendings.len()];
-            self.tell(node, Input::Appended { append, result: Err(AppendError::Unknown) });
+            let Sending { start, node, append, .. } = self.sendings[which % self.sendings.len()];
+            if self.nodes[node].start == start {
+                self.tell(node, Input::Appended { append, result: Err(AppendError::Unknown) });
+            }
         }
     }
 

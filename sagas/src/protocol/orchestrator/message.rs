@@ -67,7 +67,8 @@ pub enum Input {
         /// The number that `ReadAfter` gave.
         read: u64,
     },
-    /// How sending an append ended.
+    /// How sending an append ended. Numbers begin anew with each machine: an answer meant for an older one must not
+    /// come here.
     Appended {
         /// The number that `Append` gave.
         append: u64,

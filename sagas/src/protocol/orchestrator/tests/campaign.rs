@@ -147,6 +147,7 @@ fn a_campaign_that_lands_after_the_lease_is_gone_is_no_lead() {
     node.acknowledge(&sent);
     assert_eq!(node.machine.standing(), Standing::Following);
     assert_eq!(node.durable(), [Position(1), Position(2)]);
+    assert!(!node.wants(|output| matches!(output, Output::Lead(_))));
 }
 
 #[test]
