@@ -79,13 +79,16 @@ impl crate::World {
     }
 
     /// Changes that were repeated: things made although they were there, and volumes, ports and guests made once more
-    /// than they were lost. (An export or a device is made again by the undo of what removed it.)
+    /// than they were lost. (An export or a device is made again by the undo of what removed it; a port or a guest that
+    /// a reboot once took is made again by each restore, also after one that was undone.)
     #[must_use]
     pub fn repeated(&self) -> u64 {
         let repeated = |(thing, tally): (Thing, Tally)| {
             let again = match thing {
-                Thing::Volume(_) | Thing::Port(_) | Thing::Guest(_) => {
-                    tally.made.saturating_sub(tally.lost + 1)
+                Thing::Volume(_) => tally.made.saturating_sub(tally.lost + 1),
+                Thing::Port(_) | Thing::Guest(_) => {
+                    let undone = if tally.lost > 0 { tally.removed } else { 0 };
+                    tally.made.saturating_sub(tally.lost + undone + 1)
                 }
                 Thing::Export(_) | Thing::Device(..) => 0,
             };
