@@ -297,6 +297,8 @@ impl Shell {
     }
 
     fn reply(&mut self, token: u64, reply: Result<lead::Receipt, lead::Refused>) {
+        // An answer on a read's token: what it would have rested on is gone, so its reader is told nothing.
+        drop((self.reads.remove(&token), self.answers.remove(&token)));
         let Some(sender) = self.replies.remove(&token) else { return };
         let reply = match reply {
             Ok(lead::Receipt { position, saga }) => Ok(Receipt { position, saga }),

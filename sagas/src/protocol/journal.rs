@@ -26,7 +26,8 @@ pub enum AppendError {
     Fenced,
     /// No answer: the frame may land at any later time at which its expectation holds, or never.
     Unknown,
-    /// Refused before anything was sent or written (disk full, closed, no quorum known): it did not and will not land.
+    /// Refused before anything was sent or written (disk full, closed, no quorum known): this sending did not and will
+    /// not land; an earlier one of the same bytes that ended Unknown still may.
     Unavailable,
 }
 
