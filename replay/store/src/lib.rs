@@ -3,6 +3,14 @@
 //! Invariant: what is stored is acknowledged state at the end of one frame, image and index in one transaction at the
 //! same position; it equals the fold of the journal up to there. All of it may be deleted at any time and is rebuilt
 //! from the journal. The leader's thread only encodes the rows that changed; the disk is the writer's thread's.
+//!
+//! How a shell uses it: `Store::open` gives the image; where it does not stand on the journal, `Store::reset`. A
+//! `Tracker` lives beside each fold (`resume` from the image, else `new`) and dies with it. It is told of each frame
+//! with valid commits, by `note` when it is durable, or by `note_frame` when a leader (not a candidate) sends it. Once
+//! `is_due`, `capture` at any moment at which the fold ends with the last noted frame; hand the delta to
+//! `Writer::write` when its cursor is durable, and capture no other before. `Tracker::written` with
+//! `Writer::written` lets go of what the store can answer for. On a reload: drop delta and tracker, end the writer,
+//! `Store::load`, begin again.
 
 mod assemble;
 mod database;

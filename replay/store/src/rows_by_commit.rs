@@ -30,7 +30,8 @@ fn step(
 ) -> BTreeSet<RowKey> {
     cell.fold(commit);
     let tip = windlass_sagas::record::Tip { position: commit.header.position, ..Default::default() };
-    tracker.note(windlass_sagas::protocol::Cursor(commit.header.position.0), std::slice::from_ref(commit));
+    let cursor = windlass_sagas::protocol::Cursor(commit.header.position.0);
+    tracker.note(cursor, std::slice::from_ref(commit), Hash::default());
     let delta = tracker.capture(cell, &tip).expect("a commit was noted");
     tracker.written(delta.position());
     requests.extend(delta.requests.iter().map(|(time, saga, print)| ((*time, *saga), *print)));

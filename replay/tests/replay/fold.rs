@@ -33,7 +33,7 @@ proptest! {
         for (index, frame) in world.frames.iter().enumerate() {
             let cursor = Cursor(index as u64 + 1);
             let absorbed = at.absorb(cursor, frame).expect("readable");
-            tracker.note(cursor, &absorbed.commits);
+            tracker.note(cursor, &absorbed.commits, at.tip().hash);
             if let Some(delta) = tracker.capture(at.cell(), at.tip()) {
                 store.write(&delta).expect("written");
                 tracker.written(delta.position());
@@ -108,7 +108,8 @@ fn an_image_of_another_journal_or_of_a_lost_tail_is_not_taken() {
     let (mut at, mut tracker) = (Fold::new(None), Tracker::new());
     for (index, frame) in world.frames.iter().enumerate() {
         let cursor = Cursor(index as u64 + 1);
-        tracker.note(cursor, &at.absorb(cursor, frame).expect("readable").commits);
+        let absorbed = at.absorb(cursor, frame).expect("readable");
+        tracker.note(cursor, &absorbed.commits, at.tip().hash);
     }
     store.write(&tracker.capture(at.cell(), at.tip()).expect("a delta")).expect("written");
     let image = store.load().expect("sound").expect("an image");

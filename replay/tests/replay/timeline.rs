@@ -121,7 +121,7 @@ proptest! {
         for index in 0..world.frames.len() {
             let cursor = Cursor(index as u64 + 1);
             let of_frame = world.commits.iter().filter(|(at, _)| *at == cursor).map(|(_, commit)| commit.clone());
-            tracker.note(cursor, &of_frame.collect::<Vec<_>>());
+            tracker.note(cursor, &of_frame.collect::<Vec<_>>(), Hash([index as u8; 32]));
         }
         for (_, commit) in &world.commits {
             sagas.extend(commit.events.iter().filter_map(|event| match event {

@@ -29,6 +29,8 @@ pub struct Tracker {
     base: Position,
     /// The last commit that was noted.
     position: Position,
+    /// Its hash.
+    hash: Hash,
     /// The frame that holds it.
     cursor: Cursor,
     touched: BTreeSet<ResourceRef>,
@@ -84,6 +86,7 @@ impl Tracker {
         Self {
             base: *position,
             position: *position,
+            hash: image.tip.hash,
             cursor: image.cursor,
             links: Links {
                 ports: ports.iter().map(|(id, port)| (*id, port.spec.network)).collect(),
@@ -98,25 +101,27 @@ impl Tracker {
         }
     }
 
-    /// Notes the valid commits of the frame at `cursor`, all of them, in order. A frame noted before is ignored.
-    pub fn note(&mut self, cursor: Cursor, commits: &[Commit]) {
-        let Some(first) = commits.first().filter(|first| first.header.position > self.position) else {
+    /// Notes the valid commits of the frame at `cursor`, all of them, in order, and the last one's hash: when the frame
+    /// is known to be durable, or earlier, when a leader sends a frame that its fold holds already. A frame that was
+    /// noted before is ignored; another one in its place ends the images, since the tracker is not of that fold.
+    pub fn note(&mut self, cursor: Cursor, commits: &[Commit], hash: Hash) {
+        let Some((first, last)) = commits.first().zip(commits.last()) else { return };
+        let (first, last) = (first.header, last.header.position);
+        if first.position <= self.position {
+            if last > self.position || (last == self.position && hash != self.hash) {
+                self.give_up("other commits were noted at these positions");
+            }
             return;
-        };
-        if self.position.0.saturating_sub(self.base.0) >= TRACKED_COMMITS_MAX && !self.spent {
-            tracing::warn!(
-                base = self.base.0,
-                "images stop: too many commits without one; the last image stays"
-            );
-            *self = Self { spent: true, base: self.base, position: self.position, ..Self::default() };
         }
-        self.cursor = cursor;
-        self.position = commits.last().map_or(self.position, |last| last.header.position);
+        if self.position.0.saturating_sub(self.base.0) >= TRACKED_COMMITS_MAX {
+            self.give_up("too many commits without an image");
+        }
+        (self.cursor, self.position, self.hash) = (cursor, last, hash);
         if self.spent {
             return;
         }
-        if self.places.wants(first.header.position, first.header.time) {
-            self.index.places.insert(first.header.position, (cursor, first.header.time));
+        if self.places.wants(first.position, first.time) {
+            self.index.places.insert(first.position, (cursor, first.time));
         }
         for commit in commits {
             let (position, time) = (commit.header.position, commit.header.time);
@@ -126,14 +131,29 @@ impl Tracker {
         }
     }
 
-    /// Notes a leader's own frame from its bytes, when it is sent: all its commits are valid.
+    /// The stored image stays as it is and grows old; a restart folds more. Nothing else is lost.
+    fn give_up(&mut self, why: &str) {
+        if !self.spent {
+            tracing::warn!(
+                why,
+                image = self.base.0,
+                position = self.position.0,
+                "no more images until a restart"
+            );
+            let (base, position, hash, cursor) = (self.base, self.position, self.hash, self.cursor);
+            *self = Self { spent: true, base, position, hash, cursor, ..Self::default() };
+        }
+    }
+
+    /// Notes a leader's own frame from its bytes, when it sends them; all its commits are valid. Not a candidate's: its
+    /// fold does not hold the campaign yet.
     ///
     /// # Errors
     /// Where it can't be read; nothing is noted then.
     pub fn note_frame(&mut self, cursor: Cursor, frame: &[u8]) -> Result<(), NotAFrame> {
         let frame = Frame::decode(frame)?;
         let commits = frame.commits.iter().map(StoredCommit::decode).collect::<Result<Vec<_>, _>>()?;
-        self.note(cursor, &commits);
+        self.note(cursor, &commits, frame.commits.last().map_or_else(Hash::default, StoredCommit::hash));
         Ok(())
     }
 
@@ -155,7 +175,7 @@ impl Tracker {
     /// Costs the rows touched, and a look at each host and project. Write the delta once its cursor is durable; a delta
     /// that is never written makes all later ones worthless.
     pub fn capture(&mut self, cell: &Cell, tip: &Tip) -> Option<Delta> {
-        let ends = cell.position == self.position && tip.position == self.position;
+        let ends = (cell.position, tip.position, tip.hash) == (self.position, self.position, self.hash);
         if self.spent || !ends || self.position == self.base {
             return None;
         }

@@ -22,7 +22,7 @@ pub(crate) fn follow(fold: &mut Fold, tracker: &mut Tracker, frames: &[Vec<u8>],
         let cursor = Cursor(index as u64 + 1);
         if cursor > fold.cursor() {
             let absorbed = fold.absorb(cursor, frame).expect("a readable frame");
-            tracker.note(cursor, &absorbed.commits);
+            tracker.note(cursor, &absorbed.commits, fold.tip().hash);
         }
     }
 }
@@ -91,6 +91,23 @@ fn nothing_is_captured_in_the_middle_of_a_frame_nor_twice() {
     assert!(tracker.capture(&ahead, fold.tip()).is_none(), "the fold speculates beyond the frame");
     assert!(tracker.capture(fold.cell(), fold.tip()).is_some());
     assert!(tracker.capture(fold.cell(), fold.tip()).is_none(), "nothing was touched since");
+}
+
+#[test]
+fn a_tracker_that_noted_what_the_fold_does_not_hold_gives_up() {
+    let world = World::ready(1);
+    let mut other = World::ready(2);
+    other.frames.truncate(world.frames.len());
+    let (mut fold, mut tracker) = (Fold::new(None), Tracker::new());
+    for (index, frame) in other.frames.iter().enumerate() {
+        tracker.note_frame(Cursor(index as u64 + 1), frame).expect("a frame");
+    }
+    follow(&mut fold, &mut tracker, &world.frames, world.frames.len());
+    assert!(
+        tracker.capture(fold.cell(), fold.tip()).is_none(),
+        "another journal's commits at these positions"
+    );
+    assert!(!tracker.is_due());
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 mod images;
 mod index;
+mod leading;
 mod robust;
 #[path = "../support/mod.rs"]
 mod support;
