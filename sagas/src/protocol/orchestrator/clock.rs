@@ -16,13 +16,17 @@ pub(super) struct Clock {
     trusted_ms: Option<i64>,
     /// The same after a jump, and since when (up) it is steady.
     jumped: Option<(i64, u64)>,
-    /// The last commit's time and when (up) it was folded.
-    last: Option<(Time, u64)>,
+    /// The last commit's time, and the first tick (up) after it was folded: what was folded before a tick, after a time
+    /// in which the process stood still, must not count that time as waiting.
+    last: Option<(Time, Option<u64>)>,
 }
 
 impl Clock {
     pub(super) fn tick(&mut self, now: Time, up_ms: u64) {
         self.up_ms = up_ms.max(self.up_ms);
+        if let Some((_, since @ None)) = &mut self.last {
+            *since = Some(self.up_ms);
+        }
         let offset = (now.0 / 1000).saturating_sub(self.up_ms.cast_signed());
         let near = |other: i64| offset.abs_diff(other) <= CLOCK_SKEW_MS_MAX;
         match (self.trusted_ms, self.jumped) {
@@ -43,7 +47,7 @@ impl Clock {
 
     /// A commit was folded.
     pub(super) const fn folded(&mut self, time: Time) {
-        self.last = Some((time, self.up_ms));
+        self.last = Some((time, None));
     }
 
     /// Whether the clock may be campaigned with.
@@ -51,7 +55,8 @@ impl Clock {
         if let (Some(trusted), Some((offset, _))) = (self.trusted_ms, self.jumped) {
             return Err(Skew::Jumped { ms: offset.abs_diff(trusted) });
         }
-        let expected = self.last.map(|(time, up_ms)| time.plus_ms(self.up_ms.saturating_sub(up_ms)));
+        let waited_ms = |since: Option<u64>| since.map_or(0, |since| self.up_ms.saturating_sub(since));
+        let expected = self.last.map(|(time, since)| time.plus_ms(waited_ms(since)));
         match expected.map(|expected| expected.ms_since(now)) {
             Some(ms) if ms > CLOCK_SKEW_MS_MAX => Err(Skew::Behind { ms }),
             Some(_) | None => Ok(()),
@@ -73,10 +78,23 @@ mod tests {
         clock.tick(at_ms(100_000), 0);
         clock.folded(at_ms(104_000));
         assert_eq!(clock.check(at_ms(100_000)), Ok(()));
-        clock.folded(at_ms(106_000));
-        assert_eq!(clock.check(at_ms(100_000)), Err(Skew::Behind { ms: 6_000 }));
+        clock.folded(at_ms(107_000));
+        assert_eq!(clock.check(at_ms(100_000)), Err(Skew::Behind { ms: 7_000 }));
+        clock.tick(at_ms(101_000), 1_000);
         clock.tick(at_ms(103_000), 3_000);
         assert_eq!(clock.check(at_ms(103_000)), Err(Skew::Behind { ms: 6_000 }), "waiting does not mend it");
+    }
+
+    #[test]
+    fn a_process_that_stood_still_does_not_blame_its_clock() {
+        let mut clock = Clock::default();
+        clock.tick(at_ms(100_000), 0);
+        // It stands still for ten seconds; a commit made meanwhile is folded before the first tick after that.
+        clock.folded(at_ms(109_900));
+        clock.tick(at_ms(110_000), 10_000);
+        assert_eq!(clock.check(at_ms(110_000)), Ok(()));
+        clock.tick(at_ms(115_000), 15_000);
+        assert_eq!(clock.check(at_ms(115_000)), Ok(()));
     }
 
     #[test]
