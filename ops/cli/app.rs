@@ -7,6 +7,8 @@ use windlass_client::Client;
 
 use crate::context::Target;
 use crate::output::Format;
+#[cfg(feature = "lab")]
+use crate::sim;
 use crate::{exit, host, init, network, operation, project, server, volume};
 
 /// Provision servers, volumes and networks by durable sagas, and see what happened.
@@ -80,6 +82,9 @@ enum Command {
     Operation(operation::Operation),
     /// Compare what the hosts hold with what the cell says (invariants 2, 3, 5, 6).
     Doctor(operation::Doctor),
+    /// Simulate whole cells with faults, and check every promise.
+    #[cfg(feature = "lab")]
+    Sim(sim::Simulate),
 }
 
 /// What every subcommand gets.
@@ -120,6 +125,10 @@ pub(crate) async fn run(cli: Cli) -> anyhow::Result<u8> {
     if let Command::Init(init) = &cli.command {
         return init.run();
     }
+    #[cfg(feature = "lab")]
+    if let Command::Sim(simulate) = &cli.command {
+        return sim::run(simulate, cli.output);
+    }
     let context = cli.target.resolve()?;
     let app = App {
         client: context.client()?,
@@ -131,6 +140,8 @@ pub(crate) async fn run(cli: Cli) -> anyhow::Result<u8> {
     };
     match cli.command {
         Command::Init(_) => Ok(exit::OK),
+        #[cfg(feature = "lab")]
+        Command::Sim(_) => Ok(exit::OK),
         Command::Server(command) => server::run(&app, command).await,
         Command::Volume(command) => volume::run(&app, command).await,
         Command::Network(command) => network::run(&app, command).await,

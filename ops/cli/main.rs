@@ -14,6 +14,8 @@ mod output;
 mod project;
 mod resource;
 mod server;
+#[cfg(feature = "lab")]
+mod sim;
 mod volume;
 mod wait;
 

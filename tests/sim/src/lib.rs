@@ -1,1 +1,32 @@
-//! Deterministic simulation of whole cells on the product's own state machines.
+//! Deterministic simulation of whole cells on the product's own state machines: orchestrators, dispatchers, ledgers and
+//! worlds over a simulated journal, disks and network, with numbered faults and checkers beside them.
+//!
+//! Invariant: one thread, no I/O, no clock, no hash order; the same scenario, seed and faults give the same trace. There
+//! is no second model of the protocol here, and nothing in the product knows that it is simulated.
+
+mod agenda;
+mod agent;
+mod check;
+mod client;
+mod disk;
+mod fault;
+mod founding;
+mod journal;
+mod lab;
+pub mod limits;
+mod net;
+mod orchestrator;
+mod rng;
+mod scenario;
+mod shrink;
+mod sim;
+mod trace;
+pub mod workload;
+
+pub use agenda::Instant;
+pub use check::Violation;
+pub use fault::{Asked, Choice, FaultId, Fired, Lane, NotAChoice, Place, Plan, Rates};
+pub use founding::Topology;
+pub use lab::{Failure, Lab, Outcome, Tally};
+pub use scenario::Scenario;
+pub use sim::Seen;

@@ -1,0 +1,118 @@
+//! The broker as the orchestrators meet it: submissions in process, answers owed, who reads from where, and the lease.
+//!
+//! It adds nothing to what the product's simulated broker says; it only remembers to whom an answer goes.
+
+use windlass_journal::memory::{Broker, Health, Replicas, Settings, Submission, Sync};
+use windlass_journal::{Answer, Frame, outcome};
+use windlass_sagas::protocol::{AppendError, Cursor};
+
+use crate::agenda::Instant;
+use crate::limits::LEASE_MS;
+use crate::net::Process;
+
+/// An append that somebody waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Waiting {
+    /// Who.
+    pub(crate) from: Process,
+    /// The number that the machine gave.
+    pub(crate) append: u64,
+    /// The expected last cursor.
+    pub(crate) after: Cursor,
+}
+
+/// An answer on its way back.
+pub(crate) type Answered = (Waiting, Result<Cursor, AppendError>);
+
+/// The journal's side of the simulation.
+#[derive(Clone, Debug)]
+pub(crate) struct Journal {
+    /// The broker.
+    pub(crate) broker: Broker,
+    in_process: Vec<Waiting>,
+    lease: Option<(Process, Instant)>,
+    outage_until: Instant,
+}
+
+/// Frames per answer to a reader.
+const READ_FRAMES: usize = 64;
+
+impl Journal {
+    /// A stream on one or three servers that holds the founding's frame.
+    #[must_use]
+    pub(crate) fn new(replicas: Replicas, founding: &[u8]) -> Self {
+        let settings = Settings { replicas, sync: Sync::Always, ..Settings::default() };
+        let mut broker = Broker::new(settings);
+        let frame = Frame::new(founding.to_vec()).expect("the founding is within the bounds of a frame");
+        let answer = broker.submit(Submission { after: Cursor::START, frame });
+        debug_assert_eq!(answer, Answer::Landed(Cursor(1)), "an empty stream takes its first frame");
+        Self { broker, in_process: Vec::new(), lease: None, outage_until: Instant::default() }
+    }
+
+    /// Nobody answers, or there is no space, until then.
+    pub(crate) fn outage(&mut self, health: Health, until: Instant) {
+        self.broker.set_health(health);
+        self.outage_until = self.outage_until.max(until);
+    }
+
+    /// The time moves: an outage may end.
+    pub(crate) fn advance(&mut self, now: Instant) {
+        self.broker.advance_to(now.ms());
+        if now >= self.outage_until {
+            self.broker.set_health(Health::Serving);
+        }
+    }
+
+    /// An append arrives. `Some`: it is answered now; `None`: it is in process.
+    pub(crate) fn submit(&mut self, waiting: Waiting, bytes: &[u8]) -> Option<Answered> {
+        let Ok(frame) = Frame::new(bytes.to_vec()) else {
+            return Some((waiting, Err(AppendError::Unavailable)));
+        };
+        match self.broker.begin(Submission { after: waiting.after, frame }) {
+            Some(answer) => Some((waiting, outcome(waiting.after, Some(answer)))),
+            None => {
+                self.in_process.push(waiting);
+                None
+            }
+        }
+    }
+
+    /// What is in process lands.
+    pub(crate) fn settle(&mut self) -> Vec<Answered> {
+        let cursors = self.broker.settle();
+        let waiting = std::mem::take(&mut self.in_process);
+        waiting
+            .into_iter()
+            .zip(cursors)
+            .map(|(waiting, cursor)| (waiting, outcome(waiting.after, Some(Answer::Landed(cursor)))))
+            .collect()
+    }
+
+    /// The stream's leader goes before a quorum has what is in process: nobody is answered.
+    pub(crate) fn lose_in_process(&mut self) {
+        self.broker.drop_in_process();
+        self.in_process.clear();
+    }
+
+    /// The frames behind a cursor, and whether that is all. `None`: nobody answers.
+    #[must_use]
+    pub(crate) fn read(&self, after: Cursor) -> Option<Vec<(Cursor, Frame)>> {
+        if after > self.broker.last() {
+            // Frames that were seen are gone: the end is the answer.
+            return (self.broker.health() != Health::Leaderless).then(Vec::new);
+        }
+        self.broker.frames_after(after, READ_FRAMES).ok()
+    }
+
+    /// Somebody asks for the lease, or to renew it; whether he holds it now. `None`: nobody answers.
+    pub(crate) fn lease(&mut self, who: Process, now: Instant) -> Option<bool> {
+        if self.broker.health() == Health::Leaderless {
+            return None;
+        }
+        let free = self.lease.is_none_or(|(holder, until)| holder == who || until <= now);
+        if free {
+            self.lease = Some((who, now.plus_ms(LEASE_MS)));
+        }
+        Some(free)
+    }
+}

@@ -1,0 +1,147 @@
+//! What clients ask of a world, and when: a list of asks, scripted or drawn from a seed.
+//!
+//! Names come from small pools, so that asks meet each other: busy volumes, deletes of what is being made, full hosts.
+
+use windlass_sagas::cell::Reason;
+use windlass_sagas::ids::{SagaId, StepIndex};
+use windlass_sagas::record::*;
+
+use crate::rng::Rng;
+
+/// One thing that a client wants.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Want {
+    /// A request.
+    Ask(Box<Body>),
+    /// Turn back the saga of an earlier want, by its place in the list.
+    Cancel(usize),
+    /// Try a stuck saga again.
+    Retry(SagaId),
+    /// Count a stuck step as resolved.
+    Skip(SagaId, StepIndex),
+    /// Give a stuck saga up.
+    Abandon(SagaId),
+}
+
+/// One want, with when and how it is said.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Wish {
+    /// When it is first said, milliseconds.
+    pub at_ms: u64,
+    /// What.
+    pub want: Want,
+    /// How often a refusal that waiting may mend is answered by asking anew.
+    pub insist: u32,
+    /// Whether the same request is sent once more after its answer.
+    pub again: bool,
+}
+
+impl Wish {
+    /// A request, asked once.
+    #[must_use]
+    pub fn ask(at_ms: u64, body: impl Into<Body>) -> Self {
+        Self { at_ms, want: Want::Ask(Box::new(body.into())), insist: 0, again: false }
+    }
+
+    /// The same, asked anew while the cell says that it is busy.
+    #[must_use]
+    pub const fn insisting(mut self, insist: u32) -> Self {
+        self.insist = insist;
+        self
+    }
+}
+
+/// Whether waiting may mend a refusal.
+#[must_use]
+pub(crate) const fn may_pass(reason: Reason) -> bool {
+    matches!(
+        reason,
+        Reason::ResourceBusy
+            | Reason::ResourceInUse
+            | Reason::WrongState
+            | Reason::NotFound
+            | Reason::NameTaken
+            | Reason::NoHostFits
+            | Reason::AddressPoolExhausted
+    )
+}
+
+/// Make a server of the founding's flavor, image and network, with these volumes.
+#[must_use]
+pub fn create_server(name: &str, volumes: &[&str]) -> CreateServer {
+    CreateServer {
+        name: name.into(),
+        flavor: "small".into(),
+        image: "debian".into(),
+        nics: vec![Nic::Network { network: "net".into(), ip: None, groups: Vec::new() }],
+        volumes: volumes.iter().map(|name| (*name).into()).collect(),
+        key_pair: None,
+        user_data: None,
+        metadata: Vec::new(),
+        root_gib: None,
+        keep_root: false,
+        placement: PlacementHints::default(),
+    }
+}
+
+/// Make a blank volume.
+#[must_use]
+pub fn create_volume(name: &str) -> CreateVolume {
+    CreateVolume { name: name.into(), size_gib: 10, image: None, zone: None }
+}
+
+/// Attach a volume.
+#[must_use]
+pub fn attach(volume: &str, server: &str) -> AttachVolume {
+    AttachVolume { volume: volume.into(), server: server.into() }
+}
+
+const SERVERS: [&str; 3] = ["web", "db", "mail"];
+const VOLUMES: [&str; 3] = ["red", "green", "grey"];
+
+/// A random list of wishes: some volumes and servers, then whatever comes to mind about them.
+#[must_use]
+pub(crate) fn random(rng: &mut Rng) -> Vec<Wish> {
+    let mut wishes = Vec::new();
+    let volumes = rng.below(3);
+    for name in VOLUMES.iter().take(usize::try_from(volumes).unwrap_or(0)) {
+        let at = rng.below(2_000);
+        wishes.push(Wish::ask(at, create_volume(name)).insisting(2));
+    }
+    for name in SERVERS.iter().take(usize::try_from(rng.between(1, 3)).unwrap_or(1)) {
+        let with: Vec<&str> = VOLUMES
+            .iter()
+            .copied()
+            .take(usize::try_from(volumes).unwrap_or(0))
+            .filter(|_| rng.chance(250))
+            .collect();
+        let at = rng.below(5_000);
+        wishes.push(Wish::ask(at, create_server(name, &with)).insisting(if with.is_empty() { 1 } else { 8 }));
+    }
+    for _ in 0..rng.below(5) {
+        let at = rng.between(300, 15_000);
+        let wish = later(rng, at, wishes.len());
+        wishes.push(wish);
+    }
+    for wish in &mut wishes {
+        wish.again = rng.chance(150);
+    }
+    wishes
+}
+
+fn later(rng: &mut Rng, at: u64, before: usize) -> Wish {
+    let server = SERVERS[usize::try_from(rng.below(3)).unwrap_or(0)];
+    let volume = VOLUMES[usize::try_from(rng.below(3)).unwrap_or(0)];
+    let wish = match rng.below(10) {
+        0..=2 => Wish::ask(at, attach(volume, server)),
+        3 => Wish::ask(at, DetachVolume { volume: volume.into() }),
+        4 | 5 => Wish::ask(at, DeleteServer { server: server.into() }),
+        6 => Wish::ask(at, DeleteVolume { volume: volume.into() }),
+        7 => Wish::ask(at, create_server(server, &[volume])),
+        _ => {
+            let of = usize::try_from(rng.below(u64::try_from(before).unwrap_or(1))).unwrap_or(0);
+            return Wish { at_ms: at, want: Want::Cancel(of), insist: 0, again: false };
+        }
+    };
+    wish.insisting(if rng.chance(700) { 12 } else { 0 })
+}
