@@ -1,0 +1,195 @@
+//! What an agent is started with: defaults, then the file, then the environment, then flags; the later wins.
+//!
+//! Invariant: a `Config` has been checked whole; an agent with a bad one does not start, and is told the line at fault.
+
+mod faults;
+mod file;
+mod host;
+
+pub(crate) use faults::read_plan;
+pub(crate) use host::{HostFile, read_host};
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use windlass_sagas::limits::NAME_BYTES_MAX;
+use windlass_sagas::record::{Capacity, Role};
+
+use crate::AgentError;
+use crate::limits::ORCHESTRATORS_MAX;
+use file::File;
+
+/// A checked configuration.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Config {
+    /// The state directory: `identity/`, `ledger/<role>/`, `world/` and `faults/` are below it.
+    pub state: PathBuf,
+    /// The roles to serve; empty: all that the certificate allows.
+    pub roles: BTreeSet<Role>,
+    /// What works on the host.
+    pub driver: DriverKind,
+    /// The name under which others reach this host; `None`: the one that it joined with, else its id.
+    pub name: Option<String>,
+    /// The orchestrators to dial, as `host:port`; empty: those that the cell named.
+    pub orchestrators: Vec<String>,
+    /// The plan of faults; `None`: none ever strikes.
+    pub faults: Option<PathBuf>,
+    /// What to do when a planned fault takes the agent down.
+    pub on_fall: OnFall,
+    /// The simulated host; used by the driver `sim` alone.
+    pub sim: SimConfig,
+}
+
+/// Which driver works on the host.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DriverKind {
+    /// The simulated host: one world on disk, shared by all roles.
+    Sim,
+}
+
+/// What a planned crash, power cut, reboot or loss does with the process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OnFall {
+    /// Ends it on the spot, as a kill would. For an agent that has a process of its own.
+    Abort,
+    /// Lets `run` return at once with nothing more written. For an agent inside another process.
+    Return,
+}
+
+/// The simulated host.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SimConfig {
+    /// What a new world offers; one that exists keeps what it was made with.
+    pub capacity: Capacity,
+    /// What the host says that it can do.
+    pub traits: Vec<String>,
+    /// The pause before each small step of driver work, by the step's name.
+    pub latency: BTreeMap<String, Duration>,
+    /// That pause where the step has none of its own.
+    pub latency_default: Duration,
+}
+
+impl Default for SimConfig {
+    fn default() -> Self {
+        Self {
+            capacity: Capacity { vcpus: 16, ram_mib: 64 * 1024, disk_gib: 1024 },
+            traits: Vec::new(),
+            latency: BTreeMap::new(),
+            latency_default: Duration::ZERO,
+        }
+    }
+}
+
+impl SimConfig {
+    /// The pause before each small step of this step's work.
+    #[must_use]
+    pub fn latency_of(&self, step: &str) -> Duration {
+        self.latency.get(step).copied().unwrap_or(self.latency_default)
+    }
+}
+
+/// What the environment and flags say; laid over the file.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Options {
+    /// The state directory.
+    pub state: Option<PathBuf>,
+    /// The roles, each by its name in lower case.
+    pub roles: Vec<String>,
+    /// The driver's name.
+    pub driver: Option<String>,
+    /// The host's name for others.
+    pub name: Option<String>,
+    /// The orchestrators, as `host:port`.
+    pub orchestrators: Vec<String>,
+    /// The plan of faults. No file can allow faults: only who starts the agent can.
+    pub faults: Option<PathBuf>,
+}
+
+impl Config {
+    /// The file, if there is one, with the options laid over it.
+    ///
+    /// # Errors
+    /// `Malformed` with the line of the file; `Setting` with the option.
+    pub fn load(path: Option<&Path>, options: Options) -> Result<Self, AgentError> {
+        let file = path.map(File::read).transpose()?.unwrap_or_default();
+        let roles = options.roles.iter().map(|name| role_of(name)).collect::<Result<BTreeSet<_>, _>>();
+        let roles = roles.map_err(setting)?;
+        let driver = options.driver.as_deref().map(driver_of).transpose().map_err(setting)?;
+        for orchestrator in &options.orchestrators {
+            check_address(orchestrator).map_err(setting)?;
+        }
+        let missing = |what: &str| AgentError::Setting(what.into());
+        let no_state = "no state directory: name one with --state, WINDLASS_STATE or `state` in the file";
+        let no_driver = "no driver: name one with --driver; this build has `sim`";
+        let config = Self {
+            state: options.state.or(file.state).ok_or_else(|| missing(no_state))?,
+            roles: if roles.is_empty() { file.roles } else { roles },
+            driver: driver.or(file.driver).ok_or_else(|| missing(no_driver))?,
+            name: options.name.or(file.name),
+            orchestrators: if options.orchestrators.is_empty() {
+                file.orchestrators
+            } else {
+                options.orchestrators
+            },
+            faults: options.faults,
+            on_fall: OnFall::Abort,
+            sim: file.sim,
+        };
+        config.check()
+    }
+
+    fn check(self) -> Result<Self, AgentError> {
+        if self.orchestrators.len() > ORCHESTRATORS_MAX {
+            let message = format!("{} orchestrators; at most {ORCHESTRATORS_MAX}", self.orchestrators.len());
+            return Err(AgentError::Setting(message));
+        }
+        let length = self.name.as_ref().map_or(1, String::len);
+        if length == 0 || length > NAME_BYTES_MAX {
+            return Err(AgentError::Setting(format!("name: 1 to {NAME_BYTES_MAX} bytes")));
+        }
+        Ok(self)
+    }
+}
+
+fn setting(message: String) -> AgentError {
+    AgentError::Setting(message)
+}
+
+/// A role's name in files, flags and logs.
+#[must_use]
+pub const fn role_name(role: Role) -> &'static str {
+    match role {
+        Role::Hypervisor => "hypervisor",
+        Role::Storage => "storage",
+        Role::Network => "network",
+    }
+}
+
+pub(crate) fn role_of(name: &str) -> Result<Role, String> {
+    let role = Role::ALL.iter().copied().find(|role| role_name(*role) == name);
+    role.ok_or_else(|| format!("{name:?} is no role; the roles are hypervisor, storage and network"))
+}
+
+fn driver_of(name: &str) -> Result<DriverKind, String> {
+    match name {
+        "sim" => Ok(DriverKind::Sim),
+        _ => Err(format!("{name:?} is no driver; this build has `sim`")),
+    }
+}
+
+/// Whether this can be dialled: `host:port`, `1.2.3.4:port` or `[::1]:port`.
+pub(crate) fn check_address(address: &str) -> Result<(), String> {
+    let bad = || format!("{address:?} is no address; expected host:port");
+    if address.parse::<SocketAddr>().is_ok() {
+        return Ok(());
+    }
+    let (host, port) = address.rsplit_once(':').ok_or_else(bad)?;
+    let named = !host.is_empty()
+        && host.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_'));
+    if named && port.parse::<u16>().is_ok_and(|port| port > 0) { Ok(()) } else { Err(bad()) }
+}
+
+#[cfg(test)]
+mod tests;

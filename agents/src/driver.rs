@@ -1,0 +1,90 @@
+//! What a driver is: it looks at the host, makes a step's change, removes it, and lists what it holds.
+//!
+//! Invariants for every driver: no retries and no rules; nothing there is success to an undo; a change, or its removal,
+//! is durable before it is told; what is made is recognisable by its name from its first instant; nothing of a work
+//! goes on once its future is dropped, which is how a deadline and the end of the agent kill it.
+
+use std::pin::Pin;
+
+use windlass_sagas::ids::BootId;
+use windlass_sagas::protocol::InventoryItem;
+use windlass_sagas::protocol::ledger::{Observed, Op, Work, WorkResult};
+use windlass_sagas::record::{Capacity, Refusal, RefusalCode, Role, StepOutput};
+
+use crate::AgentError;
+
+/// What a driver gives back: work that ends when it is polled to its end, and stops when it is dropped.
+pub type Pending<T> = Pin<Box<dyn Future<Output = T> + Send>>;
+
+/// The driver of one or more roles of a host.
+pub trait Driver: Send + Sync {
+    /// Looks how much of the step's change is there, by names alone.
+    fn observe(&self, role: Role, work: Work) -> Pending<Result<Observed, Refusal>>;
+
+    /// Makes the change, or finishes it.
+    fn execute(&self, role: Role, work: Work) -> Pending<Result<StepOutput, Refusal>>;
+
+    /// Removes whatever of the change is there.
+    fn undo(&self, role: Role, work: Work) -> Pending<Result<(), Refusal>>;
+
+    /// Everything that the role holds, partial things too.
+    fn inventory(&self, role: Role) -> Pending<Result<Vec<InventoryItem>, Refusal>>;
+
+    /// What the host offers in all.
+    fn capacity(&self) -> Capacity;
+
+    /// What the host can do, as words that flavors and images may ask for.
+    fn traits(&self) -> Vec<String>;
+
+    /// The current start of the host's kernel.
+    ///
+    /// # Errors
+    /// Where the kernel does not tell.
+    fn boot(&self) -> Result<BootId, AgentError> {
+        kernel_boot()
+    }
+}
+
+/// The current start of the running kernel, by its own word.
+///
+/// # Errors
+/// Where `/proc` does not tell.
+pub fn kernel_boot() -> Result<BootId, AgentError> {
+    const PATH: &str = "/proc/sys/kernel/random/boot_id";
+    let failed = |error| AgentError::File { path: PATH.into(), error };
+    let text = std::fs::read_to_string(PATH).map_err(failed)?;
+    text.trim().parse().map_err(|error| failed(std::io::Error::other(error)))
+}
+
+/// Lets the driver do one piece of work.
+pub(crate) async fn work(driver: &dyn Driver, role: Role, work: Work) -> WorkResult {
+    match work.op {
+        Op::Observe => WorkResult::Observed(driver.observe(role, work).await),
+        Op::Execute => WorkResult::Executed(driver.execute(role, work).await),
+        Op::Undo => WorkResult::Undone(driver.undo(role, work).await),
+    }
+}
+
+/// The end of work that a refusal ends.
+pub(crate) const fn refused(op: Op, refusal: Refusal) -> WorkResult {
+    match op {
+        Op::Observe => WorkResult::Observed(Err(refusal)),
+        Op::Execute => WorkResult::Executed(Err(refusal)),
+        Op::Undo => WorkResult::Undone(Err(refusal)),
+    }
+}
+
+/// The driver failed, and the same work may succeed later.
+pub(crate) fn driver_failed(message: &str) -> Refusal {
+    Refusal { code: RefusalCode::DriverFailed, retryable: true, message: message.into() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_kernel_tells_the_same_start_twice() {
+        assert_eq!(kernel_boot().unwrap(), kernel_boot().unwrap());
+    }
+}

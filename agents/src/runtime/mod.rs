@@ -1,0 +1,168 @@
+//! A running agent: its identity, driver and ledgers are opened, every orchestrator is dialled, and one task carries
+//! messages between streams, ledgers and driver until it is told to stop.
+
+mod dial;
+mod fall;
+mod renew;
+mod replies;
+mod shell;
+
+pub(crate) use dial::causes;
+pub use fall::Fall;
+pub(crate) use fall::{Downfall, Gate};
+pub(crate) use renew::request;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use tokio::sync::{mpsc, watch};
+use tokio_util::sync::CancellationToken;
+use windlass_sagas::record::{LedgerId, Role};
+
+use crate::clock;
+use crate::config::{Config, DriverKind, OnFall, role_name};
+use crate::faults::Faults;
+use crate::identity::Identity;
+use crate::limits::EVENTS_QUEUE;
+use crate::sim::Sim;
+use crate::{AgentError, store};
+use dial::Dialers;
+use fall::{ledger_directory, lose};
+use shell::{Setup, Shell, Slot};
+
+/// How an agent ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ended {
+    /// It was told to stop, and did in good order.
+    Stopped,
+    /// A planned fault took it down (only where `OnFall::Return` is configured): start it again, as a host would.
+    Fell(Fall),
+}
+
+/// Runs an agent until `shutdown` is cancelled; then it takes no more calls, waits, bounded, for work that runs, and
+/// ends. Dropping the future is a crash: what was not synced may be lost, nothing else.
+///
+/// # Errors
+/// What keeps it from starting; later, only the end of one of its threads.
+pub async fn run(config: Config, shutdown: CancellationToken) -> Result<Ended, AgentError> {
+    let identity = Arc::new(Identity::load(&config.state.join("identity"))?);
+    check_certificate(&identity)?;
+    let roles = roles(&config, &identity)?;
+    let faults = match &config.faults {
+        Some(plan) => Faults::load(plan, &config.state.join("faults"))?,
+        None => Faults::none(),
+    };
+    let faults = Arc::new(faults);
+    let (sender, falls) = mpsc::unbounded_channel();
+    let gate = Arc::new(Gate::default());
+    let downfall = Downfall {
+        gate: Arc::clone(&gate),
+        on_fall: config.on_fall,
+        falls: sender,
+        state: config.state.clone(),
+    };
+    let sim = open_driver(&config, &identity, &faults, Arc::new(downfall))?;
+    let (synced_sender, synced) = mpsc::unbounded_channel();
+    let mut slots = BTreeMap::new();
+    for role in roles {
+        let id = LedgerId { host: identity.host(), role };
+        let directory = ledger_directory(&config.state, role);
+        let (ledger, writer) = store::open(&directory, id, Arc::clone(&gate), synced_sender.clone())?;
+        slots.insert(role, Slot { ledger, writer });
+    }
+    tracing::info!(
+        host = %identity.host(), cell = identity.cell_name(),
+        roles = slots.keys().map(|role| role_name(*role)).collect::<Vec<_>>().join(","), "the agent starts"
+    );
+    let ended = serve(&config, identity, slots, faults, &sim, Inputs { falls, synced }, shutdown).await;
+    sim.close().await;
+    if let (Ok(Ended::Fell(Fall::LedgerLost(role))), OnFall::Return) = (&ended, config.on_fall) {
+        lose(&config.state, *role);
+    }
+    ended
+}
+
+/// What the agent's threads and faults tell its task.
+struct Inputs {
+    falls: mpsc::UnboundedReceiver<Fall>,
+    synced: mpsc::UnboundedReceiver<store::Synced>,
+}
+
+async fn serve(
+    config: &Config,
+    identity: Arc<Identity>,
+    slots: BTreeMap<Role, Slot>,
+    faults: Arc<Faults>,
+    sim: &Sim,
+    inputs: Inputs,
+    shutdown: CancellationToken,
+) -> Result<Ended, AgentError> {
+    let (events_sender, events) = mpsc::channel(EVENTS_QUEUE);
+    let (known, identities) = watch::channel(Arc::clone(&identity));
+    let pinned = config.orchestrators.clone();
+    let addresses = if pinned.is_empty() { identity.orchestrators().to_vec() } else { pinned.clone() };
+    if addresses.is_empty() {
+        let message = "no orchestrator to dial: the cell named none; name one with --orchestrator";
+        return Err(AgentError::Setting(message.into()));
+    }
+    let mut dialers = Dialers::new(identities.clone(), events_sender);
+    dialers.set(&addresses);
+    let renewer = tokio::spawn(renew::keep_fresh(known, pinned));
+    let driver = Arc::new(sim.clone());
+    let setup = Setup { identity: &identity, slots, driver, faults };
+    let mut shell = Shell::new(setup)?;
+    let follow_cell = config.orchestrators.is_empty();
+    let ended = shell.serve(inputs, events, identities, &mut dialers, follow_cell, shutdown).await;
+    renewer.abort();
+    let in_order = matches!(ended, Ok(Ended::Stopped));
+    shell.close(in_order).await;
+    dialers.close(in_order).await;
+    ended
+}
+
+fn open_driver(
+    config: &Config,
+    identity: &Identity,
+    faults: &Arc<Faults>,
+    downfall: Arc<Downfall>,
+) -> Result<Sim, AgentError> {
+    let by_id = identity.host().to_string();
+    let joined = Some(identity.name()).filter(|name| !name.is_empty());
+    let name = config.name.as_deref().or(joined).unwrap_or(&by_id);
+    match config.driver {
+        DriverKind::Sim => {
+            let directory = config.state.join("world");
+            let faults = Arc::clone(faults);
+            Sim::open(&directory, identity.host(), name, config.sim.clone(), faults, downfall)
+        }
+    }
+}
+
+/// The roles to serve: those that are configured, all of them allowed by the certificate.
+fn roles(config: &Config, identity: &Identity) -> Result<BTreeSet<Role>, AgentError> {
+    let allowed: BTreeSet<Role> = identity.roles().iter().copied().collect();
+    if config.roles.is_empty() {
+        return Ok(allowed);
+    }
+    match config.roles.difference(&allowed).next() {
+        Some(role) => {
+            let message = format!("it does not allow the role {}", role_name(*role));
+            Err(AgentError::Certificate(message))
+        }
+        None => Ok(config.roles.clone()),
+    }
+}
+
+fn check_certificate(identity: &Identity) -> Result<(), AgentError> {
+    let ((from, until), now) = (identity.validity(), clock::wall().0);
+    if now < from {
+        let message = "it does not hold yet: the machine's clock is behind".into();
+        return Err(AgentError::Certificate(message));
+    }
+    if now >= until {
+        let days = (now - until) / 86_400_000_000;
+        let message = format!("it ended {days} days ago; the host must join again");
+        return Err(AgentError::Certificate(message));
+    }
+    Ok(())
+}

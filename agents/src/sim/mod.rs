@@ -1,0 +1,204 @@
+//! The `sim` driver: works on a world on disk, sub-change by sub-change, for all roles of a host. Latencies and planned
+//! faults come between the small steps; what those are is the world's affair, and the same as in the simulator.
+
+mod keeper;
+
+use std::path::Path;
+use std::sync::Arc;
+
+use windlass_sagas::fault::FaultKind;
+use windlass_sagas::ids::{BootId, HostId};
+use windlass_sagas::protocol::InventoryItem;
+use windlass_sagas::protocol::ledger::{Observed, Op, Work, WorkResult};
+use windlass_sagas::record::{Capacity, Direction, Refusal, RefusalCode, Role, StepOutput};
+use windlass_world::{Operation, Progress};
+
+use crate::AgentError;
+use crate::config::SimConfig;
+use crate::driver::{Driver, Pending, driver_failed, refused};
+use crate::faults::{Faults, Place, Point, Strike};
+use crate::runtime::{Downfall, Fall};
+use keeper::{Keeper, Power};
+
+pub use keeper::read_world;
+
+/// The driver.
+#[derive(Clone)]
+pub(crate) struct Sim(Arc<Inner>);
+
+struct Inner {
+    keeper: Keeper,
+    config: SimConfig,
+    capacity: Capacity,
+    boot: BootId,
+    faults: Arc<Faults>,
+    downfall: Arc<Downfall>,
+}
+
+impl Sim {
+    /// Opens the world in `directory`, or makes an empty one that others reach under `name`.
+    pub(crate) fn open(
+        directory: &Path,
+        host: HostId,
+        name: &str,
+        config: SimConfig,
+        faults: Arc<Faults>,
+        downfall: Arc<Downfall>,
+    ) -> Result<Self, AgentError> {
+        let (keeper, world) = Keeper::open(directory, name, config.capacity)?;
+        let (capacity, boots) = (world.capacity(), world.boots());
+        if capacity != config.capacity {
+            tracing::warn!("the world on disk keeps the capacity that it was made with, {capacity:?}");
+        }
+        let boot = BootId::derived(&host.0, u32::try_from(boots).unwrap_or(u32::MAX));
+        Ok(Self(Arc::new(Inner { keeper, config, capacity, boot, faults, downfall })))
+    }
+
+    /// Closes the world and gives its directory free; bounded.
+    pub(crate) async fn close(&self) {
+        self.0.keeper.close().await;
+    }
+
+    async fn drive(self, role: Role, work: Work) -> WorkResult {
+        let (op, step) = (work.op, work.input.name());
+        let direction = match op {
+            Op::Observe | Op::Execute => Direction::Forward,
+            Op::Undo => Direction::Undo,
+        };
+        let place = |point, changes| Place { point, changes, step, key: work.key, direction, role };
+        let pause = if op == Op::Observe { Default::default() } else { self.0.config.latency_of(step) };
+        let mut operation = Operation::of(&work);
+        let mut changes = 0;
+        if let Some(result) = self.at(op, &place(Point::Before, 0)).await {
+            return result;
+        }
+        loop {
+            if !pause.is_zero() {
+                tokio::time::sleep(pause).await;
+            }
+            let progress = match self.0.keeper.step(operation).await {
+                Ok((next, progress)) => {
+                    operation = next;
+                    progress
+                }
+                Err(refusal) => return refused(op, refusal),
+            };
+            let here = match &progress {
+                Progress::Changed(_) | Progress::Synced => {
+                    changes += 1;
+                    place(Point::Between, changes)
+                }
+                Progress::Finished(_) => place(Point::After, changes),
+            };
+            match (self.at(op, &here).await, progress) {
+                (Some(result), _) | (None, Progress::Finished(result)) => return result,
+                (None, Progress::Changed(_) | Progress::Synced) => {}
+            }
+        }
+    }
+
+    /// What a planned fault makes of the work here; `None`: it goes on. Looking is never struck.
+    async fn at(&self, op: Op, place: &Place) -> Option<WorkResult> {
+        if op == Op::Observe {
+            return None;
+        }
+        let strike = self.0.faults.ask(place)?;
+        self.strike(op, place.role, strike).await
+    }
+
+    async fn strike(&self, op: Op, role: Role, strike: Strike) -> Option<WorkResult> {
+        let Inner { keeper, downfall, .. } = &*self.0;
+        match strike.kind {
+            FaultKind::ErrorBefore | FaultKind::ErrorAfter => {
+                let message = format!("a planned fault: {}", strike.kind);
+                let (code, retryable) = (RefusalCode::Injected, strike.retryable);
+                Some(refused(op, Refusal { code, retryable, message }))
+            }
+            FaultKind::DiskFull => {
+                let (code, message) = (RefusalCode::DiskFull, "the disk is full".into());
+                Some(refused(op, Refusal { code, retryable: true, message }))
+            }
+            FaultKind::Hang => std::future::pending().await,
+            FaultKind::CrashBefore | FaultKind::CrashBetween | FaultKind::CrashAfter => {
+                match downfall.fall(Fall::Crash).await {}
+            }
+            FaultKind::PowerCut => {
+                downfall.freeze();
+                keeper.power(Power::Cut).await;
+                match downfall.fall(Fall::PowerCut).await {}
+            }
+            FaultKind::HostReboot => {
+                downfall.freeze();
+                keeper.power(Power::Reboot).await;
+                match downfall.fall(Fall::Reboot).await {}
+            }
+            FaultKind::LedgerLost => match downfall.fall(Fall::LedgerLost(role)).await {},
+            // None of these is in the plan of an agent, or strikes at its driver.
+            FaultKind::WrongTerm
+            | FaultKind::Delay
+            | FaultKind::Duplicate
+            | FaultKind::Drop
+            | FaultKind::Partition
+            | FaultKind::JournalUnavailable
+            | FaultKind::JournalUnknown
+            | FaultKind::OrchestratorCrash
+            | FaultKind::OrchestratorPause => None,
+        }
+    }
+}
+
+impl Driver for Sim {
+    fn observe(&self, role: Role, work: Work) -> Pending<Result<Observed, Refusal>> {
+        let drive = self.clone().drive(role, work);
+        Box::pin(async move {
+            match drive.await {
+                WorkResult::Observed(seen) => seen,
+                WorkResult::Executed(_) | WorkResult::Undone(_) => Err(strange()),
+            }
+        })
+    }
+
+    fn execute(&self, role: Role, work: Work) -> Pending<Result<StepOutput, Refusal>> {
+        let drive = self.clone().drive(role, work);
+        Box::pin(async move {
+            match drive.await {
+                WorkResult::Executed(done) => done,
+                WorkResult::Observed(_) | WorkResult::Undone(_) => Err(strange()),
+            }
+        })
+    }
+
+    fn undo(&self, role: Role, work: Work) -> Pending<Result<(), Refusal>> {
+        let drive = self.clone().drive(role, work);
+        Box::pin(async move {
+            match drive.await {
+                WorkResult::Undone(gone) => gone,
+                WorkResult::Observed(_) | WorkResult::Executed(_) => Err(strange()),
+            }
+        })
+    }
+
+    fn inventory(&self, role: Role) -> Pending<Result<Vec<InventoryItem>, Refusal>> {
+        let inner = Arc::clone(&self.0);
+        Box::pin(async move { inner.keeper.inventory(role).await })
+    }
+
+    fn capacity(&self) -> Capacity {
+        self.0.capacity
+    }
+
+    fn traits(&self) -> Vec<String> {
+        self.0.config.traits.clone()
+    }
+
+    fn boot(&self) -> Result<BootId, AgentError> {
+        Ok(self.0.boot)
+    }
+}
+
+fn strange() -> Refusal {
+    driver_failed("the world answered another question")
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,121 @@
+//! A ledger's rows in a write-ahead-log store (fjall): key bytes to value bytes, written in synced batches.
+//!
+//! Invariant: a store is at its place only once it is whole, with its first row; what the library panics at is damage,
+//! not the end of the process. After a failed write nothing in memory is trusted: it is to be opened again.
+
+use std::fs;
+use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
+
+use fjall::config::FilterPolicy;
+use fjall::{Database, Keyspace, KeyspaceCreateOptions, PersistMode};
+use windlass_sagas::protocol::ledger::Row;
+
+use crate::files::sync_parent;
+use crate::limits::{CACHE_BYTES, LOGS_BYTES_MAX, MEMTABLE_BYTES, OPEN_FILES_MAX};
+
+const KEYSPACE: &str = "rows";
+/// The library's own mark of a complete store; without it, it would make a new one over what is there.
+const COMPLETE: &str = "version";
+
+/// Stored rows: key bytes and value bytes.
+pub(super) type Stored = Vec<(Vec<u8>, Vec<u8>)>;
+
+/// An open store. The keyspace is dropped before the database that it belongs to.
+pub(super) struct Rows {
+    keyspace: Keyspace,
+    database: Database,
+}
+
+/// Why the store did not do what it was asked to.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum StoreError {
+    /// The system refused.
+    #[error("the system refused: {0}")]
+    Io(#[from] io::Error),
+    /// The library refused, or its files are not what they should be.
+    #[error("the store is damaged: {0}")]
+    Damaged(String),
+}
+
+impl Rows {
+    /// Makes a store with its first row beside its place and moves it there: a crash leaves all of it or nothing.
+    pub(super) fn make(path: &Path, first: &Row) -> Result<(), StoreError> {
+        let beside = path.with_extension("new");
+        if beside.try_exists()? {
+            fs::remove_dir_all(&beside)?;
+        }
+        contained(|| Self::open_files(&beside)?.commit(std::slice::from_ref(first)))?;
+        fs::rename(&beside, path)?;
+        Ok(sync_parent(path)?)
+    }
+
+    /// Opens a store and reads all of it. What is found is synced before it is shown: what a killed process had written
+    /// but not synced must not vanish after it was answered.
+    pub(super) fn open(path: &Path) -> Result<(Self, Stored), StoreError> {
+        if !path.join(COMPLETE).try_exists()? {
+            return Err(StoreError::Damaged(format!("there is no file {COMPLETE:?}")));
+        }
+        contained(|| {
+            let rows = Self::open_files(path)?;
+            rows.database.persist(PersistMode::SyncAll)?;
+            let mut stored = Vec::new();
+            for entry in rows.keyspace.iter() {
+                let (key, value) = entry.into_inner()?;
+                stored.push((key.to_vec(), value.to_vec()));
+            }
+            Ok((rows, stored))
+        })
+    }
+
+    fn open_files(path: &Path) -> Result<Self, StoreError> {
+        let database = Database::builder(path)
+            .cache_size(CACHE_BYTES)
+            .max_cached_files(Some(OPEN_FILES_MAX))
+            .max_journaling_size(LOGS_BYTES_MAX)
+            .worker_threads(1)
+            .open()?;
+        let options = || {
+            KeyspaceCreateOptions::default()
+                .max_memtable_size(MEMTABLE_BYTES)
+                .filter_policy(FilterPolicy::disabled())
+        };
+        let keyspace = database.keyspace(KEYSPACE, options)?;
+        Ok(Self { keyspace, database })
+    }
+
+    /// Writes the rows in their order as one batch, and syncs it.
+    pub(super) fn write(&self, rows: &[Row]) -> Result<(), StoreError> {
+        contained(|| self.commit(rows))
+    }
+
+    fn commit(&self, rows: &[Row]) -> Result<(), StoreError> {
+        let mut batch = self.database.batch().durability(Some(PersistMode::SyncData));
+        for row in rows {
+            match row.value_bytes() {
+                Some(value) => batch.insert(&self.keyspace, row.key_bytes(), value),
+                None => batch.remove(&self.keyspace, row.key_bytes()),
+            }
+        }
+        Ok(batch.commit()?)
+    }
+}
+
+/// Runs `f`; a panic of the library is a sign of files that it did not expect.
+fn contained<T>(f: impl FnOnce() -> Result<T, StoreError>) -> Result<T, StoreError> {
+    catch_unwind(AssertUnwindSafe(f)).unwrap_or_else(|panic| {
+        let said = panic.downcast_ref::<&str>().map(ToString::to_string);
+        let said = said.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_default();
+        Err(StoreError::Damaged(format!("the storage library panicked: {said}")))
+    })
+}
+
+impl From<fjall::Error> for StoreError {
+    fn from(error: fjall::Error) -> Self {
+        match error {
+            fjall::Error::Io(error) | fjall::Error::Storage(fjall::LsmError::Io(error)) => Self::Io(error),
+            other => Self::Damaged(other.to_string()),
+        }
+    }
+}
