@@ -1,6 +1,8 @@
 //! The orchestrator: the shell that leads a cell and serves its API. It moves bytes; every rule is in `windlass-sagas`.
 
+pub mod api;
 pub mod clock;
 pub mod dispatch;
+pub mod doctor;
 pub mod identity;
 pub mod lead;

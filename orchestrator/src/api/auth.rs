@@ -17,11 +17,11 @@ use super::limits::TOKEN_BYTES_MAX;
 
 /// What a call showed: which credential, and the hash of the secret.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Shown {
+pub(super) struct Shown {
     /// The credential that it claims to be of.
-    pub credential: CredentialId,
+    pub(super) credential: CredentialId,
     /// SHA-256 of the secret's text.
-    pub secret_sha256: Hash,
+    pub(super) secret_sha256: Hash,
 }
 
 impl Shown {
@@ -29,7 +29,7 @@ impl Shown {
     ///
     /// # Errors
     /// `UNAUTHENTICATED` where there is none, or it is not of this form.
-    pub fn of(metadata: &MetadataMap) -> Result<Self, Problem> {
+    pub(super) fn of(metadata: &MetadataMap) -> Result<Self, Problem> {
         let header = metadata.get("authorization").ok_or_else(|| unknown("no token was sent"))?;
         let text = header.to_str().map_err(|_| unknown("the token is not text"))?;
         let token = match text.split_once(' ') {
@@ -54,7 +54,7 @@ impl Shown {
     ///
     /// # Errors
     /// `UNAUTHENTICATED`, in the same words whatever is wrong with it.
-    pub fn principal(&self, cell: &Cell, now: Time) -> Result<PrincipalId, Problem> {
+    pub(super) fn principal(&self, cell: &Cell, now: Time) -> Result<PrincipalId, Problem> {
         let found = cell.credentials.get(&self.credential);
         // An unknown credential costs the same comparison.
         let expected = found.map_or(Hash::default(), |credential| credential.secret_sha256);

@@ -82,6 +82,13 @@ pub(super) struct Entered {
     known: bool,
 }
 
+impl Entered {
+    /// Whether the request could be read whole.
+    pub(super) const fn is_good(&self) -> bool {
+        self.body.is_ok()
+    }
+}
+
 /// Where an operation is read: by whom, in which cell, at which position.
 #[derive(Clone, Copy)]
 pub(super) struct ReadBack {
@@ -110,7 +117,8 @@ impl Api {
         if min_position > Position(0) {
             // Nobody waits here who may not ask.
             let (inventories, place) = (Arc::clone(&inventories), place.clone());
-            self.fold(Position(0), move |cell| enter(cell, &*inventories, call, &place).map(|_| ())).await??;
+            self.fold(Position(0), move |cell| enter(cell, &*inventories, call, &place).map(|_| ()))
+                .await??;
         }
         let looked = move |cell: &Cell| look(&enter(cell, &*inventories, call, &place)?);
         self.fold(min_position, looked).await?
@@ -179,14 +187,7 @@ impl Api {
             let saga = SagaId::of_request(view.cell.id, view.project, id);
             let known = view.cell.requests.contains_key(&saga);
             let body = build(view);
-            Ok(Entered {
-                cell: view.cell.id,
-                caller: view.caller,
-                project: view.project,
-                id,
-                body,
-                known,
-            })
+            Ok(Entered { cell: view.cell.id, caller: view.caller, project: view.project, id, body, known })
         };
         self.visit(call, Position(0), place, look).await
     }

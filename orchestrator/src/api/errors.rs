@@ -1,7 +1,7 @@
 //! Why a call was refused, and the one map from every refusal to `tonic::Status`: canonical code, `ErrorInfo` with a
 //! reason of `error_reason.proto`, and the details that apply. No status is made anywhere else in `api`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
 use tonic::{Code, Status};
@@ -232,7 +232,11 @@ impl From<Problem> for Status {
         }
         let page = format!("ops/handbook/errors/{}.md", reason.as_str_name());
         details.add_help_link("the handbook's page of this reason", page);
-        details.set_error_info(reason.as_str_name(), ERROR_DOMAIN, metadata);
+        details.set_error_info(
+            reason.as_str_name(),
+            ERROR_DOMAIN,
+            metadata.into_iter().collect::<HashMap<_, _>>(),
+        );
         Self::with_error_details(code, message, details)
     }
 }

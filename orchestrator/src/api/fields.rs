@@ -119,6 +119,21 @@ pub(super) fn cidr(text: &str, field: &str) -> Result<Cidr, Problem> {
     if prefix_bits > bits_max { Err(bad()) } else { Ok(Cidr { address, prefix_bits }) }
 }
 
+/// Whether an address lies in a range.
+pub(super) fn contains(cidr: Cidr, ip: IpAddr) -> bool {
+    let (network, address, host_bits) = match (cidr.address, ip) {
+        (IpAddr::V4(network), IpAddr::V4(ip)) => {
+            let bits = 32_u32.saturating_sub(u32::from(cidr.prefix_bits));
+            (u128::from(u32::from(network)), u128::from(u32::from(ip)), bits)
+        }
+        (IpAddr::V6(network), IpAddr::V6(ip)) => {
+            (u128::from(network), u128::from(ip), 128_u32.saturating_sub(u32::from(cidr.prefix_bits)))
+        }
+        (IpAddr::V4(_), IpAddr::V6(_)) | (IpAddr::V6(_), IpAddr::V4(_)) => return false,
+    };
+    network.checked_shr(host_bits).unwrap_or(0) == address.checked_shr(host_bits).unwrap_or(0)
+}
+
 /// A MAC, as `fa:16:3e:00:00:01`.
 pub(super) fn mac(text: &str, field: &str) -> Result<Mac, Problem> {
     let mut bytes = [0; 6];
@@ -148,6 +163,11 @@ pub(super) fn time(stamp: &Timestamp, field: &str) -> Result<Time, Problem> {
 pub(super) fn stamp(time: Time) -> Option<Timestamp> {
     let nanos = i32::try_from(time.0.rem_euclid(1_000_000) * 1_000).unwrap_or_default();
     Some(Timestamp { seconds: time.0.div_euclid(1_000_000), nanos })
+}
+
+/// A time as text, as the API's JSON writes it.
+pub(super) fn rfc3339(time: Time) -> String {
+    stamp(time).map(|stamp| stamp.to_string()).unwrap_or_default()
 }
 
 /// What a host does.
@@ -208,6 +228,15 @@ mod tests {
         for bad in ["", "10.0.0.0", "10.0.0.0/33", "10.0.0.0/-1", "x/8", "fd00::/129"] {
             assert!(cidr(bad, "c").is_err(), "{bad}");
         }
+    }
+
+    #[test]
+    fn a_range_holds_its_own_addresses_only() {
+        let holds = |range: &str, ip: &str| contains(cidr(range, "c").expect(range), ip.parse().expect(ip));
+        assert!(holds("10.0.0.0/24", "10.0.0.255") && !holds("10.0.0.0/24", "10.0.1.0"));
+        assert!(holds("0.0.0.0/0", "192.0.2.1") && holds("fd00::/64", "fd00::1"));
+        assert!(holds("::/0", "fd00::1") && !holds("fd00::/64", "fd00:0:0:1::1"));
+        assert!(!holds("::/0", "10.0.0.1"));
     }
 
     #[test]

@@ -101,8 +101,7 @@ impl Life {
         let saga = Saga::begun(started, commit.header.position, commit.header.time);
         let steps = vec![StepLife::default(); saga.steps.len()];
         let last = (commit.header.position, commit.header.time);
-        let mut life =
-            Self { cell, saga, principal, request, last, ended: None, given_up: None, steps };
+        let mut life = Self { cell, saga, principal, request, last, ended: None, given_up: None, steps };
         life.fold(commit);
         Some(life)
     }
@@ -110,7 +109,8 @@ impl Life {
     /// Folds a commit; one that doesn't speak of the saga changes nothing.
     pub(super) fn fold(&mut self, commit: &Commit) {
         let (position, time) = (commit.header.position, commit.header.time);
-        for event in commit.events.iter().filter(|event| is_of(event, self.saga.id)) {
+        let id = self.saga.id;
+        for event in commit.events.iter().filter(|event| is_of(event, id)) {
             self.saga.apply(event, position, time);
             self.step_event(event, time);
             self.saga_event(event, time);

@@ -1,13 +1,16 @@
 //! The fold as one call may see it: who calls, in which project, at what time. It lives on the leader's thread for the
 //! length of one read; it copies what the answer needs and changes nothing.
 
-use windlass_proto::v1::ErrorReason;
+use std::net::IpAddr;
+
+use windlass_proto::v1::{self, ErrorReason};
 use windlass_sagas::cell::state::*;
-use windlass_sagas::cell::{Cell, Permission, authorize};
+use windlass_sagas::cell::{Permission, authorize};
 use windlass_sagas::ids::*;
 use windlass_sagas::record::{Principal, ResourceRef, Visibility};
 
 use super::errors::{Problem, rejected};
+use super::fields;
 use super::inventories::Inventories;
 use super::methods::{Needs, needs};
 use super::names::{self, NO_PROJECT};
@@ -26,6 +29,8 @@ pub(super) enum Place {
     Known(ProjectId),
     /// All projects that the caller may read.
     Every,
+    /// One image, which everybody may read where it is public: project and image, each by id or display name.
+    Image(String, String),
 }
 
 impl Place {
@@ -38,6 +43,31 @@ impl Place {
     pub(super) fn parent_or_every(name: &str) -> Result<Self, Problem> {
         let project = names::one(name, "projects", "parent")?;
         Ok(if project == names::EVERY { Self::Every } else { Self::Project(project) })
+    }
+}
+
+/// A name in a project: where it is, and its last segment.
+pub(super) struct Named {
+    pub(super) place: Result<Place, Problem>,
+    /// An id or a display name; empty where the name is malformed, which `place` then says.
+    pub(super) last: String,
+}
+
+impl Named {
+    /// `projects/{project}/{collection}/{last}`.
+    pub(super) fn of(name: &str, collection: &str) -> Self {
+        match names::two(name, "projects", collection, "name") {
+            Ok((project, last)) => Self { place: Ok(Place::Project(project)), last },
+            Err(problem) => Self { place: Err(problem), last: String::new() },
+        }
+    }
+
+    /// `{collection}/{last}`, of the cell as a whole.
+    pub(super) fn in_cell(name: &str, collection: &str) -> Self {
+        match names::one(name, collection, "name") {
+            Ok(last) => Self { place: Ok(Place::Cell), last },
+            Err(problem) => Self { place: Err(problem), last: String::new() },
+        }
     }
 }
 
@@ -80,14 +110,21 @@ impl<'a> View<'a> {
                 view.project = *project;
                 None
             }
-            Place::Project(text) => match view.id("project", NO_PROJECT, text).map(ProjectId) {
-                Some(id) if cell.projects.contains_key(&id) => {
-                    view.project = id;
-                    None
+            Place::Project(text) | Place::Image(text, _) => {
+                match view.id("project", NO_PROJECT, text).map(ProjectId) {
+                    Some(id) if cell.projects.contains_key(&id) => {
+                        view.project = id;
+                        None
+                    }
+                    Some(_) | None => Some(text),
                 }
-                Some(_) | None => Some(text),
-            },
+            }
         };
+        if let Place::Image(_, image) = place
+            && view.public_image(view.project, image).is_some()
+        {
+            return Ok(view);
+        }
         if let Needs::Permission(permission) = needs(method) {
             view.authorized(permission, method)?;
         }
@@ -104,8 +141,7 @@ impl<'a> View<'a> {
         caller: PrincipalId,
         project: ProjectId,
     ) -> Self {
-        let operator =
-            authorize(cell, Principal::User(caller), Permission::Operate, NO_PROJECT).is_ok();
+        let operator = authorize(cell, Principal::User(caller), Permission::Operate, NO_PROJECT).is_ok();
         let now = clock::now().max(cell.time);
         Self { cell, inventories, caller, project, every: false, operator, now }
     }
@@ -137,18 +173,58 @@ impl<'a> View<'a> {
     }
 
     /// The last segment of the name of something in the call's own project.
-    pub(super) fn own(
-        &self,
-        name: &str,
-        collection: &str,
-        field: &str,
-    ) -> Result<String, Problem> {
+    pub(super) fn own(&self, name: &str, collection: &str, field: &str) -> Result<String, Problem> {
         let (project, last) = names::two(name, "projects", collection, field)?;
         if !self.is_own(&project) {
             let message = format!("{field} is of another project than the request");
             return Err(Problem::field(field, message));
         }
         Ok(last)
+    }
+
+    /// The same, where the name may be left out (empty).
+    pub(super) fn own_or_none(
+        &self,
+        name: &str,
+        collection: &str,
+        field: &str,
+    ) -> Result<Option<String>, Problem> {
+        if name.is_empty() { Ok(None) } else { self.own(name, collection, field).map(Some) }
+    }
+
+    /// A wanted address; a subnet that is named with it must hold it.
+    pub(super) fn fixed_ip(&self, wanted: &v1::FixedIp, field: &str) -> Result<IpAddr, Problem> {
+        let at = |name: &str| format!("{field}.{name}");
+        if wanted.ip_address.is_empty() {
+            let message = "name the address: it can't be chosen by its subnet alone yet";
+            return Err(Problem::field(at("ip_address"), message));
+        }
+        let ip = fields::ip(&wanted.ip_address, &at("ip_address"))?;
+        if let Some(subnet) = self.own_or_none(&wanted.subnet, "subnets", &at("subnet"))? {
+            let found = self.id("subnet", self.project, &subnet).map(SubnetId);
+            let subnet = found.and_then(|id| self.cell.subnets.get(&id));
+            let subnet = subnet.filter(|subnet| subnet.project == self.project);
+            let subnet =
+                subnet.ok_or_else(|| Problem::not_found("subnet", &wanted.subnet).of_field(at("subnet")))?;
+            if !fields::contains(subnet.cidr, ip) {
+                let message = format!("{ip} is not of subnet {} ({})", subnet.name, subnet.cidr);
+                return Err(Problem::field(at("ip_address"), message));
+            }
+        }
+        Ok(ip)
+    }
+
+    /// What a filter's value may say of a resource: its name, its id, its display name.
+    pub(super) fn values(&self, resource: ResourceRef, display_name: Option<&str>) -> Vec<String> {
+        let name = self.name(resource, self.project);
+        let id = name.rsplit('/').next().unwrap_or_default().to_owned();
+        [name, id].into_iter().chain(display_name.map(str::to_owned)).collect()
+    }
+
+    /// What a filter's value may say of a host.
+    pub(super) fn host_values(&self, host: HostId) -> Vec<String> {
+        let known = self.cell.hosts.get(&host);
+        self.values(ResourceRef::Host(host), known.map(|host| host.name.as_str()))
     }
 
     /// A list of names in the call's own project.
@@ -159,7 +235,7 @@ impl<'a> View<'a> {
         collection: &str,
         field: &str,
     ) -> Result<Vec<String>, Problem> {
-        super::fields::at_most(list.len(), max, field)?;
+        fields::at_most(list.len(), max, field)?;
         list.iter().map(|name| self.own(name, collection, field)).collect()
     }
 
@@ -170,14 +246,42 @@ impl<'a> View<'a> {
             return Ok(last);
         }
         let owner = self.id("project", NO_PROJECT, &project).map(ProjectId);
-        let public = owner.and_then(|owner| {
-            let scoped = self.id("image", NO_PROJECT, &last);
-            let image = self.cell.images.get(&ImageId(scoped?))?;
-            (image.project == owner && image.visibility == Visibility::Public).then_some(image)
-        });
-        public
+        owner
+            .and_then(|owner| self.public_image(owner, &last))
             .map(|image| image.id.to_string())
             .ok_or_else(|| Problem::not_found("image", name).of_field(field))
+    }
+
+    /// A public image of a project, by id or display name.
+    pub(super) fn public_image(&self, owner: ProjectId, text: &str) -> Option<&'a Image> {
+        let image = self.cell.images.get(&ImageId(self.id("image", NO_PROJECT, text)?))?;
+        (image.project == owner && image.visibility == Visibility::Public).then_some(image)
+    }
+
+    /// Something of the call's project, by id or display name.
+    pub(super) fn found<T>(
+        &self,
+        noun: &'static str,
+        text: &str,
+        get: impl FnOnce(&'a Cell, [u8; 16]) -> Option<(&'a T, ProjectId)>,
+    ) -> Result<&'a T, Problem> {
+        self.id(noun, self.project, text)
+            .and_then(|id| get(self.cell, id))
+            .filter(|(_, project)| *project == self.project)
+            .map(|(found, _)| found)
+            .ok_or_else(|| Problem::not_found(noun, text).of_field("name"))
+    }
+
+    /// Something of the cell as a whole, by id or display name.
+    pub(super) fn found_in_cell<T>(
+        &self,
+        noun: &'static str,
+        text: &str,
+        get: impl FnOnce(&'a Cell, [u8; 16]) -> Option<&'a T>,
+    ) -> Result<&'a T, Problem> {
+        self.id(noun, NO_PROJECT, text)
+            .and_then(|id| get(self.cell, id))
+            .ok_or_else(|| Problem::not_found(noun, text).of_field("name"))
     }
 
     /// The display name or id text of a resource that an order names, as an id.

@@ -81,8 +81,7 @@ impl View<'_> {
             (since, v1::host::Blocker { resource, since: stamp(since), hint: hint.to_owned() })
         };
         let servers = self.cell.servers.values().filter(move |server| {
-            let failed =
-                matches!(server.state, windlass_sagas::cell::state::ServerState::Failed(_));
+            let failed = matches!(server.state, windlass_sagas::cell::state::ServerState::Failed(_));
             server.spec.host == host && !failed
         });
         let servers = servers.map(move |server| {
@@ -90,8 +89,7 @@ impl View<'_> {
             blocker(name, server.created, "delete the server")
         });
         let volumes = self.cell.volumes.values().filter(move |volume| {
-            let failed =
-                matches!(volume.state, windlass_sagas::cell::state::VolumeState::Failed(_));
+            let failed = matches!(volume.state, windlass_sagas::cell::state::VolumeState::Failed(_));
             volume.spec.host == host && !failed
         });
         let volumes = volumes.map(move |volume| {

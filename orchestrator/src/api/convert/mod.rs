@@ -15,8 +15,13 @@ mod preview;
 mod result;
 mod step;
 
+pub(super) use access::access_role;
+pub(super) use catalog::{fingerprint, format, visibility};
+pub(super) use cloud::{server_state, volume_state};
 pub(super) use event::{Audience, events, of_saga};
-pub(super) use operation::{Down, down, kind, operation};
+pub(super) use host::state as host_state;
+pub(super) use network::port_state;
+pub(super) use operation::{Down, down, operation};
 pub(super) use preview::preview;
 pub(super) use result::result;
 

@@ -29,7 +29,9 @@ pub(in crate::api) fn down(cell: &Cell) -> Down {
 pub(in crate::api) fn operation(life: &Life, position: Position, down: &Down) -> v1::Operation {
     let result = match life.ended {
         None => None,
-        Some((Ended::Completed, _)) => Some(v1::operation::Result::Response(v1::OperationResponse::default())),
+        Some((Ended::Completed, _)) => {
+            Some(v1::operation::Result::Response(v1::OperationResponse::default()))
+        }
         Some((Ended::RolledBack | Ended::Abandoned, _)) => Some(v1::operation::Result::Error(error(life))),
     };
     v1::Operation {
@@ -66,9 +68,7 @@ fn saga(life: &Life, down: &Down) -> v1::Saga {
             from_dispatch: matches!(pivot, Pivot::Dispatched(_)),
             passed: saga.past_pivot(),
         }),
-        cancellable: life.ended.is_none()
-            && saga.direction() == Direction::Forward
-            && !saga.past_pivot(),
+        cancellable: life.ended.is_none() && saga.direction() == Direction::Forward && !saga.past_pivot(),
         deadline: (saga.plan.deadline_ms > 0).then(|| saga.deadline()).and_then(stamp),
         overdue: saga.late,
         waits: if life.ended.is_none() { waits(life, down) } else { Vec::new() },
@@ -180,13 +180,19 @@ fn wait(life: &Life, index: StepIndex, down: &Down) -> Option<v1::saga::Wait> {
 fn error(life: &Life) -> v1::OperationError {
     let message = reason(life);
     let (code, reason, step, hint) = match (&life.given_up, &life.saga.turn) {
-        (Some(_), _) => {
-            (tonic::Code::Cancelled, "ABANDONED", None, "what it held stands in quarantine: adopt or discard it")
-        }
+        (Some(_), _) => (
+            tonic::Code::Cancelled,
+            "ABANDONED",
+            None,
+            "what it held stands in quarantine: adopt or discard it",
+        ),
         (None, Some(Turn::Cancelled)) => (tonic::Code::Aborted, "CANCELLED", None, ""),
-        (None, Some(Turn::Refused(step, refusal))) => {
-            (tonic::Code::FailedPrecondition, refusal_code(refusal.code), Some(*step), refusal_hint(refusal.code))
-        }
+        (None, Some(Turn::Refused(step, refusal))) => (
+            tonic::Code::FailedPrecondition,
+            refusal_code(refusal.code),
+            Some(*step),
+            refusal_hint(refusal.code),
+        ),
         (None, Some(Turn::StepOverdue(step))) => {
             (tonic::Code::DeadlineExceeded, "STEP_OVERDUE", Some(*step), "look at the step's host")
         }
@@ -227,7 +233,9 @@ pub(in crate::api) const fn refusal_code(code: RefusalCode) -> &'static str {
 
 const fn refusal_hint(code: RefusalCode) -> &'static str {
     match code {
-        RefusalCode::NoRoom | RefusalCode::DiskFull => "ask again: another host may be chosen; or ask for less",
+        RefusalCode::NoRoom | RefusalCode::DiskFull => {
+            "ask again: another host may be chosen; or ask for less"
+        }
         RefusalCode::BadImage => "register the image anew with the hash of its bytes",
         RefusalCode::Missing => "look at what the step rests on: it is not on the host",
         RefusalCode::Foreign => "an operator removes what stands under this name on the host",

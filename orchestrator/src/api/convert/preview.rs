@@ -7,6 +7,7 @@ use windlass_sagas::ids::ProjectId;
 use windlass_sagas::record::*;
 
 use super::access::amounts;
+use super::event::told;
 use super::operation::kind;
 use super::{role, step};
 use crate::api::limits::CANDIDATES_MAX;
@@ -57,10 +58,10 @@ fn steps(started: &SagaStarted) -> Vec<v1::PlannedStep> {
 fn placement(what: ResourceRef, why: &Explanation, preview: &Preview) -> v1::Placement {
     let looked_at: usize = why.filters.iter().map(|count| count.removed).sum::<usize>() + why.weighed.len();
     let count = |count: usize| u32::try_from(count).unwrap_or(u32::MAX);
-    let filters = why.filters.iter().map(|it| v1::placement::Filter {
-        name: it.filter.to_owned(),
-        removed: count(it.removed),
-    });
+    let filters = why
+        .filters
+        .iter()
+        .map(|it| v1::placement::Filter { name: it.filter.to_owned(), removed: count(it.removed) });
     let candidates = why.weighed.iter().take(CANDIDATES_MAX).map(|(host, weight)| {
         let weight = i64::try_from(*weight).unwrap_or(i64::MAX);
         let weights = [("free".to_owned(), weight)].into_iter().collect();
@@ -155,96 +156,12 @@ fn touched(action: Action, resource: ResourceRef, name: String, detail: String) 
     v1::PlannedChange { action: action.into(), kind: resource.noun().to_owned(), resource: name, detail }
 }
 
-/// What an event would do to a resource; `None` for a saga's own events.
+/// What an event would do to a resource; `None` for one that changes none.
 fn change(view: &View<'_>, event: &Event, project: ProjectId) -> Option<v1::PlannedChange> {
-    let make = |resource: ResourceRef, name: &str, detail: String| {
-        let name = if name.is_empty() { names::of(resource, project) } else { name.to_owned() };
-        Some(touched(Action::Create, resource, name, detail))
-    };
-    let on = |action, resource: ResourceRef| {
-        Some(touched(action, resource, view.name(resource, project), String::new()))
-    };
-    match event {
-        Event::ServerClaimed(e) => make(
-            ResourceRef::Server(e.id),
-            &e.name,
-            format!("{} vCPUs, {} MiB on {}", e.vcpus, e.ram_mib, names::host(e.host)),
-        ),
-        Event::VolumeClaimed(e) => {
-            let detail = format!("{} GiB on {}", e.size_gib, names::host(e.host));
-            make(ResourceRef::Volume(e.id), &e.name, detail)
-        }
-        Event::PortClaimed(e) => {
-            let addresses: Vec<String> = e.addresses.iter().map(|it| it.ip.to_string()).collect();
-            make(ResourceRef::Port(e.id), &e.name, format!("{}, {}", addresses.join(", "), e.mac))
-        }
-        Event::NetworkCreated(e) => make(ResourceRef::Network(e.id), &e.name, format!("MTU {}", e.mtu)),
-        Event::SubnetCreated(e) => make(ResourceRef::Subnet(e.id), &e.name, e.cidr.to_string()),
-        Event::SecurityGroupCreated(e) => {
-            make(ResourceRef::SecurityGroup(e.id), &e.name, format!("{} rules", e.rules.len()))
-        }
-        Event::FlavorCreated(e) => make(ResourceRef::Flavor(e.id), &e.name, String::new()),
-        Event::ImageRegistered(e) => make(ResourceRef::Image(e.id), &e.name, format!("{} bytes", e.size_bytes)),
-        Event::KeyPairCreated(e) => make(ResourceRef::KeyPair(e.id), &e.name, String::new()),
-        Event::ProjectCreated(e) => make(ResourceRef::Project(e.id), &e.name, String::new()),
-        Event::PrincipalCreated(e) => make(ResourceRef::Principal(e.id), &e.name, String::new()),
-        Event::CredentialCreated(e) => make(ResourceRef::Credential(e.id), &e.name, String::new()),
-        Event::JoinTokenCreated(e) => make(ResourceRef::JoinToken(e.id), &e.host, String::new()),
-        Event::PortBound(e) => on(Action::Update, ResourceRef::Port(e.port)),
-        Event::SecurityRulesSet(e) => on(Action::Update, ResourceRef::SecurityGroup(e.group)),
-        Event::QuotaSet(e) => on(Action::Update, ResourceRef::Project(e.project)),
-        Event::RoleGranted(e) => on(Action::Update, ResourceRef::Principal(e.principal)),
-        Event::RoleRevoked(e) => on(Action::Update, ResourceRef::Principal(e.principal)),
-        Event::HostDraining(e) => on(Action::Update, ResourceRef::Host(e.host)),
-        Event::HostGone(e) => on(Action::Update, ResourceRef::Host(e.host)),
-        Event::HostOff(e) => on(Action::Update, ResourceRef::Host(e.host)),
-        Event::HostRejoined(e) => on(Action::Update, ResourceRef::Host(e.host)),
-        Event::SagaUnwinding(e) => on(Action::Update, ResourceRef::Saga(e.saga)),
-        Event::SagaResumed(e) => on(Action::Update, ResourceRef::Saga(e.saga)),
-        Event::SagaAbandoned(e) => on(Action::Update, ResourceRef::Saga(e.saga)),
-        Event::ResourceAdopted(e) => on(Action::Update, e.resource),
-        Event::ResourceDiscarded(e) => on(Action::Delete, e.resource),
-        Event::ServerDeleted(e) => on(Action::Delete, ResourceRef::Server(e.server)),
-        Event::VolumeDeleted(e) => on(Action::Delete, ResourceRef::Volume(e.volume)),
-        Event::PortDeleted(e) => on(Action::Delete, ResourceRef::Port(e.port)),
-        Event::NetworkDeleted(e) => on(Action::Delete, ResourceRef::Network(e.network)),
-        Event::SubnetDeleted(e) => on(Action::Delete, ResourceRef::Subnet(e.subnet)),
-        Event::SecurityGroupDeleted(e) => on(Action::Delete, ResourceRef::SecurityGroup(e.group)),
-        Event::FlavorDeleted(e) => on(Action::Delete, ResourceRef::Flavor(e.flavor)),
-        Event::ImageDeleted(e) => on(Action::Delete, ResourceRef::Image(e.image)),
-        Event::KeyPairDeleted(e) => on(Action::Delete, ResourceRef::KeyPair(e.key_pair)),
-        Event::ProjectDeleted(e) => on(Action::Delete, ResourceRef::Project(e.project)),
-        Event::PrincipalDeleted(e) => on(Action::Delete, ResourceRef::Principal(e.principal)),
-        Event::CredentialRevoked(e) => on(Action::Delete, ResourceRef::Credential(e.credential)),
-        Event::JoinTokenEnded(e) => on(Action::Delete, ResourceRef::JoinToken(e.token)),
-        Event::Genesis(_)
-        | Event::LeaderElected(_)
-        | Event::FormatRaised(_)
-        | Event::SagaStarted(_)
-        | Event::StepDispatched(_)
-        | Event::StepDone(_)
-        | Event::StepRefused(_)
-        | Event::StepUndone(_)
-        | Event::StepSkipped(_)
-        | Event::StepOverdue(_)
-        | Event::SagaStuck(_)
-        | Event::SagaLate(_)
-        | Event::SagaCompleted(_)
-        | Event::SagaRolledBack(_)
-        | Event::ServerActivated(_)
-        | Event::ServerFailed(_)
-        | Event::ServerStopped(_)
-        | Event::VolumeReady(_)
-        | Event::VolumeFailed(_)
-        | Event::VolumeAttached(_)
-        | Event::VolumeDetached(_)
-        | Event::PortReady(_)
-        | Event::PortUnbound(_)
-        | Event::HostJoined(_)
-        | Event::HostUp(_)
-        | Event::HostDown(_)
-        | Event::HostRebooted(_)
-        | Event::IncarnationAdmitted(_)
-        | Event::InventoryDiffers(_) => None,
-    }
+    let told = told(event, project);
+    let (action, resource) = told.action.zip(told.resource)?;
+    let name = if told.display_name.is_empty() { view.name(resource, project) } else { told.display_name };
+    let detail = told.details.iter().filter(|(key, _)| !matches!(*key, "display_name" | "name"));
+    let detail: Vec<String> = detail.map(|(key, value)| format!("{key} {value}")).collect();
+    Some(touched(action, resource, name, detail.join(", ")))
 }

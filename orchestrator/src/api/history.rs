@@ -1,0 +1,74 @@
+//! `HistoryService`: what the journal tells of one operation, ended ones too.
+
+use tonic::{Request, Response};
+use windlass_proto::v1;
+use windlass_proto::v1::history_service_server::HistoryService;
+use windlass_sagas::ids::{Position, Time};
+
+use super::Api;
+use super::call::Answer;
+use super::errors::Problem;
+use super::list::{Ask, Token, ask};
+use super::{convert, names};
+
+const FILTERS: [&str; 4] = ["kind", "step", "host", "direction"];
+
+#[tonic::async_trait]
+impl HistoryService for Api {
+    async fn list_events(&self, request: Request<v1::ListEventsRequest>) -> Answer<v1::ListEventsResponse> {
+        let (call, asked) = Self::open("history.list", request)?;
+        let saga = names::saga(&asked.parent, "parent");
+        let seen = self.seen(call, Position(asked.min_position), asked.read_at.as_ref(), saga).await?;
+        let ask = ask!(call.method, asked, asked.parent);
+        // What can't be read is refused before anything is.
+        ask.filter(&FILTERS)?;
+        let commits = self.commits_of(seen.saga, seen.at.position).await?;
+        let commits = commits.iter().map(|commit| &**commit);
+        let events = convert::events(commits, seen.saga, seen.project, seen.audience);
+        let (events, next_page_token) = page(&ask, events)?;
+        Ok(Response::new(v1::ListEventsResponse { events, next_page_token, position: seen.at.position.0 }))
+    }
+}
+
+/// The page of these events, which stand in order.
+fn page(ask: &Ask, mut events: Vec<v1::Event>) -> Result<(Vec<v1::Event>, String), Problem> {
+    let turned = match ask.order_by.trim() {
+        "" | "position" => false,
+        "position desc" => true,
+        _ => return Err(ask.bad_order()),
+    };
+    let (filter, rows_max) = (ask.filter(&FILTERS)?, ask.rows_max()?);
+    let after = ask.after()?.map(|token| token.key);
+    if turned {
+        events.reverse();
+    }
+    events.retain(|event| {
+        let key = key(event);
+        let behind = after.as_ref().is_none_or(|after| if turned { key < *after } else { key > *after });
+        behind && filter.takes(|field| values(event, field))
+    });
+    let more = events.len() > rows_max;
+    events.truncate(rows_max);
+    let last = events.last().filter(|_| more).map(|event| ask.token(Token { key: key(event) }));
+    Ok((events, last.unwrap_or_default()))
+}
+
+fn key(event: &v1::Event) -> super::list::Key {
+    let mut ordinal = [0; 16];
+    ordinal[12..].copy_from_slice(&event.ordinal.to_be_bytes());
+    (Time(i64::try_from(event.position).unwrap_or(i64::MAX)), String::new(), ordinal)
+}
+
+/// An event's values of a field that lists are filtered by.
+fn values(event: &v1::Event, field: &str) -> Vec<String> {
+    match field {
+        "kind" => vec![event.kind.clone()],
+        "step" => event.step.iter().map(ToString::to_string).collect(),
+        "host" => {
+            let id = event.host.rsplit('/').next().unwrap_or_default().to_owned();
+            vec![event.host.clone(), id]
+        }
+        "direction" => vec![event.direction().as_str_name().to_owned()],
+        _ => Vec::new(),
+    }
+}
