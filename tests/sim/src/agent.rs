@@ -200,13 +200,13 @@ impl Sim {
         };
         let life = it.life;
         for (node, link) in links {
-            self.schedule_node_later(host, node, link);
+            self.to_node_later(host, node, link);
         }
         self.later_ms(rest_ms, Event::HostStarts { host, life });
     }
 
     /// The orchestrator's end of a broken stream learns it.
-    fn schedule_node_later(&mut self, host: usize, node: usize, link: u64) {
+    fn to_node_later(&mut self, host: usize, node: usize, link: u64) {
         let at = self.net.arrival(End::Host(host), End::Node(node), self.agenda.now());
         let at = at.unwrap_or_else(|| self.agenda.now().plus_ms(DIAL_MS));
         self.agenda.put(at, Event::StreamBroken { host, node, link });
@@ -398,8 +398,9 @@ impl Sim {
             if full && op != Op::Observe {
                 return self.worked(host, role, work, failed(op, RefusalCode::DiskFull, "the disk is full"));
             }
-            let kinds = if op == Op::Observe { LOOK } else { BEGIN };
-            if let Some(fault) = self.ask(Lane::Host(host), place("before the change", name, op), kinds) {
+            let (what, kinds) =
+                if op == Op::Observe { ("before a look", LOOK) } else { ("before the change", BEGIN) };
+            if let Some(fault) = self.ask(Lane::Host(host), place(what, name, op), kinds) {
                 return self.fails_before(host, life, role, work, op, fault);
             }
         }
@@ -446,8 +447,9 @@ impl Sim {
         match fault.kind {
             FaultKind::ErrorBefore => {
                 let mut refusal = failed(op, RefusalCode::Injected, "the driver failed before its change");
-                let (execute, undo) = (op == Op::Execute, op == Op::Undo);
-                if (execute && dice.chance(500)) || (undo && dice.chance(150)) {
+                if op == Op::Execute && dice.chance(500) {
+                    refusal = for_good(refusal);
+                } else if op == Op::Undo && dice.chance(150) {
                     refusal = for_good(refusal);
                 }
                 self.worked(host, role, work, refusal);

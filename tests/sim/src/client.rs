@@ -138,10 +138,10 @@ impl Sim {
             match kind {
                 FaultKind::Drop => return,
                 FaultKind::Delay => at = late,
-                _ => self.schedule_node(node, life, late, Work::Machine(Box::new(input.clone()))),
+                _ => self.to_node(node, life, late, Work::Machine(Box::new(input.clone()))),
             }
         }
-        self.schedule_node(node, life, at, Work::Machine(Box::new(input)));
+        self.to_node(node, life, at, Work::Machine(Box::new(input)));
     }
 
     /// No answer came: the same request goes to another orchestrator.

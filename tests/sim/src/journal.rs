@@ -77,8 +77,11 @@ impl Journal {
         }
     }
 
-    /// What is in process lands.
+    /// What is in process lands; not while nobody leads the stream.
     pub(crate) fn settle(&mut self) -> Vec<Answered> {
+        if self.broker.health() == Health::Leaderless {
+            return Vec::new();
+        }
         let cursors = self.broker.settle();
         let waiting = std::mem::take(&mut self.in_process);
         waiting
@@ -94,7 +97,21 @@ impl Journal {
         self.in_process.clear();
     }
 
-    /// The frames behind a cursor, and whether that is all. `None`: nobody answers.
+    /// Whether something is in process.
+    pub(crate) const fn is_busy(&self) -> bool {
+        !self.in_process.is_empty()
+    }
+
+    /// The frames behind a cursor, for the checkers: whatever the stream answers to others.
+    pub(crate) fn peek(&mut self, after: Cursor) -> Vec<(Cursor, Frame)> {
+        let health = self.broker.health();
+        self.broker.set_health(Health::Serving);
+        let frames = self.broker.frames_after(after, READ_FRAMES).unwrap_or_default();
+        self.broker.set_health(health);
+        frames
+    }
+
+    /// The frames behind a cursor; `None`: nobody answers.
     #[must_use]
     pub(crate) fn read(&self, after: Cursor) -> Option<Vec<(Cursor, Frame)>> {
         if after > self.broker.last() {

@@ -14,6 +14,7 @@ mod founding;
 mod journal;
 mod lab;
 pub mod limits;
+pub mod named;
 mod net;
 mod orchestrator;
 mod rng;
@@ -25,7 +26,7 @@ pub mod workload;
 
 pub use agenda::Instant;
 pub use check::Violation;
-pub use fault::{Asked, Choice, FaultId, Fired, Lane, NotAChoice, Place, Plan, Rates};
+pub use fault::{Asked, Choice, FaultId, Fired, Lane, NotAChoice, Place, Plan, Rates, Rule};
 pub use founding::Topology;
 pub use lab::{Failure, Lab, Outcome, Tally};
 pub use scenario::Scenario;

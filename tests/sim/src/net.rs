@@ -25,6 +25,8 @@ pub(crate) enum End {
     Host(usize),
     /// The journal and the lease.
     Journal,
+    /// Where the journal is delivered to those who follow it.
+    Feed,
     /// The clients.
     Clients,
 }
@@ -87,7 +89,8 @@ const fn label(end: End) -> u64 {
     match end {
         End::Journal => 0,
         End::Clients => 1,
-        End::Node(node) => 2 + node as u64,
+        End::Feed => 2,
+        End::Node(node) => 3 + node as u64,
         End::Host(host) => 10 + host as u64,
     }
 }

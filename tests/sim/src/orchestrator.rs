@@ -38,6 +38,10 @@ pub(crate) struct Node {
     pub(crate) links: BTreeMap<u64, usize>,
     /// Until when it may believe that it holds the lease.
     lease_until: Option<Instant>,
+    /// Until when its words about the lease are lost.
+    no_lease_until: Instant,
+    /// Until when the journal's delivery to it lags.
+    lags_until: Instant,
     image: Option<(Cell, Tip, Cursor)>,
     clock_us: i64,
     started: Instant,
@@ -96,6 +100,8 @@ impl Node {
             inbox: VecDeque::new(),
             links: BTreeMap::new(),
             lease_until: None,
+            no_lease_until: Instant::default(),
+            lags_until: Instant::default(),
             image: Some((founding.0, founding.1, Cursor(1))),
             clock_us,
             started: Instant::default(),
@@ -110,6 +116,11 @@ impl Node {
 
     pub(crate) const fn is_up(&self) -> bool {
         self.up
+    }
+
+    /// Its ways to the journal are as they should be, for the time without faults.
+    pub(crate) fn no_longer_lags(&mut self) {
+        (self.no_lease_until, self.lags_until) = (Instant::default(), Instant::default());
     }
 
     fn fold(&self, from_start: bool) -> Fold {
@@ -151,7 +162,7 @@ impl Sim {
         self.machine(node, Input::Tick { up_ms: 0 });
         self.machine(node, Input::Loaded(Box::new(fold)));
         let pause = self.nodes.get_mut(node).map_or(0, |it| it.dice.between(1, LEASE_PAUSE_MS));
-        self.schedule_node(node, life, self.agenda.now().plus_ms(pause), Work::LeaseDue);
+        self.to_node(node, life, self.agenda.now().plus_ms(pause), Work::LeaseDue);
     }
 
     /// The process dies; another one starts later.
@@ -194,7 +205,7 @@ impl Sim {
     }
 
     /// Puts work for an orchestrator's process.
-    pub(crate) fn schedule_node(&mut self, node: usize, life: u32, at: Instant, work: Work) {
+    pub(crate) fn to_node(&mut self, node: usize, life: u32, at: Instant, work: Work) {
         self.agenda.put(at, Event::Node { node, life, work });
     }
 
@@ -350,7 +361,7 @@ impl Sim {
                 let (fold, life, ms) = (it.fold(from_start), it.life, it.dice.between(5, 60));
                 it.handed = None;
                 let at = self.agenda.now().plus_ms(ms);
-                self.schedule_node(node, life, at, Work::Machine(Box::new(Input::Loaded(Box::new(fold)))));
+                self.to_node(node, life, at, Work::Machine(Box::new(Input::Loaded(Box::new(fold)))));
             }
             Output::RenewLease { asked } => self.ask_lease(node, Some(asked)),
             Output::LowWater { ledger, incarnation, position } => {
@@ -377,7 +388,7 @@ impl Sim {
         let (ring, life) = (*ring, it.life);
         let us = u64::try_from(time.0.saturating_sub(now.0)).unwrap_or(0);
         let at = self.agenda.now().plus_us(us.max(1));
-        self.schedule_node(node, life, at, Work::Ring(which, ring));
+        self.to_node(node, life, at, Work::Ring(which, ring));
     }
 
     /// A durable fold is now and then kept as the image that the next start begins with.
@@ -440,7 +451,7 @@ impl Sim {
         let sending = it.sendings.entry(append).or_default();
         *sending += 1;
         let sending = *sending;
-        self.schedule_node(node, from.life, now.plus_ms(APPEND_ANSWER_MS), Work::Unanswered(append, sending));
+        self.to_node(node, from.life, now.plus_ms(APPEND_ANSWER_MS), Work::Unanswered(append, sending));
         let waiting = Waiting { from, append, after };
         let fault = self.ask(Lane::Journal(node), Place::plain("an append"), APPEND);
         let Some(mut at) = self.net.arrival(End::Node(node), End::Journal, now) else { return };
@@ -484,7 +495,10 @@ impl Sim {
         let Some(mut place) = it.subscribed else { return };
         loop {
             let frames = self.journal.read(place.next);
-            let at = self.net.arrival(End::Journal, End::Node(to.node), now);
+            if frames.as_ref().is_some_and(|frames| !frames.is_empty()) && self.held_back(to) {
+                break;
+            }
+            let at = self.net.arrival(End::Feed, End::Node(to.node), now);
             let (Some(frames), Some(at)) = (frames, at) else {
                 self.later_ms(READ_PAUSE_MS, Event::Deliver { to });
                 break;
@@ -494,14 +508,14 @@ impl Sim {
                     place.ended = true;
                     let cursor = self.journal.broker.last();
                     let input = Input::TailEnd { cursor, read: place.read };
-                    self.schedule_node(to.node, to.life, at, Work::Machine(Box::new(input)));
+                    self.to_node(to.node, to.life, at, Work::Machine(Box::new(input)));
                 }
                 break;
             };
             place.next = *last;
             for (cursor, frame) in frames {
                 let input = Input::Tail { cursor, bytes: frame.bytes().to_vec() };
-                self.schedule_node(to.node, to.life, at, Work::Machine(Box::new(input)));
+                self.to_node(to.node, to.life, at, Work::Machine(Box::new(input)));
             }
         }
         if let Some(it) = self.nodes.get_mut(to.node) {
@@ -509,8 +523,29 @@ impl Sim {
         }
     }
 
+    /// Whether the delivery to an orchestrator lags; it goes on later.
+    fn held_back(&mut self, to: Process) -> bool {
+        let now = self.agenda.now();
+        let place = Place::plain("a delivery of the journal");
+        let fault = self.ask(Lane::Journal(to.node), place, &[FaultKind::Delay]);
+        let Some(it) = self.nodes.get_mut(to.node) else { return false };
+        if let Some(Fault { mut dice, .. }) = fault {
+            it.lags_until = now.plus_ms(dice.ms(DELAY_MS));
+            let at = it.lags_until;
+            self.agenda.put(at, Event::Deliver { to });
+            return true;
+        }
+        now < it.lags_until
+    }
+
     fn lease_due(&mut self, node: usize) {
         let now = self.agenda.now();
+        let place = Place::plain("a renewal of the lease");
+        if let Some(Fault { mut dice, .. }) = self.ask(Lane::Journal(node), place, &[FaultKind::Partition])
+            && let Some(it) = self.nodes.get_mut(node)
+        {
+            it.no_lease_until = now.plus_ms(dice.ms(PARTITION_MS));
+        }
         let Some(it) = self.nodes.get_mut(node) else { return };
         let life = it.life;
         if it.lease_until.is_some_and(|until| until <= now) {
@@ -518,12 +553,15 @@ impl Sim {
             self.machine(node, Input::Lease(Lease::Lost));
         }
         self.ask_lease(node, None);
-        self.schedule_node(node, life, now.plus_ms(LEASE_PAUSE_MS), Work::LeaseDue);
+        self.to_node(node, life, now.plus_ms(LEASE_PAUSE_MS), Work::LeaseDue);
     }
 
     fn ask_lease(&mut self, node: usize, asked: Option<u64>) {
         let now = self.agenda.now();
         let from = self.process(node);
+        if self.nodes.get(node).is_some_and(|it| now < it.no_lease_until) {
+            return;
+        }
         if let Some(at) = self.net.arrival(End::Node(node), End::Journal, now) {
             self.agenda.put(at, Event::LeaseAsked { from, asked, sent: now });
         }

@@ -6,11 +6,12 @@
 use std::collections::BTreeMap;
 
 use windlass_journal::memory::{Health, Replicas};
+use windlass_sagas::cell::state::StepState;
 use windlass_sagas::fault::FaultKind;
 use windlass_sagas::ids::*;
 use windlass_sagas::protocol::ledger::{BatchId, LinkId, WorkId};
 use windlass_sagas::protocol::orchestrator::{Receipt, Refused};
-use windlass_sagas::protocol::{Call, Cursor, Down, Hello, Up, Verb};
+use windlass_sagas::protocol::{Answer, Call, CallError, Cursor, Down, Hello, Reply, Up, Verb};
 use windlass_sagas::record::Role;
 
 use crate::agenda::{Agenda, Instant};
@@ -29,6 +30,7 @@ use crate::trace::{Trace, word};
 
 const CALL: &[FaultKind] =
     &[FaultKind::Delay, FaultKind::Duplicate, FaultKind::Drop, FaultKind::Partition, FaultKind::WrongTerm];
+const LOW_WATER: &[FaultKind] = &[FaultKind::Delay, FaultKind::Duplicate, FaultKind::Drop];
 const ANSWER: &[FaultKind] = &[FaultKind::Delay, FaultKind::Duplicate, FaultKind::Drop, FaultKind::Partition];
 
 /// Everything that can happen.
@@ -113,6 +115,8 @@ pub struct Seen {
     pub views: u64,
     /// Calls sent to ledgers.
     pub calls: u64,
+    /// Calls sent away because they lie below a low water.
+    pub below_low_water: u64,
 }
 
 /// A world.
@@ -289,9 +293,10 @@ impl Sim {
                 self.seen.calls += 1;
                 self.ask(Lane::Stream(node, host), place, CALL)
             }
-            Down::Lead { .. } | Down::LowWater { .. } | Down::TakeInventory { .. } | Down::Seen { .. } => {
-                None
+            Down::LowWater { .. } => {
+                self.ask(Lane::Stream(node, host), Place::plain("a low water"), LOW_WATER)
             }
+            Down::Lead { .. } | Down::TakeInventory { .. } | Down::Seen { .. } => None,
         };
         let Some(mut at) = self.net.arrival(End::Node(node), End::Host(host), now) else { return };
         let (mut down, mut late) = (Box::new(down), false);
@@ -319,6 +324,7 @@ impl Sim {
         });
         let Some(node) = node else { return };
         let link = link.0;
+        self.check_answer(&up);
         let fault = match &up {
             Up::Reply(_) => self.ask(Lane::Stream(node, host), Place::plain("an answer"), ANSWER),
             Up::Hello(_) | Up::FencedLead { .. } | Up::Inventory(_) | Up::Heartbeat { .. } => None,
@@ -385,6 +391,9 @@ impl Sim {
             return self.journal.lose_in_process();
         }
         let answers = self.journal.settle();
+        if self.journal.is_busy() {
+            return self.later_ms(READ_PAUSE_MS, Event::Settle { fate });
+        }
         self.journal_moved();
         if fate == Fate::Taken {
             for answered in answers {
@@ -398,15 +407,14 @@ impl Sim {
         let append = waiting.append;
         if let Some(at) = self.net.arrival(End::Journal, End::Node(node), self.agenda.now()) {
             let input = windlass_sagas::protocol::orchestrator::Input::Appended { append, result };
-            self.schedule_node(node, life, at, Work::Machine(Box::new(input)));
+            self.to_node(node, life, at, Work::Machine(Box::new(input)));
         }
     }
 
     /// The checkers read what landed, and whoever follows the journal is sent it.
     fn journal_moved(&mut self) {
         while self.chain.cursor < self.journal.broker.last() {
-            let Some(frames) = self.journal.read(self.chain.cursor) else { break };
-            for (cursor, frame) in frames {
+            for (cursor, frame) in self.journal.peek(self.chain.cursor) {
                 let violation = self.chain.read(cursor, frame.bytes());
                 let hash = word(self.chain.tip.hash.0.first_chunk().unwrap_or(&[0; 16]));
                 let position = self.chain.tip.position;
@@ -432,7 +440,7 @@ impl Sim {
         let now = self.agenda.now();
         let Some(held) = self.journal.lease(from, now) else { return };
         if let Some(at) = self.net.arrival(End::Journal, End::Node(from.node), now) {
-            self.schedule_node(from.node, from.life, at, Work::Leased(held, asked, sent));
+            self.to_node(from.node, from.life, at, Work::Leased(held, asked, sent));
         }
     }
 
@@ -462,10 +470,25 @@ impl Sim {
         });
     }
 
+    /// P10: no call that the journal still waits for is sent away as settled.
+    fn check_answer(&mut self, up: &Up) {
+        let Up::Reply(Reply { key, answer: Answer::Error(CallError::BelowLowWater(low_water)), .. }) = up
+        else {
+            return;
+        };
+        self.seen.below_low_water += 1;
+        let step = self.chain.cell.sagas.get(&key.saga).map(|saga| saga.at(key.step));
+        let open = matches!(step, Some(StepState::Forward { .. } | StepState::Undoing { .. }));
+        self.require(!open, "property P10", || {
+            format!("an open call of {key:?} lies below the low water {low_water}")
+        });
+    }
+
     fn faults_stop(&mut self) {
         self.faults.stop();
         self.net.heal();
         self.disks_have_space();
+        self.nodes.iter_mut().for_each(Node::no_longer_lags);
         self.settling = true;
         self.stopped_at = self.agenda.now();
         self.quiet_since = self.stopped_at;

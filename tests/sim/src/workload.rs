@@ -123,10 +123,25 @@ pub(crate) fn random(rng: &mut Rng) -> Vec<Wish> {
         let wish = later(rng, at, wishes.len());
         wishes.push(wish);
     }
+    if rng.chance(60) {
+        wishes.extend(hosts(rng));
+    }
     for wish in &mut wishes {
         wish.again = rng.chance(150);
     }
     wishes
+}
+
+/// A host is drained for a while, or declared gone and later affirmed to be powered off.
+fn hosts(rng: &mut Rng) -> Vec<Wish> {
+    let host = rng.pick(&["h0", "h1", "s0"]).map(|name| (*name).to_string()).unwrap_or_default();
+    let (at, then) = (rng.between(200, 12_000), rng.between(500, 9_000));
+    if rng.chance(500) {
+        let drain = Wish::ask(at, DrainHost { host: host.clone() });
+        return vec![drain, Wish::ask(at + then, UndrainHost { host })];
+    }
+    let gone = DeclareHostGone { host: host.clone(), reason: "it burns".to_string() };
+    vec![Wish::ask(at, gone), Wish::ask(at + then, AffirmHostOff { host }).insisting(4)]
 }
 
 fn later(rng: &mut Rng, at: u64, before: usize) -> Wish {

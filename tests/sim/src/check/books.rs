@@ -34,6 +34,12 @@ pub(crate) struct Books {
 }
 
 impl Books {
+    /// The founding is over: its sagas are not counted.
+    pub(crate) fn founded(&mut self) {
+        self.kinds.clear();
+        self.ended.clear();
+    }
+
     /// Every saga with its kind and end, in the order of ids.
     pub(crate) fn sagas(&self) -> impl Iterator<Item = (SagaId, SagaKind, Option<Ended>)> + '_ {
         self.kinds.iter().map(|(saga, kind)| (*saga, *kind, self.ended.get(saga).copied()))

@@ -48,6 +48,7 @@ impl Chain {
             let next = founding.commits.get(place + 1).map_or(founding.tip.hash, |next| next.header.previous);
             hashes.insert(commit.header.position, next);
         }
+        books.founded();
         Self {
             cell,
             tip: founding.tip,
