@@ -9,7 +9,7 @@ use crate::context::Target;
 use crate::output::Format;
 #[cfg(feature = "lab")]
 use crate::sim;
-use crate::{exit, host, init, network, operation, project, server, volume};
+use crate::{demo, exit, host, init, network, operation, orchestrator, project, server, up, volume};
 
 /// Provision servers, volumes and networks by durable sagas, and see what happened.
 ///
@@ -41,6 +41,12 @@ pub(crate) struct Cli {
 enum Command {
     /// Make a cell: its certificate authority, certificates and the administrator's token.
     Init(init::Init),
+    /// See it work, with real processes that are killed in the middle.
+    Demo(demo::Demo),
+    /// Run a whole cell here, with simulated hosts, in one process.
+    Up(up::Up),
+    /// Lead a cell: the process that serves the API.
+    Orchestrator(orchestrator::Orchestrator),
     /// Servers.
     #[command(subcommand)]
     Server(server::Server),
@@ -120,11 +126,24 @@ impl App {
     }
 }
 
+impl Cli {
+    /// Whether the command stays and serves others: then it takes every core.
+    pub(crate) const fn serves(&self) -> bool {
+        matches!(self.command, Command::Up(_) | Command::Orchestrator(_))
+    }
+}
+
 /// Runs the command; gives the exit code.
 pub(crate) async fn run(cli: Cli) -> anyhow::Result<u8> {
     if let Command::Init(init) = &cli.command {
         return init.run();
     }
+    let cli = match cli.command {
+        Command::Demo(demo) => return demo.run().await,
+        Command::Up(up) => return up.run().await,
+        Command::Orchestrator(orchestrator) => return orchestrator.run().await,
+        command => Cli { command, ..cli },
+    };
     #[cfg(feature = "lab")]
     if let Command::Sim(simulate) = &cli.command {
         return sim::run(simulate, cli.output);
@@ -139,7 +158,7 @@ pub(crate) async fn run(cli: Cli) -> anyhow::Result<u8> {
         dry_run: cli.dry_run,
     };
     match cli.command {
-        Command::Init(_) => Ok(exit::OK),
+        Command::Init(_) | Command::Demo(_) | Command::Up(_) | Command::Orchestrator(_) => Ok(exit::OK),
         #[cfg(feature = "lab")]
         Command::Sim(_) => Ok(exit::OK),
         Command::Server(command) => server::run(&app, command).await,

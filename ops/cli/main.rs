@@ -5,17 +5,22 @@
 mod app;
 mod columns;
 mod context;
+mod demo;
 mod exit;
 mod host;
 mod init;
 mod network;
 mod operation;
+mod orchestrator;
 mod output;
 mod project;
 mod resource;
+mod seed;
+mod serve;
 mod server;
 #[cfg(feature = "lab")]
 mod sim;
+mod up;
 mod volume;
 mod wait;
 
@@ -25,7 +30,12 @@ use clap::Parser;
 
 fn main() -> ExitCode {
     let cli = app::Cli::parse();
-    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+    let mut builder = if cli.serves() {
+        tokio::runtime::Builder::new_multi_thread()
+    } else {
+        tokio::runtime::Builder::new_current_thread()
+    };
+    let runtime = match builder.enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
             eprintln!("error: the async runtime can't start: {error}");
