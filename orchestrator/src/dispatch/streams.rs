@@ -56,6 +56,17 @@ pub struct Link {
 }
 
 impl Link {
+    /// A link whose messages go to `out`.
+    #[must_use]
+    pub const fn new(
+        id: LinkId,
+        host: HostId,
+        roles: Vec<Role>,
+        out: mpsc::Sender<Result<OrchestratorMessage, Status>>,
+    ) -> Self {
+        Self { id, host, roles, out }
+    }
+
     /// Sends a message; `false` where the agent does not read or is gone: then the link is to be dropped.
     #[must_use]
     pub fn send(&self, down: &Down) -> bool {
@@ -104,7 +115,7 @@ impl AgentService for Streams {
         let (out, messages) = mpsc::channel(OUT_QUEUE);
         let stopping = |_| Status::unavailable("the orchestrator stops");
         self.events
-            .send(AgentEvent::Connected(Link { id, host, roles: roles.clone(), out }))
+            .send(AgentEvent::Connected(Link::new(id, host, roles.clone(), out)))
             .await
             .map_err(stopping)?;
         tokio::spawn(listen(request.into_inner(), id, host, roles, self.events.clone()));
