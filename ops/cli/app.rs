@@ -9,7 +9,7 @@ use crate::context::Target;
 use crate::output::Format;
 #[cfg(feature = "lab")]
 use crate::sim;
-use crate::{exit, host, init, network, operation, project, server, volume};
+use crate::{agent, exit, host, init, network, operation, project, server, volume};
 
 /// Provision servers, volumes and networks by durable sagas, and see what happened.
 ///
@@ -41,6 +41,8 @@ pub(crate) struct Cli {
 enum Command {
     /// Make a cell: its certificate authority, certificates and the administrator's token.
     Init(init::Init),
+    // Its words are the struct's, which are longer.
+    Agent(agent::Agent),
     /// Servers.
     #[command(subcommand)]
     Server(server::Server),
@@ -91,6 +93,8 @@ enum Command {
 pub(crate) struct App {
     /// The client.
     pub(crate) client: Client,
+    /// The cell's CA certificate, in PEM.
+    pub(crate) ca_pem: Option<String>,
     /// The project to work in.
     pub(crate) project: Option<String>,
     /// How to print.
@@ -129,9 +133,13 @@ pub(crate) async fn run(cli: Cli) -> anyhow::Result<u8> {
     if let Command::Sim(simulate) = &cli.command {
         return sim::run(simulate, cli.output);
     }
+    if let Command::Agent(agent) = cli.command {
+        return agent::run(agent, cli.target.ca()).await;
+    }
     let context = cli.target.resolve()?;
     let app = App {
         client: context.client()?,
+        ca_pem: context.ca_pem()?,
         project: context.project,
         format: cli.output,
         wait: !cli.no_wait,
@@ -139,7 +147,7 @@ pub(crate) async fn run(cli: Cli) -> anyhow::Result<u8> {
         dry_run: cli.dry_run,
     };
     match cli.command {
-        Command::Init(_) => Ok(exit::OK),
+        Command::Init(_) | Command::Agent(_) => Ok(exit::OK),
         #[cfg(feature = "lab")]
         Command::Sim(_) => Ok(exit::OK),
         Command::Server(command) => server::run(&app, command).await,
