@@ -1,161 +1,24 @@
-//! What one side writes the other reads, for every message; what is damaged is refused and never panics.
+//! What one side writes the other reads, for every message; what is missing is named.
 
+use windlass_agent_wire::limits::INVENTORY_ITEMS_MAX;
 use windlass_agent_wire::{Collector, decode_down, decode_up, encode_down, encode_up};
 use windlass_proto::agent::v1;
 use windlass_sagas::ids::*;
 use windlass_sagas::protocol::*;
 use windlass_sagas::record::*;
 
-const HOST: HostId = HostId([2; 16]);
-const CELL: CellId = CellId([1; 16]);
-const LEDGER: LedgerId = LedgerId { host: HOST, role: Role::Hypervisor };
-const INCARNATION: Incarnation = Incarnation([6; 16]);
-const TERM: Term = Term { generation: 1, elected: Position(7) };
-
-fn inputs() -> Vec<StepInput> {
-    let (server, volume, port, network) =
-        (ServerId([3; 16]), VolumeId([4; 16]), PortId([5; 16]), NetworkId([6; 16]));
-    let attachment = AttachmentId([7; 16]);
-    let ip = "10.0.0.2".parse().expect("an address");
-    let image = ImageSource { image: ImageId([8; 16]), sha256: Hash([9; 32]), format: ImageFormat::Qcow2 };
-    vec![
-        StepInput::ReserveVolume {
-            volume,
-            size_gib: 4,
-            image: Some(image),
-            made_here: true,
-            export_to: Some(HOST),
-        },
-        StepInput::ReserveVolume { volume, size_gib: 4, image: None, made_here: false, export_to: None },
-        StepInput::ReleaseVolume { volume, export_to: Some(HOST), delete: true },
-        StepInput::PreparePort(PortSetup {
-            port,
-            network,
-            vni: 4096,
-            mtu: 1450,
-            mac: Mac([1, 2, 3, 4, 5, 6]),
-            addresses: vec![
-                PortAddress { ip, prefix_bits: 24, gateway: Some(ip) },
-                PortAddress { ip: "fd00::2".parse().expect("an address"), prefix_bits: 64, gateway: None },
-            ],
-        }),
-        StepInput::RemovePort { port, network },
-        StepInput::BootGuest(GuestSetup {
-            server,
-            name: "web".into(),
-            vcpus: 2,
-            ram_mib: 1024,
-            volumes: vec![volume],
-            ports: vec![port],
-            public_key: Some("ssh-ed25519 AAAA".into()),
-            user_data: Some(Hash([5; 32])),
-            metadata: vec![("a".into(), "b".into())],
-        }),
-        StepInput::DestroyGuest { server },
-        StepInput::PlugVolume { attachment, server, volume, device: 1 },
-        StepInput::UnplugVolume { attachment, server, volume, device: 1 },
-        StepInput::ConfirmGuest { server, evidence: Evidence::Hello },
-    ]
-}
-
-fn call(input: StepInput, verb: Verb, direction: Direction) -> Down {
-    let key = StepKey { saga: SagaId([4; 16]), step: StepIndex(3) };
-    let maker = Maker { saga: SagaId([5; 16]), step: StepIndex(1), dispatched: Position(9) };
-    let endpoint = Endpoint { host: "s0".into(), port: 10_809 };
-    Down::Call(Box::new(Call {
-        term: TERM,
-        key,
-        verb,
-        direction,
-        attempt: Attempt(2),
-        dispatched: Position(11),
-        ledger: LEDGER,
-        incarnation: INCARNATION,
-        remaining_ms: 30_000,
-        owner: Owner { cell: CELL, project: ProjectId([8; 16]) },
-        body: CallBody {
-            input,
-            exports: vec![BoundExport { volume: VolumeId([4; 16]), endpoint }],
-            closes: vec![maker],
-        },
-    }))
-}
+use crate::samples::*;
 
 #[test]
 fn everything_that_goes_down_reads_back() {
-    let (position, hash) = (Position(5), Hash([3; 32]));
-    let mut all = vec![
-        Down::Lead { term: TERM, position, hash },
-        Down::LowWater { ledger: LEDGER, incarnation: INCARNATION, term: TERM, position },
-        Down::TakeInventory { ledger: LEDGER },
-        Down::Seen { term: TERM, position, hash },
-    ];
-    for input in inputs() {
-        all.push(call(input.clone(), Verb::Execute, Direction::Forward));
-        all.push(call(input.clone(), Verb::Undo, Direction::Undo));
-        all.push(call(input.clone(), Verb::Lookup, Direction::Forward));
-        all.push(call(input, Verb::Lookup, Direction::Undo));
-    }
-    for down in all {
+    for down in downs() {
         assert_eq!(decode_down(HOST, &encode_down(&down)), Ok(Some(down)));
     }
 }
 
-fn answers() -> Vec<Answer> {
-    let refusal =
-        |code: &RefusalCode| Answer::Refused(Refusal { code: *code, retryable: true, message: "m".into() });
-    let mut all: Vec<Answer> = RefusalCode::ALL.iter().map(refusal).collect();
-    all.extend([
-        Answer::Done(StepOutput::None),
-        Answer::Done(StepOutput::Export(Endpoint { host: "s0".into(), port: 1 })),
-        Answer::Undone,
-        Answer::Running,
-        Answer::Absent,
-    ]);
-    let errors = [
-        CallError::Fenced(TERM),
-        CallError::Tombstoned,
-        CallError::KeyConflict,
-        CallError::Busy,
-        CallError::WrongIncarnation(INCARNATION),
-        CallError::BelowLowWater(Position(4)),
-        CallError::Draining,
-    ];
-    all.extend(errors.map(Answer::Error));
-    all
-}
-
 #[test]
 fn everything_that_goes_up_reads_back() {
-    let key = StepKey { saga: SagaId([4; 16]), step: StepIndex(3) };
-    let mut all = vec![
-        Up::Hello(Hello {
-            cell: CELL,
-            host: HOST,
-            boot: BootId([4; 16]),
-            ledgers: vec![(LEDGER, INCARNATION)],
-            highest: TERM,
-            seen: (Position(3), Hash([2; 32])),
-            capacity: Capacity { vcpus: 1, ram_mib: 2, disk_gib: 3 },
-            traits: vec!["fast".into()],
-        }),
-        Up::FencedLead { highest: TERM },
-        Up::Heartbeat { host: HOST },
-    ];
-    for answer in answers() {
-        for verb in [Verb::Execute, Verb::Undo, Verb::Lookup] {
-            let answer = answer.clone();
-            all.push(Up::Reply(Reply {
-                ledger: LEDGER,
-                incarnation: INCARNATION,
-                key,
-                verb,
-                attempt: Attempt(2),
-                answer,
-            }));
-        }
-    }
-    for up in all {
+    for up in ups() {
         let mut collector = Collector::default();
         let messages = encode_up(CELL, "test", &up);
         assert_eq!(messages.len(), 1);
@@ -166,19 +29,7 @@ fn everything_that_goes_up_reads_back() {
 #[test]
 fn an_inventory_of_any_length_reads_back_from_its_pages() {
     for count in [0_u32, 1, 500, 501, 1700] {
-        let items = (0..count).map(|n| match n % 5 {
-            0 => InventoryItem::Volume { volume: VolumeId::derived(&[1; 16], n), size_gib: u64::from(n) },
-            1 => InventoryItem::Export { volume: VolumeId::derived(&[1; 16], n), host: HOST },
-            2 => InventoryItem::Port { port: PortId::derived(&[1; 16], n), mac: Mac([1; 6]) },
-            3 => InventoryItem::Guest { server: ServerId::derived(&[1; 16], n), vcpus: 1, ram_mib: 2 },
-            _ => InventoryItem::Device {
-                attachment: None,
-                server: ServerId([1; 16]),
-                volume: VolumeId([2; 16]),
-            },
-        });
-        let whole =
-            Inventory { ledger: Some(LEDGER), incarnation: Some(INCARNATION), items: items.collect() };
+        let whole = inventory(count);
         let mut collector = Collector::default();
         let mut read = None;
         for message in encode_up(CELL, "test", &Up::Inventory(whole.clone())) {
@@ -187,6 +38,21 @@ fn an_inventory_of_any_length_reads_back_from_its_pages() {
         }
         assert_eq!(read, Some(Up::Inventory(whole)));
     }
+}
+
+/// An agent that never sends its last page must not fill its orchestrator's memory.
+#[test]
+fn an_inventory_without_end_is_refused() {
+    let mut collector = Collector::default();
+    let page = encode_up(CELL, "test", &Up::Inventory(inventory(501))).remove(0);
+    let refused = (0..=INVENTORY_ITEMS_MAX / 500).find_map(|number| {
+        let mut page = page.clone();
+        if let Some(v1::agent_message::Kind::Inventory(page)) = &mut page.kind {
+            page.page = u32::try_from(number).expect("few pages");
+        }
+        decode_up(HOST, &mut collector, &page).err()
+    });
+    assert_eq!(refused.expect("refused").field, "items");
 }
 
 #[test]
