@@ -330,8 +330,8 @@ impl Shell {
     /// Sends, if the stream still stands; one that takes no more is cut.
     fn send(&mut self, link: LinkId, up: &Up) {
         let Some(stream) = self.links.get(&link) else { return };
-        let sent = encode_up(self.cell, BUILD, up).into_iter().try_for_each(|m| stream.out.try_send(m));
-        if sent.is_err() {
+        let mut messages = encode_up(self.cell, BUILD, up).into_iter();
+        if !messages.all(|message| stream.out.try_send(message).is_ok()) {
             tracing::warn!(link = link.0, "an orchestrator does not read; its stream is cut");
             stream.cut.cancel();
         }
