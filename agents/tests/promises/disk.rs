@@ -84,12 +84,12 @@ async fn a1_on_a_full_disk_replies_wait_and_nothing_is_lost() {
 
 /// Leaves less than a ledger needs, and enough for the small file of the world.
 fn fill(path: &Path) {
-    let space = rustix::fs::statvfs(path.parent().unwrap()).unwrap();
+    let space = rustix::fs::statvfs(path.parent().expect("a directory")).expect("a disk");
     let free = space.f_bavail * space.f_frsize;
     let keep = windlass_agents::limits::DISK_RESERVE_BYTES / 2;
     let chunk = vec![1_u8; 1024 * 1024];
-    let mut file = std::fs::File::create(path).unwrap();
+    let mut file = std::fs::File::create(path).expect("made");
     for _ in 0..free.saturating_sub(keep) / chunk.len() as u64 {
-        std::io::Write::write_all(&mut file, &chunk).unwrap();
+        std::io::Write::write_all(&mut file, &chunk).expect("it fits");
     }
 }

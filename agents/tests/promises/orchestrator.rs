@@ -150,7 +150,7 @@ impl AgentService for Service {
                         sender.send(up).ok();
                     }
                     (None, None) => {}
-                    (other, Some(_)) => panic!("the first message is no Hello: {other:?}"),
+                    (other, Some(_)) => unreachable!("the first message is no Hello: {other:?}"),
                 }
             }
         });

@@ -34,9 +34,9 @@ async fn a6_a_restart_finds_volumes_ports_and_guests_again_and_changes_nothing()
     let changes = host.world().changes();
     for killed in [true, false, true] {
         if killed {
-            host.kill().await
+            host.kill().await;
         } else {
-            host.stop().await
+            host.stop().await;
         }
         host.run();
         session = orchestrator.led(5).await;
@@ -224,29 +224,34 @@ async fn a2_a_torn_ledger_is_read_up_to_the_tear_or_refused_by_name() {
 }
 
 fn copy(from: &Path, to: &Path) {
-    fs::create_dir_all(to).unwrap();
-    for entry in fs::read_dir(from).unwrap() {
-        let entry = entry.unwrap();
+    fs::create_dir_all(to).expect("the files of a store");
+    for entry in fs::read_dir(from).expect("the files of a store") {
+        let entry = entry.expect("the files of a store");
         let place = to.join(entry.file_name());
-        if entry.file_type().unwrap().is_dir() {
+        if entry.file_type().expect("the files of a store").is_dir() {
             copy(&entry.path(), &place);
         } else {
-            fs::copy(entry.path(), place).unwrap();
+            fs::copy(entry.path(), place).expect("the files of a store");
         }
     }
 }
 
 /// The store's log, and how much of it is written: it may have been made longer than it is.
 fn log_of(rows: &Path) -> (PathBuf, u64) {
-    let names = fs::read_dir(rows).unwrap().map(|entry| entry.unwrap().file_name());
-    let log = names.map(PathBuf::from).find(|name| name.extension().is_some_and(|it| it == "jnl")).unwrap();
-    let bytes = fs::read(rows.join(&log)).unwrap();
-    let used = bytes.iter().rposition(|byte| *byte != 0).unwrap() + 1;
+    let names = fs::read_dir(rows)
+        .expect("the files of a store")
+        .map(|entry| entry.expect("the files of a store").file_name());
+    let log = names
+        .map(PathBuf::from)
+        .find(|name| name.extension().is_some_and(|it| it == "jnl"))
+        .expect("the files of a store");
+    let bytes = fs::read(rows.join(&log)).expect("the files of a store");
+    let used = bytes.iter().rposition(|byte| *byte != 0).expect("the files of a store") + 1;
     (log, used as u64)
 }
 
 /// Waits until the threads of a killed agent have let go of a directory.
 fn wait_until_free(directory: &Path) {
-    let file = fs::File::open(directory.join("lock")).unwrap();
-    rustix::fs::flock(&file, rustix::fs::FlockOperation::LockExclusive).unwrap();
+    let file = fs::File::open(directory.join("lock")).expect("the files of a store");
+    rustix::fs::flock(&file, rustix::fs::FlockOperation::LockExclusive).expect("the files of a store");
 }

@@ -80,7 +80,7 @@ impl Session {
     pub(crate) async fn reply(&mut self) -> Reply {
         match self.next().await {
             Some(Up::Reply(reply)) => reply,
-            other => panic!("expected a reply, not {other:?}"),
+            other => unreachable!("expected a reply, not {other:?}"),
         }
     }
 
@@ -94,7 +94,7 @@ impl Session {
         self.send(&Down::TakeInventory { ledger: LedgerId { host: HOST, role } });
         match self.next().await {
             Some(Up::Inventory(inventory)) => inventory,
-            other => panic!("expected an inventory, not {other:?}"),
+            other => unreachable!("expected an inventory, not {other:?}"),
         }
     }
 

@@ -61,7 +61,7 @@ pub(crate) fn port() -> Step {
 
 /// Boot the guest with the port and this volume, of which the answer to its making is known.
 pub(crate) fn guest(n: u8, made: &Answer) -> Step {
-    let Answer::Done(StepOutput::Export(endpoint)) = made else { panic!("no export: {made:?}") };
+    let Answer::Done(StepOutput::Export(endpoint)) = made else { unreachable!("no export: {made:?}") };
     let setup = GuestSetup {
         server: SERVER,
         name: "web".into(),
@@ -86,6 +86,6 @@ pub(crate) fn is_done(answer: &Answer) -> bool {
 pub(crate) fn refused(answer: &Answer) -> RefusalCode {
     match answer {
         Answer::Refused(refusal) => refusal.code,
-        other => panic!("no refusal: {other:?}"),
+        other => unreachable!("no refusal: {other:?}"),
     }
 }
