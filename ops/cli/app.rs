@@ -9,7 +9,7 @@ use crate::context::Target;
 use crate::output::Format;
 #[cfg(feature = "lab")]
 use crate::sim;
-use crate::{demo, exit, host, init, network, operation, orchestrator, project, server, up, volume};
+use crate::{agent, demo, exit, host, init, network, operation, orchestrator, project, server, up, volume};
 
 /// Provision servers, volumes and networks by durable sagas, and see what happened.
 ///
@@ -47,6 +47,8 @@ enum Command {
     Up(up::Up),
     /// Lead a cell: the process that serves the API.
     Orchestrator(orchestrator::Orchestrator),
+    // Its words are the struct's, which are longer.
+    Agent(agent::Agent),
     /// Servers.
     #[command(subcommand)]
     Server(server::Server),
@@ -97,6 +99,8 @@ enum Command {
 pub(crate) struct App {
     /// The client.
     pub(crate) client: Client,
+    /// The cell's CA certificate, in PEM.
+    pub(crate) ca_pem: Option<String>,
     /// The project to work in.
     pub(crate) project: Option<String>,
     /// How to print.
@@ -129,7 +133,7 @@ impl App {
 impl Cli {
     /// Whether the command stays and serves others: then it takes every core.
     pub(crate) const fn serves(&self) -> bool {
-        matches!(self.command, Command::Up(_) | Command::Orchestrator(_))
+        matches!(self.command, Command::Up(_) | Command::Orchestrator(_) | Command::Agent(_))
     }
 }
 
@@ -142,6 +146,7 @@ pub(crate) async fn run(cli: Cli) -> anyhow::Result<u8> {
         Command::Demo(demo) => return demo.run().await,
         Command::Up(up) => return up.run().await,
         Command::Orchestrator(orchestrator) => return orchestrator.run().await,
+        Command::Agent(agent) => return agent::run(agent, cli.target.ca()).await,
         command => Cli { command, ..cli },
     };
     #[cfg(feature = "lab")]
@@ -151,6 +156,7 @@ pub(crate) async fn run(cli: Cli) -> anyhow::Result<u8> {
     let context = cli.target.resolve()?;
     let app = App {
         client: context.client()?,
+        ca_pem: context.ca_pem()?,
         project: context.project,
         format: cli.output,
         wait: !cli.no_wait,
@@ -158,7 +164,11 @@ pub(crate) async fn run(cli: Cli) -> anyhow::Result<u8> {
         dry_run: cli.dry_run,
     };
     match cli.command {
-        Command::Init(_) | Command::Demo(_) | Command::Up(_) | Command::Orchestrator(_) => Ok(exit::OK),
+        Command::Init(_)
+        | Command::Demo(_)
+        | Command::Up(_)
+        | Command::Orchestrator(_)
+        | Command::Agent(_) => Ok(exit::OK),
         #[cfg(feature = "lab")]
         Command::Sim(_) => Ok(exit::OK),
         Command::Server(command) => server::run(&app, command).await,

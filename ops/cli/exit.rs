@@ -1,5 +1,6 @@
 //! Exit codes, and the one place where an error is printed: what failed, why, a hint, the stable code.
 
+use windlass_agents::AgentError;
 use windlass_client::{ClientError, Code};
 
 /// Everything went as asked.
@@ -26,7 +27,11 @@ pub(crate) fn report(error: &anyhow::Error) -> u8 {
         eprintln!("  because: {cause}");
     }
     let Some(failure) = error.chain().find_map(|cause| cause.downcast_ref::<ClientError>()) else {
-        return if error.is::<Usage>() { USAGE } else { FAILED };
+        return match error.downcast_ref::<AgentError>() {
+            Some(failure) => crate::agent::code(failure),
+            None if error.is::<Usage>() => USAGE,
+            None => FAILED,
+        };
     };
     for field in &failure.fields {
         eprintln!("  field {}: {}", field.field, field.description);

@@ -65,6 +65,15 @@ pub(crate) enum Role {
 }
 
 impl Role {
+    /// Its name in flags and files.
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Hypervisor => "hypervisor",
+            Self::Storage => "storage",
+            Self::Network => "network",
+        }
+    }
+
     pub(crate) const fn message(self) -> i32 {
         match self {
             Self::Hypervisor => v1::host::Role::Hypervisor as i32,
@@ -133,8 +142,13 @@ impl Token {
         let request = v1::CreateJoinTokenRequest { join_token, validate_only, ..Default::default() };
         let operation = app.client.call(request).await?;
         if !app.dry_run {
+            // The authority's hash goes with it, so that the machine knows whom to believe.
+            let text = match &app.ca_pem {
+                Some(pem) => windlass_agents::join::Token::new(&secret.text, pem)?.text(),
+                None => secret.text,
+            };
             eprintln!("join it with `windlass agent join`; the token, shown this once:");
-            println!("{}", secret.text);
+            println!("{text}");
             return Ok(crate::exit::OK);
         }
         crate::wait::finish(app, operation).await

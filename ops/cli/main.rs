@@ -2,6 +2,7 @@
 
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command's output is its product")]
 
+mod agent;
 mod app;
 mod columns;
 mod context;
