@@ -95,6 +95,7 @@ impl Up {
             let agent = self.host(&state, &client, &name, &roles, address).await?;
             hosts.spawn(keep_up(name, agent, stop.clone()));
         }
+        seed::until_up(&client, usize::from(self.hosts) + 1).await?;
         self.tell(&path, address);
         let ended = leading.await?;
         stop.cancel();
