@@ -2,20 +2,32 @@
 
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command's output is its product")]
 
+mod about;
+mod access;
 mod app;
 mod columns;
 mod context;
+mod doctor;
 mod exit;
+mod explain;
+mod history;
 mod host;
 mod init;
+mod limits;
+mod names;
 mod network;
 mod operation;
 mod output;
+mod preview;
+mod progress;
 mod project;
+mod replay;
 mod resource;
 mod server;
 #[cfg(feature = "lab")]
 mod sim;
+#[cfg(test)]
+mod tree;
 mod volume;
 mod wait;
 
