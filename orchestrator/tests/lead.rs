@@ -12,7 +12,6 @@ use windlass_orchestrator::lead::handle::{Leader, Receipt, Refused};
 use windlass_orchestrator::lead::shell::{Ended, Setup, run};
 use windlass_sagas::cell::Reason;
 use windlass_sagas::ids::*;
-use windlass_sagas::protocol::Fold;
 use windlass_sagas::protocol::orchestrator::Config;
 use windlass_sagas::record::*;
 
@@ -49,7 +48,8 @@ fn start(journal: &Memory, writer: u8) -> Running {
         journal: journal.connect(),
         reader: journal.connect(),
         follow: false,
-        image: Fold::new(Some(CELL)),
+        cell: CELL,
+        store: None,
         wakes: woken,
         agents,
         commits,

@@ -1,8 +1,10 @@
 //! Agents' streams: who is at the other end, what it says, what is sent to it. No rule stands here: the dispatcher's
 //! machine decides, the leader's task drives it.
 
+mod contacts;
 mod join;
 mod streams;
 
+pub use contacts::{Agents, Contacts};
 pub use join::Joining;
 pub use streams::{AgentEvent, Link, Streams};

@@ -3,6 +3,7 @@
 //! Invariant: what a stream says is believed only of the host and roles of its certificate.
 
 use std::pin::Pin;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use tokio::sync::mpsc;
@@ -11,12 +12,13 @@ use tokio_stream::{Stream, StreamExt};
 use tonic::{Request, Response, Status, Streaming};
 use windlass_agent_wire::{Collector, decode_up, encode_down};
 use windlass_proto::agent::v1::agent_service_server::AgentService;
-use windlass_proto::agent::v1::{AgentMessage, OrchestratorMessage};
+use windlass_proto::agent::v1::{AgentMessage, OrchestratorMessage, agent_message};
 use windlass_sagas::ids::{CellId, HostId};
 use windlass_sagas::protocol::dispatcher::LinkId;
 use windlass_sagas::protocol::{Down, Up};
 use windlass_sagas::record::Role;
 
+use super::Contacts;
 use crate::identity::{HostIdentity, host_identity};
 
 /// Messages that may wait for one agent; one that does not read is cut off.
@@ -53,12 +55,16 @@ pub struct Link {
     /// What its certificate allows.
     pub roles: Vec<Role>,
     out: mpsc::Sender<Result<OrchestratorMessage, Status>>,
+    contacts: Arc<Contacts>,
 }
 
 impl Link {
     /// Sends a message; `false` where the agent does not read or is gone: then the link is to be dropped.
     #[must_use]
     pub fn send(&self, down: &Down) -> bool {
+        if let Down::Call(call) = down {
+            self.contacts.called(self.host, call.ledger.role);
+        }
         self.out.try_send(Ok(encode_down(down))).is_ok()
     }
 }
@@ -68,13 +74,14 @@ pub struct Streams {
     cell: CellId,
     events: mpsc::Sender<AgentEvent>,
     next: AtomicU64,
+    contacts: Arc<Contacts>,
 }
 
 impl Streams {
     /// A service that tells of everything on `events`.
     #[must_use]
-    pub const fn new(cell: CellId, events: mpsc::Sender<AgentEvent>) -> Self {
-        Self { cell, events, next: AtomicU64::new(1) }
+    pub const fn new(cell: CellId, events: mpsc::Sender<AgentEvent>, contacts: Arc<Contacts>) -> Self {
+        Self { cell, events, next: AtomicU64::new(1), contacts }
     }
 
     fn identity<T>(&self, request: &Request<T>) -> Result<HostIdentity, Status> {
@@ -103,42 +110,65 @@ impl AgentService for Streams {
         let id = LinkId(self.next.fetch_add(1, Ordering::Relaxed));
         let (out, messages) = mpsc::channel(OUT_QUEUE);
         let stopping = |_| Status::unavailable("the orchestrator stops");
-        self.events
-            .send(AgentEvent::Connected(Link { id, host, roles: roles.clone(), out }))
-            .await
-            .map_err(stopping)?;
-        tokio::spawn(listen(request.into_inner(), id, host, roles, self.events.clone()));
+        let contacts = Arc::clone(&self.contacts);
+        let link = Link { id, host, roles: roles.clone(), out, contacts };
+        self.events.send(AgentEvent::Connected(link)).await.map_err(stopping)?;
+        let listener = Listener {
+            link: id,
+            host,
+            roles,
+            events: self.events.clone(),
+            contacts: Arc::clone(&self.contacts),
+        };
+        // It ends with its stream, which ends with the server.
+        tokio::spawn(listener.listen(request.into_inner()));
         Ok(Response::new(Box::pin(ReceiverStream::new(messages))))
     }
 }
 
-/// Takes in what the agent says until its stream ends or breaks a rule.
-async fn listen(
-    mut stream: Streaming<AgentMessage>,
+/// The receiving half of one agent's stream.
+struct Listener {
     link: LinkId,
     host: HostId,
     roles: Vec<Role>,
     events: mpsc::Sender<AgentEvent>,
-) {
-    let mut collector = Collector::default();
-    while let Some(Ok(message)) = stream.next().await {
-        let up = match decode_up(host, &mut collector, &message) {
-            Ok(None) => continue,
-            Ok(Some(up)) if within(&up, host, &roles) => up,
-            Ok(Some(_)) => {
-                tracing::warn!(%host, "an agent speaks of a ledger that its certificate does not cover; cut off");
-                break;
+    contacts: Arc<Contacts>,
+}
+
+impl Listener {
+    /// Takes in what the agent says until its stream ends or breaks a rule.
+    async fn listen(self, mut stream: Streaming<AgentMessage>) {
+        let Self { link, host, .. } = self;
+        let mut collector = Collector::default();
+        self.contacts.opened(host, link);
+        while let Some(Ok(message)) = stream.next().await {
+            self.contacts.heard(host);
+            if let Some(agent_message::Kind::Hello(hello)) = &message.kind {
+                self.contacts.introduced(host, hello.build.clone());
             }
-            Err(error) => {
-                tracing::warn!(%host, %error, "an agent's message can't be used; cut off");
-                break;
+            let up = match decode_up(host, &mut collector, &message) {
+                Ok(None) => continue,
+                Ok(Some(up)) if within(&up, host, &self.roles) => up,
+                Ok(Some(_)) => {
+                    tracing::warn!(%host, "an agent speaks of what its certificate does not cover; cut off");
+                    break;
+                }
+                Err(error) => {
+                    tracing::warn!(%host, %error, "an agent's message can't be used; cut off");
+                    break;
+                }
+            };
+            if let Up::Reply(reply) = &up {
+                self.contacts.replied(host, reply.ledger.role);
             }
-        };
-        if events.send(AgentEvent::Said { link, host, up }).await.is_err() {
-            return;
+            if self.events.send(AgentEvent::Said { link, host, up }).await.is_err() {
+                return;
+            }
         }
+        self.contacts.closed(host, link);
+        // An error means that the leader's task is gone.
+        drop(self.events.send(AgentEvent::Lost { link, host }).await);
     }
-    drop(events.send(AgentEvent::Lost { link, host }).await);
 }
 
 /// Whether everything that a message speaks of is the certificate's.

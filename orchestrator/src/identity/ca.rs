@@ -76,6 +76,13 @@ impl Authority {
         &self.certificate_pem
     }
 
+    /// The same in DER; empty where the file is no certificate.
+    #[must_use]
+    pub fn certificate_der(&self) -> Vec<u8> {
+        let parsed = x509_parser::pem::parse_x509_pem(self.certificate_pem.as_bytes());
+        parsed.map(|(_, pem)| pem.contents).unwrap_or_default()
+    }
+
     /// The key; it leaves the process only into the identity directory.
     #[must_use]
     pub fn key_pem(&self) -> &str {

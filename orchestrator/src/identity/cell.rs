@@ -78,8 +78,7 @@ pub fn init(directory: &Path, name: &str, names: &[String]) -> Result<Initialise
         .map_err(|error| IdentityError::Malformed { path: cell_file.clone(), message: error.to_string() })?;
     // Last, since its presence says that the rest is there.
     write(&cell_file, 0o600, &text)?;
-    let admin_token = format!("wl_{}_{}", credential.to_string().replace('-', ""), secret.text());
-    Ok(Initialised { cell, admin_token })
+    Ok(Initialised { cell, admin_token: secret.text() })
 }
 
 impl CellIdentity {
@@ -150,8 +149,7 @@ mod tests {
         let made = init(&path, "blue", &["localhost".into()]).expect("made");
         let identity = CellIdentity::load(&path).expect("read");
         assert_eq!(identity.genesis.cell, made.cell);
-        let secret = made.admin_token.rsplit('_').next().expect("three parts");
-        assert_eq!(Secret::hash_of(secret), identity.genesis.secret_sha256);
+        assert_eq!(Secret::hash_of(&made.admin_token), identity.genesis.secret_sha256);
         assert!(matches!(init(&path, "blue", &[]), Err(IdentityError::Exists(_))));
         assert!(matches!(CellIdentity::load(directory.path()), Err(IdentityError::Missing(_))));
     }

@@ -1,4 +1,5 @@
-//! Secrets: 32 random bytes, shown once as text, kept as SHA-256. Random text needs no slow hash.
+//! Secrets: 32 random bytes behind a prefix, shown once as text, kept as the SHA-256 of the whole text, as the client
+//! makes them. Random text needs no slow hash.
 
 use sha2::{Digest, Sha256};
 use windlass_sagas::ids::Hash;
@@ -20,10 +21,10 @@ impl Secret {
         Ok(Self(bytes))
     }
 
-    /// Its text: 64 lower-case hexadecimal digits.
+    /// Its text, as an API token: `wlt_` and 64 lower-case hexadecimal digits.
     #[must_use]
     pub fn text(&self) -> String {
-        self.0.iter().map(|byte| format!("{byte:02x}")).collect()
+        self.0.iter().fold(String::from("wlt_"), |text, byte| text + &format!("{byte:02x}"))
     }
 
     /// What the fold keeps: SHA-256 of the text.
@@ -66,7 +67,7 @@ mod tests {
     fn a_secret_is_known_by_the_hash_of_its_text_and_never_printed() {
         let secret = Secret::random().expect("randomness");
         assert_eq!(Secret::hash_of(&secret.text()), secret.hash());
-        assert_eq!(secret.text().len(), 64);
+        assert_eq!(secret.text().len(), 4 + 64);
         assert!(!format!("{secret:?}").contains(&secret.text()));
         assert_ne!(secret, Secret::random().expect("randomness"));
     }

@@ -6,8 +6,10 @@ use std::time::Duration;
 
 use tokio::sync::{broadcast, mpsc, oneshot};
 use windlass_sagas::cell::{self, Cell, Decline, Preview, Rejection};
-use windlass_sagas::ids::{Position, SagaId};
+use windlass_sagas::ids::{HostId, Position, SagaId};
+use windlass_sagas::protocol::Inventory;
 use windlass_sagas::record::{Cause, Commit, Fact};
+use windlass_store::Tracker;
 
 use crate::clock;
 
@@ -20,10 +22,12 @@ pub enum Wake {
     Propose { cause: Cause, fact: Box<Fact>, reply: oneshot::Sender<Result<Receipt, Refused>> },
     /// A read of the fold, once it holds at least this position; its answer leaves once what it rests on is durable.
     Read { min_position: Position, read: ReadFold },
+    /// Ask these hosts' agents what they hold; each ledger's answer is told as it comes, on a stream or never.
+    TakeInventories { hosts: Vec<HostId>, told: mpsc::Sender<Inventory> },
 }
 
-/// Computes an answer from the fold now, and gives what sends it later.
-pub type ReadFold = Box<dyn FnOnce(&Cell) -> Box<dyn FnOnce() + Send> + Send>;
+/// Computes an answer from the fold, and what the index does not hold yet, now; gives what sends it later.
+pub type ReadFold = Box<dyn FnOnce(&Cell, &Tracker) -> Box<dyn FnOnce() + Send> + Send>;
 
 /// A committed fact.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -125,13 +129,40 @@ impl Leader {
         min_position: Position,
         read: impl FnOnce(&Cell) -> T + Send + 'static,
     ) -> Result<(Position, T), Refused> {
+        self.read_both(min_position, move |cell, _| read(cell)).await
+    }
+
+    /// As `read`, of what the leader's task keeps for the index and has not stored yet.
+    ///
+    /// # Errors
+    /// As `Refused` says.
+    pub async fn read_recent<T: Send + 'static>(
+        &self,
+        read: impl FnOnce(&Tracker) -> T + Send + 'static,
+    ) -> Result<(Position, T), Refused> {
+        self.read_both(Position(0), move |_, recent| read(recent)).await
+    }
+
+    async fn read_both<T: Send + 'static>(
+        &self,
+        min_position: Position,
+        read: impl FnOnce(&Cell, &Tracker) -> T + Send + 'static,
+    ) -> Result<(Position, T), Refused> {
         let (reply, answer) = oneshot::channel();
-        let read: ReadFold = Box::new(move |cell: &Cell| {
-            let answer = (cell.position, read(cell));
+        let read: ReadFold = Box::new(move |cell: &Cell, recent: &Tracker| {
+            let answer = (cell.position, read(cell, recent));
             Box::new(move || drop(reply.send(answer)))
         });
         self.send(Wake::Read { min_position, read })?;
         self.within(answer).await.ok_or(Refused::PositionNotReached(min_position))
+    }
+
+    /// Asks agents what they hold; each ledger's inventory comes on the channel, which the caller bounds in time.
+    ///
+    /// # Errors
+    /// As `Refused` says.
+    pub fn take_inventories(&self, hosts: Vec<HostId>, told: mpsc::Sender<Inventory>) -> Result<(), Refused> {
+        self.send(Wake::TakeInventories { hosts, told })
     }
 
     /// Follows durable commits from now on. A watcher that lags more than `WATCH_LAG_MAX` is told so by the channel.

@@ -8,17 +8,21 @@ use tokio::sync::{broadcast, mpsc, oneshot};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use windlass_journal::{Append, Read};
-use windlass_sagas::cell::reconcile;
-use windlass_sagas::ids::Time;
+use windlass_sagas::cell::{Effect, reconcile};
+use windlass_sagas::ids::{CellId, Hash, HostId, Time};
 use windlass_sagas::protocol::dispatcher::{self, Dispatcher, LinkId};
-use windlass_sagas::protocol::orchestrator::{self as lead, Config, Input, Lease, Orchestrator, Output};
-use windlass_sagas::protocol::{Fold, Inventory, Poisoned};
-use windlass_sagas::record::{Cause, Fact, Report};
+use windlass_sagas::protocol::orchestrator::{
+    self as lead, Config, Input, Lease, Led, Orchestrator, Output, Standing,
+};
+use windlass_sagas::protocol::{Down, Inventory, Poisoned, Up};
+use windlass_sagas::record::{Cause, Commit, Fact, LedgerId, Report};
+use windlass_store::{Image, Store};
 
 use super::handle::{Durable, ReadFold, Receipt, Refused, Wake};
+use super::images::Images;
 use super::pump::{Pump, Told};
-use crate::clock;
 use crate::dispatch::{AgentEvent, Link};
+use crate::{clock, metrics};
 
 /// The longest that the task sleeps: machines are told the time at least so often.
 const TICK: Duration = Duration::from_millis(500);
@@ -35,8 +39,10 @@ pub struct Setup<A, R> {
     pub reader: R,
     /// Whether others append too, so that the journal is followed.
     pub follow: bool,
-    /// A stored image, or an empty fold that expects the cell.
-    pub image: Fold,
+    /// The cell that the journal must be of.
+    pub cell: CellId,
+    /// Where images and the index are kept, with the image that is there; `None`: nowhere.
+    pub store: Option<(Store, Option<Image>)>,
     /// Proposals and reads.
     pub wakes: mpsc::Receiver<Wake>,
     /// What agents do and say.
@@ -65,25 +71,26 @@ where
     A: Append + 'static,
     R: Read + 'static,
 {
-    let Setup { config, journal, reader, follow, image, mut wakes, mut agents, commits } = setup;
-    let empty = Fold::new(image.expected());
-    let cell = image.expected().unwrap_or_default();
+    let Setup { config, journal, reader, follow, cell, store, mut wakes, mut agents, commits } = setup;
+    let (store, image) = store.unzip();
+    let (images, fold) = Images::begin(store, image.flatten(), Some(cell));
     let (pump, mut told) = Pump::start(journal, reader, follow);
     let mut shell = Shell {
         machine: Orchestrator::new(config),
         dispatcher: Dispatcher::new(cell),
-        work: VecDeque::from([Work::Lead(Input::Loaded(Box::new(image)))]),
+        images,
+        folded: 0,
+        work: VecDeque::from([Work::Lead(Input::Loaded(Box::new(fold)))]),
         pump,
         commits,
         links: BTreeMap::new(),
-        inventories: BTreeMap::new(),
+        inventories_asked: BTreeMap::new(),
         replies: BTreeMap::new(),
         reads: BTreeMap::new(),
         answers: BTreeMap::new(),
         token: NO_TOKEN,
         wake_at: [None, None],
         started: Instant::now(),
-        empty,
         ended: None,
     };
     shell.work.push_back(Work::Lead(Input::Lease(Lease::Granted)));
@@ -95,7 +102,10 @@ where
         }
         tokio::select! {
             biased;
-            () = stop.cancelled() => return Ok(()),
+            () = stop.cancelled() => {
+                shell.close();
+                return Ok(());
+            }
             Some(told) = told.recv() => shell.told(told),
             Some(event) = agents.recv() => shell.agent(event),
             Some(wake) = wakes.recv() => shell.wake(wake),
@@ -116,9 +126,12 @@ struct Shell {
     work: VecDeque<Work>,
     pump: Pump,
     commits: broadcast::Sender<Durable>,
+    images: Images,
+    /// Commits folded since the last load.
+    folded: u64,
     links: BTreeMap<LinkId, Link>,
-    /// The last inventory of each ledger, for `doctor`.
-    inventories: BTreeMap<windlass_sagas::record::LedgerId, Inventory>,
+    /// Who waits for a ledger's inventory.
+    inventories_asked: BTreeMap<LedgerId, Vec<mpsc::Sender<Inventory>>>,
     replies: BTreeMap<u64, oneshot::Sender<Result<Receipt, Refused>>>,
     reads: BTreeMap<u64, ReadFold>,
     answers: BTreeMap<u64, Box<dyn FnOnce() + Send>>,
@@ -126,7 +139,6 @@ struct Shell {
     /// When the leader's and the dispatcher's machine want to be woken.
     wake_at: [Option<Time>; 2],
     started: Instant,
-    empty: Fold,
     ended: Option<Ended>,
 }
 
@@ -139,6 +151,9 @@ impl Shell {
                 Work::Lead(input) => {
                     for output in self.machine.step(input, now) {
                         self.lead(output);
+                    }
+                    if let Some(fold) = self.machine.fold() {
+                        self.images.capture(fold, false);
                     }
                 }
                 Work::Dispatch(input) => {
@@ -153,34 +168,28 @@ impl Shell {
     fn lead(&mut self, output: Output) {
         match output {
             Output::Append { append, after, frame } => {
+                if matches!(self.machine.standing(), Standing::Leading(_)) {
+                    self.images.sent(after, &frame);
+                }
                 if !self.pump.append(append, after, frame) {
                     tracing::debug!(append, "the append before is still under way");
                 }
             }
             Output::ReadAfter { cursor, read } => self.pump.read(cursor, read),
             Output::Reply { token, reply } => self.reply(token, reply),
-            Output::Durable { commits, hash, effects, .. } => {
-                if let Some(last) = commits.last() {
-                    let position = last.header.position;
-                    let input = dispatcher::Input::Durable { effects, position, hash };
-                    self.work.push_back(Work::Dispatch(input));
-                }
-                for commit in commits {
-                    // Nobody may be listening; that is no error.
-                    drop(self.commits.send(Durable::new(commit)));
-                }
+            Output::Durable { cursor, commits, hash, effects } => {
+                self.images.durable(cursor, &commits, hash);
+                self.durable(commits, hash, effects);
             }
-            Output::Lead(led) => {
-                tracing::info!(term = %led.term, pending = led.pending.len(), "leading");
-                self.work.push_back(Work::Dispatch(dispatcher::Input::TakeOver(led)));
-            }
+            Output::Lead(led) => self.leads(led),
             Output::SteppedDown(reason) => {
                 tracing::warn!(?reason, "no longer leading");
+                metrics::leading(false);
                 self.work.push_back(Work::Dispatch(dispatcher::Input::SteppedDown));
             }
             Output::ReadNow { token, .. } => {
                 if let (Some(read), Some(fold)) = (self.reads.remove(&token), self.machine.fold()) {
-                    self.answers.insert(token, read(fold.cell()));
+                    self.answers.insert(token, read(fold.cell(), self.images.recent()));
                 }
             }
             Output::ReadReady { token, .. } => {
@@ -188,8 +197,9 @@ impl Shell {
                     answer();
                 }
             }
-            Output::Reload { .. } => {
-                let fold = Box::new(self.empty.clone());
+            Output::Reload { from_start } => {
+                let fold = Box::new(self.images.reload(from_start));
+                self.folded = 0;
                 self.work.push_back(Work::Lead(Input::Loaded(fold)));
             }
             Output::RenewLease { asked } => {
@@ -205,13 +215,37 @@ impl Shell {
         }
     }
 
+    fn durable(&mut self, commits: Vec<Commit>, hash: Hash, effects: Vec<Effect>) {
+        let Some(last) = commits.last() else { return };
+        let position = last.header.position;
+        let count = commits.len() as u64;
+        self.folded = self.folded.saturating_add(count);
+        self.work.push_back(Work::Dispatch(dispatcher::Input::Durable { effects, position, hash }));
+        metrics::position(position, count);
+        if let Some(fold) = self.machine.fold() {
+            metrics::resident(fold.cell());
+        }
+        for commit in commits {
+            // Nobody may be listening; that is no error.
+            drop(self.commits.send(Durable::new(commit)));
+        }
+    }
+
+    fn leads(&mut self, led: Box<Led>) {
+        tracing::info!(
+            term = %led.term,
+            pending = led.pending.len(),
+            image = %self.images.written(),
+            folded = self.folded,
+            "leading"
+        );
+        metrics::leading(true);
+        self.work.push_back(Work::Dispatch(dispatcher::Input::TakeOver(led)));
+    }
+
     fn dispatch(&mut self, output: dispatcher::Output) {
         match output {
-            dispatcher::Output::Send { link, down } => {
-                if self.links.get(&link).is_some_and(|link| !link.send(&down)) {
-                    self.lost(link);
-                }
-            }
+            dispatcher::Output::Send { link, down } => self.send(link, &down),
             dispatcher::Output::Close { link } => self.lost(link),
             dispatcher::Output::Fact(fact) => self.fact(*fact),
             dispatcher::Output::StopLeading(stop) => {
@@ -229,13 +263,42 @@ impl Shell {
     }
 
     fn reconcile(&mut self, inventory: Inventory) {
-        let found = self.machine.fold().and_then(|fold| reconcile(fold.cell(), &inventory));
-        if let Some(ledger) = inventory.ledger {
-            self.inventories.insert(ledger, inventory);
-        }
-        if let Some(found) = found {
+        if let Some(found) = self.machine.fold().and_then(|fold| reconcile(fold.cell(), &inventory)) {
             self.fact(Report::Ledger(found).into());
         }
+    }
+
+    fn send(&mut self, link: LinkId, down: &Down) {
+        if self.links.get(&link).is_some_and(|link| !link.send(down)) {
+            tracing::warn!(link = link.0, "an agent does not read; its stream is cut");
+            self.lost(link);
+        }
+    }
+
+    /// Asks the agents of these hosts what they hold; who is not connected says nothing.
+    fn take_inventories(&mut self, hosts: &[HostId], told: &mpsc::Sender<Inventory>) {
+        for host in hosts {
+            let Some(link) = self.dispatcher.link(*host) else { continue };
+            let roles = self.links.get(&link).map(|link| link.roles.clone()).unwrap_or_default();
+            for role in roles {
+                let ledger = LedgerId { host: *host, role };
+                let asked = self.inventories_asked.entry(ledger).or_default();
+                asked.retain(|asker| !asker.is_closed());
+                asked.push(told.clone());
+                self.send(link, &Down::TakeInventory { ledger });
+            }
+        }
+    }
+
+    /// Gives an inventory to who asked for it, so that it is not the dispatcher's: that one asks for its own.
+    fn told_inventory(&mut self, inventory: &Inventory) -> bool {
+        let asked = inventory.ledger.and_then(|ledger| self.inventories_asked.remove(&ledger));
+        let Some(askers) = asked else { return false };
+        for asker in askers {
+            // Who asked may have given up, which is no error; the queue has room for all that was asked.
+            drop(asker.try_send(inventory.clone()));
+        }
+        true
     }
 
     fn fact(&mut self, fact: Fact) {
@@ -265,6 +328,7 @@ impl Shell {
             AgentEvent::Connected(link) => {
                 self.links.insert(link.id, link);
             }
+            AgentEvent::Said { up: Up::Inventory(inventory), .. } if self.told_inventory(&inventory) => {}
             AgentEvent::Said { link, up, .. } if self.links.contains_key(&link) => {
                 self.work.push_back(Work::Dispatch(dispatcher::Input::Up { link, up: Box::new(up) }));
             }
@@ -284,6 +348,7 @@ impl Shell {
         self.token += 1;
         let token = self.token;
         let input = match wake {
+            Wake::TakeInventories { hosts, told } => return self.take_inventories(&hosts, &told),
             Wake::Propose { cause, fact, reply } => {
                 self.replies.insert(token, reply);
                 Input::Fact { token, cause, fact }
@@ -315,9 +380,18 @@ impl Shell {
         drop(sender.send(reply));
     }
 
+    /// A last image, so that the next start has little to fold.
+    fn close(self) {
+        metrics::leading(false);
+        self.images.close(self.machine.durable_fold());
+    }
+
     fn tick(&mut self) {
         let up_ms = u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX);
         self.wake_at = [None, None];
+        if let Some(fold) = self.machine.fold() {
+            metrics::stuck(fold.cell());
+        }
         self.work.push_back(Work::Lead(Input::Tick { up_ms }));
         self.work.push_back(Work::Dispatch(dispatcher::Input::Tick));
     }

@@ -1,0 +1,195 @@
+//! What an orchestrator is started with: defaults, then the file, then the environment and flags; the later wins.
+//!
+//! Invariant: a `Config` has been checked whole; an orchestrator with a bad one does not start, and is told the line.
+
+use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+
+/// The port of the API and of agents' streams.
+pub const PORT: u16 = 7700;
+/// Addresses that agents may be told to dial.
+pub const ADVERTISED_MAX: usize = 16;
+/// The largest configuration file, bytes.
+const FILE_BYTES_MAX: u64 = 1024 * 1024;
+
+/// A checked configuration.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Config {
+    /// The state directory: `identity/`, `journal/`, `store/` and `blobs/` are below it.
+    pub state: PathBuf,
+    /// Where the API and agents' streams are served; port 0: any free one.
+    pub listen: SocketAddr,
+    /// What agents are told to dial, as `host:port`; empty: the address that is listened on.
+    pub advertise: Vec<String>,
+    /// Where metrics are served in plain HTTP, on loopback alone; `None`: nowhere.
+    pub metrics: Option<SocketAddr>,
+}
+
+/// What the environment and flags say; laid over the file.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Options {
+    /// The state directory.
+    pub state: Option<PathBuf>,
+    /// Where to listen.
+    pub listen: Option<SocketAddr>,
+    /// What agents are told to dial.
+    pub advertise: Vec<String>,
+    /// Where to serve metrics.
+    pub metrics: Option<SocketAddr>,
+}
+
+/// Why a configuration is refused.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// The file can't be read.
+    #[error("{}", .path.display())]
+    File {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        error: std::io::Error,
+    },
+    /// The file does not say what it should; the message names the line.
+    #[error("{}: {message}", .path.display())]
+    Malformed {
+        /// Which.
+        path: PathBuf,
+        /// What is wrong, and where.
+        message: String,
+    },
+    /// A setting that is wrong or missing.
+    #[error("{0}")]
+    Setting(String),
+}
+
+/// The file, as it is written: TOML, every key optional, none unknown.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct File {
+    /// The state directory; no default.
+    state: Option<PathBuf>,
+    /// `address:port` to listen on; 127.0.0.1:7700.
+    listen: Option<SocketAddr>,
+    /// `host:port` of every orchestrator, as agents reach it; the address that is listened on.
+    #[serde(default)]
+    advertise: Vec<Advertised>,
+    /// `address:port` of the metrics, on loopback; none.
+    metrics: Option<SocketAddr>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(try_from = "String")]
+struct Advertised(String);
+
+impl TryFrom<String> for Advertised {
+    type Error = String;
+    fn try_from(text: String) -> Result<Self, String> {
+        check_address(&text).map(|()| Self(text))
+    }
+}
+
+impl Config {
+    /// The file, if there is one, with the options laid over it.
+    ///
+    /// # Errors
+    /// `Malformed` with the line of the file; `Setting` with the option.
+    pub fn load(path: Option<&Path>, options: Options) -> Result<Self, ConfigError> {
+        let file = path.map(read).transpose()?.unwrap_or_default();
+        for address in &options.advertise {
+            check_address(address).map_err(ConfigError::Setting)?;
+        }
+        let no_state = "no state directory: name one with --state, WINDLASS_STATE or `state` in the file";
+        let state = options.state.or(file.state).ok_or_else(|| ConfigError::Setting(no_state.into()))?;
+        let here = SocketAddr::V4(SocketAddrV4::new(Ipv4Addr::LOCALHOST, PORT));
+        let named = file.advertise.into_iter().map(|address| address.0).collect();
+        let config = Self {
+            state,
+            listen: options.listen.or(file.listen).unwrap_or(here),
+            advertise: if options.advertise.is_empty() { named } else { options.advertise },
+            metrics: options.metrics.or(file.metrics),
+        };
+        config.check()
+    }
+
+    fn check(self) -> Result<Self, ConfigError> {
+        let refuse = |message: String| Err(ConfigError::Setting(message));
+        if self.advertise.len() > ADVERTISED_MAX {
+            let count = self.advertise.len();
+            return refuse(format!("advertise: {count} addresses; at most {ADVERTISED_MAX}"));
+        }
+        if self.advertise.is_empty() && self.listen.ip().is_unspecified() {
+            let message = "listening on every address, but agents can't dial that: name one with --advertise";
+            return refuse(message.into());
+        }
+        match self.metrics {
+            Some(address) if !address.ip().is_loopback() => {
+                refuse(format!("metrics: {address} is not on loopback; they are served in plain HTTP"))
+            }
+            Some(_) | None => Ok(self),
+        }
+    }
+}
+
+fn read(path: &Path) -> Result<File, ConfigError> {
+    let failed = |error| ConfigError::File { path: path.to_path_buf(), error };
+    let malformed = |message: String| ConfigError::Malformed { path: path.to_path_buf(), message };
+    let length = std::fs::metadata(path).map_err(failed)?.len();
+    if length > FILE_BYTES_MAX {
+        return Err(malformed(format!("{length} bytes; at most {FILE_BYTES_MAX}")));
+    }
+    let text = std::fs::read_to_string(path).map_err(failed)?;
+    toml::from_str(&text).map_err(|error| malformed(error.to_string().trim_end().to_owned()))
+}
+
+/// Whether this can be dialled: `host:port`, `1.2.3.4:port` or `[::1]:port`.
+fn check_address(text: &str) -> Result<(), String> {
+    if text.parse::<SocketAddr>().is_ok_and(|address| address.port() > 0) {
+        return Ok(());
+    }
+    let named = text.rsplit_once(':').filter(|(host, port)| {
+        let word = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.');
+        !host.is_empty() && host.bytes().all(word) && port.parse::<u16>().is_ok_and(|port| port > 0)
+    });
+    named.map(|_| ()).ok_or_else(|| format!("{text:?} is no address; expected host:port"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn load(text: &str, options: Options) -> Result<Config, ConfigError> {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("orchestrator.toml");
+        std::fs::write(&path, text).unwrap();
+        Config::load(Some(&path), options)
+    }
+
+    #[test]
+    fn flags_win_over_the_file_and_the_file_over_defaults() {
+        let file = "state = \"/a\"\nlisten = \"127.0.0.1:1\"\n";
+        let config = load(file, Options::default()).unwrap();
+        assert_eq!((config.state, config.listen.port()), (PathBuf::from("/a"), 1));
+        let flags = Options { state: Some("/b".into()), ..Options::default() };
+        let config = load("", flags).unwrap();
+        assert_eq!((config.state, config.listen.port()), (PathBuf::from("/b"), PORT));
+    }
+
+    #[test]
+    fn a_mistake_is_refused_with_its_line_or_its_name() {
+        let cases = [
+            ("state = \"/a\"\ncolour = 1\n", "colour"),
+            ("state = \"/a\"\nlisten = \"nowhere\"\n", "line 2"),
+            ("state = \"/a\"\nadvertise = [\"x\"]\n", "line 2"),
+            ("state = \"/a\"\nlisten = \"0.0.0.0:1\"\n", "--advertise"),
+            ("state = \"/a\"\nmetrics = \"1.2.3.4:9\"\n", "loopback"),
+            ("", "--state"),
+        ];
+        for (text, named) in cases {
+            let error = load(text, Options::default()).unwrap_err().to_string();
+            assert!(error.contains(named), "{text:?}: {error}");
+        }
+    }
+}

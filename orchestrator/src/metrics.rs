@@ -1,0 +1,47 @@
+//! Every metric of the orchestrator, by name, with its meaning; nothing else names one. Labels never carry ids.
+
+use metrics::{Unit, counter, describe_counter, describe_gauge, gauge};
+use windlass_sagas::cell::Cell;
+use windlass_sagas::cell::state::SagaState;
+use windlass_sagas::ids::Position;
+
+/// Tells an exporter what each metric means; once, at start.
+pub fn describe() {
+    describe_gauge!("windlass_leading", "1 while this orchestrator leads its cell");
+    describe_gauge!("windlass_position", "The last durable position in the fold");
+    describe_gauge!("windlass_sagas_resident", "Sagas in memory: those that are not terminal");
+    describe_gauge!("windlass_sagas_stuck", "Sagas that wait for an operator");
+    describe_gauge!("windlass_agents_connected", "Hosts with an open stream to this orchestrator");
+    describe_counter!("windlass_commits", Unit::Count, "Durable commits that this orchestrator has folded");
+}
+
+/// Whether this orchestrator leads.
+pub fn leading(leads: bool) {
+    gauge!("windlass_leading").set(if leads { 1.0 } else { 0.0 });
+}
+
+/// The last durable position, and the commits that brought it.
+#[expect(clippy::cast_precision_loss, reason = "a gauge is a float; positions stay below 2^53 for centuries")]
+pub fn position(position: Position, commits: u64) {
+    gauge!("windlass_position").set(position.0 as f64);
+    counter!("windlass_commits").increment(commits);
+}
+
+/// What of the fold stays in memory.
+#[expect(clippy::cast_precision_loss, reason = "counts of what is in memory are far below 2^53")]
+pub fn resident(cell: &Cell) {
+    gauge!("windlass_sagas_resident").set(cell.sagas.len() as f64);
+}
+
+/// Sagas that wait for an operator; a walk, so not at every commit.
+#[expect(clippy::cast_precision_loss, reason = "counts of what is in memory are far below 2^53")]
+pub fn stuck(cell: &Cell) {
+    let stuck = cell.sagas.values().filter(|saga| matches!(saga.state, SagaState::Stuck(_))).count();
+    gauge!("windlass_sagas_stuck").set(stuck as f64);
+}
+
+/// Hosts with an open stream.
+#[expect(clippy::cast_precision_loss, reason = "hosts are thousands")]
+pub fn agents(connected: usize) {
+    gauge!("windlass_agents_connected").set(connected as f64);
+}

@@ -1,0 +1,239 @@
+//! One orchestrator process over the embedded journal: opens what is on disk, leads the cell, serves its API and its
+//! agents on one TLS port, and ends in order.
+//!
+//! Invariant: nothing is served before the journal is open, and what was acknowledged is durable however it ends.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{broadcast, mpsc, oneshot};
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+use tonic::transport::server::TcpIncoming;
+use tonic::transport::{Certificate, Identity, Server, ServerTlsConfig};
+use windlass_journal::embedded::{self, Embedded};
+use windlass_proto::agent::v1::agent_service_server::AgentServiceServer;
+use windlass_proto::agent::v1::join_service_server::JoinServiceServer;
+use windlass_sagas::ids::{Position, WriterId};
+use windlass_sagas::protocol::orchestrator::Config as Node;
+use windlass_store::Store;
+
+use crate::api::{About, Parts, routes};
+use crate::blobs::Directory;
+use crate::config::Config;
+use crate::dispatch::{AgentEvent, Agents, Contacts, Joining, Streams};
+use crate::history::History;
+use crate::identity::{CellIdentity, IdentityError, random_id};
+use crate::lead::handle::{Leader, WATCH_LAG_MAX};
+use crate::lead::shell::{self, Ended, Setup};
+use crate::metrics;
+
+/// What this build says of itself.
+pub const BUILD: &str = concat!("windlass ", env!("CARGO_PKG_VERSION"));
+/// Proposals and reads that may wait for the leader's task.
+const WAKES_QUEUE: usize = 4096;
+/// Words of agents that may wait for it; then their streams wait.
+const AGENTS_QUEUE: usize = 4096;
+/// How long a proposal or a read may take in all.
+const LEADER_DEADLINE: Duration = Duration::from_secs(20);
+/// How long calls that run may take to end once the process is told to.
+const GRACE: Duration = Duration::from_secs(5);
+/// The pause between two keep-alive pings on a connection, and how long one may stay unanswered.
+const KEEP_ALIVE: (Duration, Duration) = (Duration::from_secs(10), Duration::from_secs(10));
+/// Streams that one connection may hold open.
+const STREAMS_PER_CONNECTION_MAX: u32 = 1024;
+/// The largest message of an agent, bytes.
+const AGENT_BYTES_MAX: usize = 1024 * 1024;
+
+/// Why an orchestrator does not start, or ends before it was told to.
+#[derive(Debug, thiserror::Error)]
+pub enum ProcessError {
+    /// The cell's identity.
+    #[error(transparent)]
+    Identity(#[from] IdentityError),
+    /// The journal.
+    #[error(transparent)]
+    Journal(#[from] embedded::OpenError),
+    /// The store.
+    #[error(transparent)]
+    Store(#[from] windlass_store::OpenError),
+    /// The blobs' directory.
+    #[error("the blobs' directory can't be made")]
+    Blobs(#[source] std::io::Error),
+    /// The address can't be listened on.
+    #[error("can't listen on {address}")]
+    Listen {
+        /// Which.
+        address: SocketAddr,
+        /// Why.
+        #[source]
+        error: std::io::Error,
+    },
+    /// TLS, or the server on top of it.
+    #[error("the server failed")]
+    Server(#[from] tonic::transport::Error),
+    /// The metrics can't be served.
+    #[error("metrics can't be served: {0}")]
+    Metrics(String),
+    /// The API's description of itself.
+    #[error("the API can't be described")]
+    Reflection(#[from] tonic_reflection::server::Error),
+    /// The leader's task.
+    #[error(transparent)]
+    Ended(#[from] Ended),
+    /// The leader's task panicked: the process must not go on without it.
+    #[error("the leader's task panicked")]
+    Panicked,
+}
+
+/// Runs an orchestrator until `stop` is cancelled. `ready` is told the address once calls are served.
+///
+/// # Errors
+/// As `ProcessError` says; nothing acknowledged is lost by any of them.
+pub async fn run(
+    config: Config,
+    stop: CancellationToken,
+    ready: oneshot::Sender<SocketAddr>,
+) -> Result<(), ProcessError> {
+    let identity = Arc::new(CellIdentity::load(&config.state.join("identity"))?);
+    if let Some(address) = config.metrics {
+        serve_metrics(address)?;
+    }
+    let journal = Embedded::open(embedded::Settings::new(config.state.join("journal"))).await?;
+    let reader = journal.reader();
+    let (store, image) = Store::open(&config.state.join("store"))?;
+    let blobs = Directory::open(config.state.join("blobs")).map_err(ProcessError::Blobs)?;
+    let incoming = listen(config.listen)?;
+    let address = incoming.local_addr().map_err(|error| listen_error(config.listen, error))?;
+
+    let (wakes, woken) = mpsc::channel(WAKES_QUEUE);
+    let (events, agents) = mpsc::channel(AGENTS_QUEUE);
+    let (commits, _) = broadcast::channel(WATCH_LAG_MAX);
+    let leader = Leader::new(wakes, commits.clone(), LEADER_DEADLINE);
+    let writer = WriterId(random_id()?);
+    let from = image.as_ref().map_or(Position(0), |image| image.tip.position);
+    let history = History::follow(leader.clone(), store.clone(), reader.clone(), from);
+    let setup = Setup {
+        config: Node {
+            writer,
+            build: BUILD.to_owned(),
+            genesis: Some(identity.genesis.clone()),
+            recover: None,
+        },
+        journal,
+        reader,
+        follow: false,
+        cell: identity.genesis.cell,
+        store: Some((store, image)),
+        wakes: woken,
+        agents,
+        commits,
+    };
+    let contacts = Arc::new(Contacts::default());
+    let parts = Parts {
+        leader: leader.clone(),
+        finished: Arc::new(history),
+        inventories: Arc::new(Agents::new(leader.clone(), Arc::clone(&contacts))),
+        blobs: Some(Arc::new(blobs)),
+        about: about(&identity, writer, address),
+    };
+    let served = Served { config: &config, identity, leader, events, contacts, address };
+    let leading = tokio::spawn(shell::run(setup, stop.clone()));
+    let ended = served.serve(parts, incoming, &stop, leading, ready).await;
+    tracing::info!("the orchestrator ends");
+    ended
+}
+
+fn about(identity: &CellIdentity, writer: WriterId, address: SocketAddr) -> About {
+    About {
+        build: BUILD.to_owned(),
+        writer,
+        address: address.to_string(),
+        journal: "embedded",
+        ca_certificate_der: identity.authority.certificate_der(),
+        warnings: Arc::new(Vec::new),
+    }
+}
+
+/// What the server needs.
+struct Served<'a> {
+    config: &'a Config,
+    identity: Arc<CellIdentity>,
+    leader: Leader,
+    events: mpsc::Sender<AgentEvent>,
+    contacts: Arc<Contacts>,
+    address: SocketAddr,
+}
+
+impl Served<'_> {
+    /// Serves until told to stop, or until the leader's task ends.
+    async fn serve(
+        self,
+        parts: Parts,
+        incoming: TcpIncoming,
+        stop: &CancellationToken,
+        mut leading: JoinHandle<Result<(), Ended>>,
+        ready: oneshot::Sender<SocketAddr>,
+    ) -> Result<(), ProcessError> {
+        let (api, _health) = routes(parts).await?;
+        let advertised = match self.config.advertise.as_slice() {
+            [] => vec![self.address.to_string()],
+            named => named.to_vec(),
+        };
+        let streams = Streams::new(self.identity.genesis.cell, self.events, self.contacts);
+        let joining = Joining::new(Arc::clone(&self.identity), self.leader, advertised);
+        let all = api
+            .add_service(AgentServiceServer::new(streams).max_decoding_message_size(AGENT_BYTES_MAX))
+            .add_service(JoinServiceServer::new(joining));
+        let end = stop.child_token();
+        let server = Server::builder()
+            .tls_config(tls(&self.identity))?
+            .http2_keepalive_interval(Some(KEEP_ALIVE.0))
+            .http2_keepalive_timeout(Some(KEEP_ALIVE.1))
+            .max_concurrent_streams(STREAMS_PER_CONNECTION_MAX)
+            .add_routes(all)
+            .serve_with_incoming_shutdown(incoming, end.clone().cancelled_owned());
+        tracing::info!(address = %self.address, cell = self.identity.genesis.name, build = BUILD, "serving");
+        // Whoever started this may not care.
+        ready.send(self.address).ok();
+        tokio::pin!(server);
+        tokio::select! {
+            biased;
+            ended = &mut leading => {
+                end.cancel();
+                // What calls that are under way are told matters less than why the leader's task ended.
+                drop(tokio::time::timeout(GRACE, server).await);
+                return ended.map_err(|_| ProcessError::Panicked)?.map_err(ProcessError::from);
+            }
+            served = &mut server => served?,
+        }
+        leading.await.map_err(|_| ProcessError::Panicked)?.map_err(ProcessError::from)
+    }
+}
+
+/// The certificates of the way up are shown too, so that a machine that knows only the authority's hash can join.
+fn tls(identity: &CellIdentity) -> ServerTlsConfig {
+    let authority = identity.authority.certificate_pem();
+    let chain = format!("{}{authority}", identity.certificate.certificate_pem);
+    ServerTlsConfig::new()
+        .identity(Identity::from_pem(chain, &identity.certificate.key_pem))
+        .client_ca_root(Certificate::from_pem(authority))
+        .client_auth_optional(true)
+}
+
+fn listen(address: SocketAddr) -> Result<TcpIncoming, ProcessError> {
+    let incoming = TcpIncoming::bind(address).map_err(|error| listen_error(address, error))?;
+    Ok(incoming.with_nodelay(Some(true)))
+}
+
+const fn listen_error(address: SocketAddr, error: std::io::Error) -> ProcessError {
+    ProcessError::Listen { address, error }
+}
+
+fn serve_metrics(address: SocketAddr) -> Result<(), ProcessError> {
+    let exporter = metrics_exporter_prometheus::PrometheusBuilder::new().with_http_listener(address);
+    exporter.install().map_err(|error| ProcessError::Metrics(error.to_string()))?;
+    metrics::describe();
+    Ok(())
+}
