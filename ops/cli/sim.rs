@@ -4,7 +4,7 @@ use clap::{Args, ValueEnum};
 use windlass_sim::{Choice, Failure, Lab, Plan, Scenario, Tally};
 
 use crate::exit;
-use crate::output::{Format, document, say};
+use crate::output::Format;
 
 /// Failures after which a run ends.
 const FAILURES_MAX: usize = 5;
@@ -14,7 +14,6 @@ const FAILURES_MAX: usize = 5;
 /// The same seed gives the same trace. A failing world is shrunk to the fewest faults that it needs, and printed as a
 /// command to paste.
 #[derive(Args, Debug)]
-#[command(after_help = "Example: windlass sim --worlds 200 --seed 7")]
 pub(crate) struct Simulate {
     /// How many worlds.
     #[arg(long, default_value_t = 1000)]
@@ -53,8 +52,8 @@ pub(crate) fn run(simulate: &Simulate, format: Format) -> anyhow::Result<u8> {
     };
     for (name, tally) in &tallies {
         match format {
-            Format::Table => say(text(name, tally))?,
-            Format::Json => document(&json(name, tally))?,
+            Format::Table => print(name, tally),
+            Format::Json => println!("{}", json(name, tally)),
         }
     }
     let sound = tallies.iter().all(|(_, tally)| tally.failures.is_empty());
@@ -75,26 +74,25 @@ fn replay(lab: &mut Lab, simulate: &Simulate) -> Tally {
     tally
 }
 
-fn text(name: &str, tally: &Tally) -> String {
+fn print(name: &str, tally: &Tally) {
     let [completed, rolled_back, abandoned] = tally.ended;
-    let mut lines = vec![
-        format!(
-            "{name}: {} worlds, {} events, {} commits, {} void",
-            tally.worlds, tally.events, tally.commits, tally.void
-        ),
-        format!("  sagas: {completed} completed, {rolled_back} rolled back, {abandoned} abandoned"),
-        "  faults fired:".to_string(),
-    ];
-    lines.extend(tally.fired.iter().map(|(kind, count)| format!("    {count:>8}  {kind}")));
-    for failure in &tally.failures {
-        lines.push(format!("  VIOLATION {} seed {}: {}", failure.scenario, failure.seed, failure.violation));
-        let fired = failure.fired.iter();
-        lines.extend(fired.map(|fired| format!("    {} {} {:?}", fired.kind, fired.place, fired.lane)));
-        let before = failure.fired_before;
-        lines.push(format!("    {before} faults fired before shrinking; again: {}", again(failure)));
+    println!(
+        "{name}: {} worlds, {} events, {} commits, {} void",
+        tally.worlds, tally.events, tally.commits, tally.void
+    );
+    println!("  sagas: {completed} completed, {rolled_back} rolled back, {abandoned} abandoned");
+    println!("  faults fired:");
+    for (kind, count) in &tally.fired {
+        println!("    {count:>8}  {kind}");
     }
-    lines.push(format!("  violations: {}   trace: {:016x}", tally.failures.len(), tally.hash));
-    lines.join("\n")
+    for failure in &tally.failures {
+        println!("  VIOLATION {} seed {}: {}", failure.scenario, failure.seed, failure.violation);
+        for fired in &failure.fired {
+            println!("    {} {} {:?}", fired.kind, fired.place, fired.lane);
+        }
+        println!("    {} faults fired before shrinking; again: {}", failure.fired_before, again(failure));
+    }
+    println!("  violations: {}   trace: {:016x}", tally.failures.len(), tally.hash);
 }
 
 fn again(failure: &Failure) -> String {
