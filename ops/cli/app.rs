@@ -11,7 +11,8 @@ use crate::output::{Format, note};
 #[cfg(feature = "lab")]
 use crate::sim;
 use crate::{
-    about, access, doctor, exit, explain, host, init, network, operation, project, replay, server, volume,
+    about, access, demo, doctor, exit, explain, host, init, network, operation, orchestrator, project,
+    replay, server, up, volume,
 };
 
 /// Provision servers, volumes and networks by durable sagas, and see what happened.
@@ -62,6 +63,12 @@ pub(crate) const GLOBAL: &str = "Global options";
 enum Command {
     /// Make a cell: its certificate authority, certificates and the administrator's token.
     Init(init::Init),
+    /// See it work, with real processes that are killed in the middle.
+    Demo(demo::Demo),
+    /// Run a whole cell here, with simulated hosts, in one process.
+    Up(up::Up),
+    /// Lead a cell: the process that serves the API.
+    Orchestrator(orchestrator::Orchestrator),
     /// Servers.
     #[command(subcommand)]
     Server(server::Server),
@@ -191,6 +198,13 @@ pub(crate) fn of_cell(collection: &str, name: &str) -> String {
     if name.contains('/') { name.into() } else { format!("{collection}/{name}") }
 }
 
+impl Cli {
+    /// Whether the command stays and serves others: then it takes every core.
+    pub(crate) const fn serves(&self) -> bool {
+        matches!(self.command, Command::Up(_) | Command::Orchestrator(_))
+    }
+}
+
 /// Runs the command; gives the exit code.
 pub(crate) async fn run(cli: Cli) -> anyhow::Result<u8> {
     let Cli { target, how, command } = cli;
@@ -209,6 +223,9 @@ pub(crate) async fn run(cli: Cli) -> anyhow::Result<u8> {
     };
     match command {
         Command::Init(command) => command.run(),
+        Command::Demo(command) => command.run().await,
+        Command::Up(command) => command.run().await,
+        Command::Orchestrator(command) => command.run().await,
         #[cfg(feature = "lab")]
         Command::Sim(command) => sim::run(&command, how.output),
         Command::Replay(command) => replay::run(command, how.output).await,

@@ -1,5 +1,8 @@
 //! Where the cell is and who asks: a file, then the environment, then flags; the later wins.
 
+use std::fs::OpenOptions;
+use std::io::Write as _;
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
@@ -67,6 +70,17 @@ impl Target {
 }
 
 impl Context {
+    /// Writes the context, for its owner's eyes alone: it holds the token.
+    pub(crate) fn write(&self, path: &Path) -> anyhow::Result<()> {
+        let text = toml::to_string(self)?;
+        let beside = path.with_extension("new");
+        let options = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&beside);
+        let mut file = options.with_context(|| format!("write {}", beside.display()))?;
+        file.write_all(text.as_bytes())?;
+        file.sync_all()?;
+        std::fs::rename(&beside, path).with_context(|| format!("write {}", path.display()))
+    }
+
     /// A client of the cell.
     pub(crate) fn client(&self) -> anyhow::Result<Client> {
         let mut config = Config::new(self.endpoints.clone());

@@ -7,6 +7,7 @@ mod access;
 mod app;
 mod columns;
 mod context;
+mod demo;
 mod doctor;
 mod exit;
 mod explain;
@@ -17,17 +18,21 @@ mod limits;
 mod names;
 mod network;
 mod operation;
+mod orchestrator;
 mod output;
 mod preview;
 mod progress;
 mod project;
 mod replay;
 mod resource;
+mod seed;
+mod serve;
 mod server;
 #[cfg(feature = "lab")]
 mod sim;
 #[cfg(test)]
 mod tree;
+mod up;
 mod volume;
 mod wait;
 
@@ -37,7 +42,12 @@ use clap::Parser;
 
 fn main() -> ExitCode {
     let cli = app::Cli::parse();
-    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+    let mut builder = if cli.serves() {
+        tokio::runtime::Builder::new_multi_thread()
+    } else {
+        tokio::runtime::Builder::new_current_thread()
+    };
+    let runtime = match builder.enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
             eprintln!("error: the async runtime can't start: {error}");

@@ -78,7 +78,7 @@ async fn propose(leader: &Leader, fact: &Fact) -> Result<Receipt, Refused> {
     for _ in 0..200 {
         match leader.propose(Cause::default(), fact.clone()).await {
             Err(Refused::NotLeader | Refused::TakingOver) => {
-                tokio::time::sleep(Duration::from_millis(20)).await
+                tokio::time::sleep(Duration::from_millis(20)).await;
             }
             other => return other,
         }

@@ -1,7 +1,6 @@
-//! Who calls: a bearer token becomes a principal by the fold alone. A token is `wl_<credential id>_<secret>`, the id
-//! without dashes; the fold holds SHA-256 of the secret. A token is never logged, kept or answered.
+//! Who calls: a bearer token becomes a principal by the fold alone. A token is the text that the client made, `wlt_` and
+//! 64 hexadecimal digits; the fold holds SHA-256 of the whole text. A token is never logged, kept or answered.
 
-use std::hint::black_box;
 use std::net::IpAddr;
 
 use sha2::{Digest, Sha256};
@@ -9,23 +8,22 @@ use tonic::Request;
 use tonic::metadata::MetadataMap;
 use windlass_proto::v1::ErrorReason;
 use windlass_sagas::cell::Cell;
-use windlass_sagas::ids::{CredentialId, Hash, PrincipalId, Time};
+use windlass_sagas::cell::state::Credential;
+use windlass_sagas::ids::{Hash, Time};
 use windlass_sagas::record::Cause;
 
 use super::errors::Problem;
 use super::limits::TOKEN_BYTES_MAX;
 
-/// What a call showed: which credential, and the hash of the secret.
+/// What every API token begins with.
+const PREFIX: &str = "wlt_";
+
+/// What a call showed: the hash of a token's text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Shown {
-    /// The credential that it claims to be of.
-    pub(super) credential: CredentialId,
-    /// SHA-256 of the secret's text.
-    pub(super) secret_sha256: Hash,
-}
+pub(super) struct Shown(Hash);
 
 impl Shown {
-    /// Reads `authorization: Bearer wl_…`.
+    /// Reads `authorization: Bearer wlt_…`.
     ///
     /// # Errors
     /// `UNAUTHENTICATED` where there is none, or it is not of this form.
@@ -36,46 +34,23 @@ impl Shown {
             Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer") => token.trim(),
             Some(_) | None => return Err(unknown("authorization is not `Bearer` and a token")),
         };
-        Self::parse(token).ok_or_else(|| unknown("the token is not of the form wl_<id>_<secret>"))
+        if token.len() > TOKEN_BYTES_MAX || token.len() <= PREFIX.len() || !token.starts_with(PREFIX) {
+            return Err(unknown("the token is not of the form wlt_…"));
+        }
+        Ok(Self(Hash(Sha256::digest(token).into())))
     }
 
-    fn parse(token: &str) -> Option<Self> {
-        if token.len() > TOKEN_BYTES_MAX {
-            return None;
-        }
-        let (id, secret) = token.strip_prefix("wl_")?.split_once('_')?;
-        if id.len() != 32 || secret.is_empty() {
-            return None;
-        }
-        Some(Self { credential: id.parse().ok()?, secret_sha256: Hash(Sha256::digest(secret).into()) })
-    }
-
-    /// The principal whose credential it is, at `now`.
+    /// The credential that it is, in force at `now`. It is found by a hash that nobody can aim, so the time that this
+    /// takes tells nothing.
     ///
     /// # Errors
     /// `UNAUTHENTICATED`, in the same words whatever is wrong with it.
-    pub(super) fn principal(&self, cell: &Cell, now: Time) -> Result<PrincipalId, Problem> {
-        let found = cell.credentials.get(&self.credential);
-        // An unknown credential costs the same comparison.
-        let expected = found.map_or(Hash::default(), |credential| credential.secret_sha256);
-        let same = same(&expected, &self.secret_sha256);
-        match found {
-            Some(credential)
-                if same
-                    && credential.expires.is_none_or(|expires| now < expires)
-                    && cell.principals.contains_key(&credential.principal) =>
-            {
-                Ok(credential.principal)
-            }
-            Some(_) | None => Err(unknown("the token is unknown, revoked or expired")),
-        }
+    pub(super) fn credential<'a>(&self, cell: &'a Cell, now: Time) -> Result<&'a Credential, Problem> {
+        cell.credential_of(&self.0)
+            .filter(|credential| credential.expires.is_none_or(|expires| now < expires))
+            .filter(|credential| cell.principals.contains_key(&credential.principal))
+            .ok_or_else(|| unknown("the token is unknown, revoked or expired"))
     }
-}
-
-/// Compares two hashes in a time that doesn't depend on them.
-fn same(one: &Hash, other: &Hash) -> bool {
-    let differing = one.0.iter().zip(other.0).fold(0_u8, |all, (a, b)| all | (a ^ b));
-    black_box(differing) == 0
 }
 
 fn unknown(message: &str) -> Problem {
@@ -83,11 +58,11 @@ fn unknown(message: &str) -> Problem {
         .hint("send `authorization: Bearer` and a token of this cell that is in force")
 }
 
-/// Where a call came from, for the record.
-pub(super) fn cause<T>(request: &Request<T>, credential: CredentialId) -> Cause {
+/// Where a call came from, for the record; its credential is known once the fold is asked.
+pub(super) fn cause<T>(request: &Request<T>) -> Cause {
     let source: Option<IpAddr> = request.remote_addr().map(|address| address.ip());
     let trace = request.metadata().get("traceparent").and_then(|header| trace(header.to_str().ok()?));
-    Cause { credential: Some(credential), source, trace }
+    Cause { credential: None, source, trace }
 }
 
 /// The W3C trace context of a `traceparent` header, version 00.
@@ -102,8 +77,6 @@ fn trace(header: &str) -> Option<([u8; 16], [u8; 8])> {
 mod tests {
     use super::*;
 
-    const ID: &str = "0123456789abcdef0123456789abcdef";
-
     fn of(header: &str) -> Result<Shown, Problem> {
         let mut metadata = MetadataMap::new();
         metadata.insert("authorization", header.parse().expect("ascii"));
@@ -111,18 +84,19 @@ mod tests {
     }
 
     #[test]
-    fn a_token_names_its_credential_and_hides_its_secret() {
-        let shown = of(&format!("bearer wl_{ID}_wlt_secret")).expect("a token");
-        assert_eq!(shown.credential.to_string().replace('-', ""), ID);
-        assert_eq!(shown.secret_sha256, Hash(Sha256::digest("wlt_secret").into()));
+    fn a_token_is_known_by_the_hash_of_its_whole_text() {
+        let text = format!("wlt_{}", "5e".repeat(32));
+        let hash = Hash(Sha256::digest(&text).into());
+        assert_eq!(of(&format!("bearer {text}")), Ok(Shown(hash)));
+        assert_eq!(of(&format!("Bearer  {text} ")), Ok(Shown(hash)));
     }
 
     #[test]
     fn everything_else_is_unauthenticated() {
-        let long = format!("Bearer wl_{ID}_{}", "x".repeat(TOKEN_BYTES_MAX));
-        let dashed = format!("Bearer wl_{}_s", "01234567-89ab-cdef-0123-456789abcdef");
-        let empty = format!("Bearer wl_{ID}_");
-        for bad in ["", "Bearer", "Basic abc", "Bearer wl_x_y", "Bearer wlt_abc", &long, &dashed, &empty] {
+        let long = format!("Bearer wlt_{}", "x".repeat(TOKEN_BYTES_MAX));
+        for bad in
+            ["", "Bearer", "Bearer ", "Basic wlt_abc", "Bearer wlt_", "Bearer wlj_abc", "wlt_abc", &long]
+        {
             assert_eq!(of(bad).expect_err(bad).reason(), ErrorReason::Unauthenticated, "{bad}");
         }
     }

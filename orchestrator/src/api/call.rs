@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use tokio::sync::broadcast::error::RecvError;
 use tokio::time::timeout;
 use tonic::{Request, Response, Status};
 use windlass_proto::v1::{self, ErrorReason};
@@ -74,6 +75,8 @@ pub(super) use change;
 pub(super) struct Entered {
     pub(super) cell: CellId,
     pub(super) caller: PrincipalId,
+    /// What the caller showed.
+    credential: Option<CredentialId>,
     pub(super) project: ProjectId,
     pub(super) id: RequestId,
     /// What is asked, or why its names mean nothing (any more): a repeat is answered all the same.
@@ -101,7 +104,7 @@ impl Api {
     /// Takes a request apart: what it shows, and what it asks.
     pub(super) fn open<T>(method: &'static str, request: Request<T>) -> Result<(Call, T), Status> {
         let shown = Shown::of(request.metadata())?;
-        let cause = auth::cause(&request, shown.credential);
+        let cause = auth::cause(&request);
         Ok((Call { method, shown, cause }, request.into_inner()))
     }
 
@@ -139,14 +142,63 @@ impl Api {
         Ok(Response::new(self.visit(call, point.min_position, place, looked).await?))
     }
 
-    /// Reads the fold, not as anybody.
+    /// Reads the fold, not as anybody, at `min_position` or later.
+    ///
+    /// The wait is here and not at the leader's machine, which keeps a reader until its position comes: so nobody can
+    /// fill it by asking for positions that never come.
     pub(super) async fn fold<T: Send + 'static>(
         &self,
         min_position: Position,
         read: impl FnOnce(&Cell) -> T + Send + 'static,
     ) -> Result<T, Problem> {
-        let read = self.parts().leader.read(min_position, read).await;
-        read.map(|(_, answer)| answer).map_err(|error| refused(error, NO_PROJECT, &[]))
+        let read = match self.fold_now(min_position, read).await? {
+            Ok(answer) => return Ok(answer),
+            Err(read) => read,
+        };
+        let Ok(_waiting) = self.waits().try_acquire() else {
+            return Err(refused(Refused::Overloaded, NO_PROJECT, &[]));
+        };
+        let wait = self.fold_once(min_position, read);
+        timeout(POSITION_WAIT_MAX, wait)
+            .await
+            .unwrap_or_else(|_| Err(super::errors::not_reached(min_position)))
+    }
+
+    /// Reads the fold now; where it is not at `min_position` yet, the reader comes back.
+    async fn fold_now<T: Send + 'static, R: FnOnce(&Cell) -> T + Send + 'static>(
+        &self,
+        min_position: Position,
+        read: R,
+    ) -> Result<Result<T, R>, Problem> {
+        let look = move |cell: &Cell| if cell.position >= min_position { Ok(read(cell)) } else { Err(read) };
+        match self.parts().leader.read(Position(0), look).await {
+            Ok((_, answer)) => Ok(answer),
+            // Position 0 is always there: the fold itself is not.
+            Err(Refused::PositionNotReached(_)) => Err(refused(Refused::TakingOver, NO_PROJECT, &[])),
+            Err(error) => Err(refused(error, NO_PROJECT, &[])),
+        }
+    }
+
+    /// Reads the fold as soon as it is at `min_position`.
+    async fn fold_once<T: Send + 'static, R: FnOnce(&Cell) -> T + Send + 'static>(
+        &self,
+        min_position: Position,
+        mut read: R,
+    ) -> Result<T, Problem> {
+        let mut commits = self.parts().leader.commits();
+        loop {
+            match self.fold_now(min_position, read).await? {
+                Ok(answer) => return Ok(answer),
+                Err(back) => read = back,
+            }
+            loop {
+                match commits.recv().await {
+                    Ok(commit) if commit.header.position < min_position => {}
+                    Ok(_) | Err(RecvError::Lagged(_)) => break,
+                    Err(RecvError::Closed) => return Err(refused(Refused::Stopping, NO_PROJECT, &[])),
+                }
+            }
+        }
     }
 
     /// Reads the fold as a caller whose rights were looked at before.
@@ -187,7 +239,9 @@ impl Api {
             let saga = SagaId::of_request(view.cell.id, view.project, id);
             let known = view.cell.requests.contains_key(&saga);
             let body = build(view);
-            Ok(Entered { cell: view.cell.id, caller: view.caller, project: view.project, id, body, known })
+            let (cell, caller, credential, project) =
+                (view.cell.id, view.caller, view.credential, view.project);
+            Ok(Entered { cell, caller, credential, project, id, body, known })
         };
         self.visit(call, Position(0), place, look).await
     }
@@ -200,7 +254,7 @@ impl Api {
         entered: Entered,
         names: FieldNames,
     ) -> Result<v1::Operation, Problem> {
-        let Entered { cell, caller, project, id, body, known } = entered;
+        let Entered { cell, caller, credential, project, id, body, known } = entered;
         let at = ReadBack { cell, caller, position: Position(0) };
         let body = match body {
             Ok(body) => body,
@@ -220,7 +274,7 @@ impl Api {
                 Err(error) => Err(refused(error, project, names)),
             };
         }
-        match leader.propose(call.cause, Fact::Request(request.clone())).await {
+        match leader.propose(Cause { credential, ..call.cause }, Fact::Request(request.clone())).await {
             Ok(Receipt { position, saga: Some(saga) }) => {
                 self.operation(saga, ReadBack { position, ..at }).await
             }
@@ -340,6 +394,8 @@ fn enter<'a>(
     call: Call,
     place: &Result<Place, Problem>,
 ) -> Result<View<'a>, Problem> {
-    let caller = call.shown.principal(cell, crate::clock::now())?;
-    View::enter(cell, inventories, caller, call.method, place.as_ref().map_err(Clone::clone)?)
+    let credential = call.shown.credential(cell, crate::clock::now())?;
+    let place = place.as_ref().map_err(Clone::clone)?;
+    let view = View::enter(cell, inventories, credential.principal, call.method, place)?;
+    Ok(View { credential: Some(credential.id), ..view })
 }

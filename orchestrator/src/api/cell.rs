@@ -12,14 +12,14 @@ use windlass_sagas::record::StoredCommit;
 
 use super::Api;
 use super::call::{Answer, ReadBack, point, unread};
-use super::errors::Problem;
+use super::errors::{Problem, refused};
 use super::fields::{at_most, stamp};
 use super::limits::*;
 use super::names::{self, NO_PROJECT};
 use super::operation::read_back;
 use super::view::{Place, View, only_now};
 use crate::doctor::{self, Check, INVARIANTS, Outcome, Picture};
-use crate::lead::handle::Durable;
+use crate::lead::handle::{Durable, Refused};
 
 #[tonic::async_trait]
 impl CellService for Api {
@@ -46,6 +46,9 @@ impl CellService for Api {
         };
         let (numbers, wait, hosts, before, at) =
             self.visit(call, point.min_position, Ok(Place::Cell), look).await?;
+        let Ok(_one) = self.0.doctors.try_acquire() else {
+            return Err(refused(Refused::Overloaded, NO_PROJECT, &[]).into());
+        };
         let taken = self.parts().inventories.take(hosts.clone(), wait).await;
         let (after, position) = self.picture(at).await?;
         let asked: BTreeSet<HostId> = hosts.into_iter().collect();

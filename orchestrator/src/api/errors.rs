@@ -203,20 +203,21 @@ impl From<Problem> for Status {
     fn from(problem: Problem) -> Self {
         let Parts { reason, message, field, resource, mut metadata, retry_after } = *problem.0;
         let code = reason.code();
-        let name = resource.as_ref().map(|(_, name)| name.clone()).unwrap_or_default();
+        let subject = || {
+            let name = resource.as_ref().map(|(_, name)| name);
+            name.or(field.as_ref()).cloned().unwrap_or_default()
+        };
         let mut details = ErrorDetails::new();
         match code {
             Code::InvalidArgument => {
-                if let Some(field) = &field {
-                    details.add_bad_request_violation(field.clone(), message.clone());
-                }
+                // An empty field is the request as a whole.
+                details.add_bad_request_violation(field.clone().unwrap_or_default(), message.clone());
             }
             Code::FailedPrecondition | Code::Aborted => {
-                let subject = if name.is_empty() { field.clone().unwrap_or_default() } else { name.clone() };
-                details.add_precondition_failure_violation(reason.as_str_name(), subject, message.clone());
+                details.add_precondition_failure_violation(reason.as_str_name(), subject(), message.clone());
             }
             Code::ResourceExhausted => {
-                details.add_quota_failure_violation(name.clone(), message.clone());
+                details.add_quota_failure_violation(subject(), message.clone());
             }
             _ => {}
         }

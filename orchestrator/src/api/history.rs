@@ -1,5 +1,6 @@
 //! `HistoryService`: what the journal tells of one operation, ended ones too.
 
+use prost::Message;
 use tonic::{Request, Response};
 use windlass_proto::v1;
 use windlass_proto::v1::history_service_server::HistoryService;
@@ -7,9 +8,10 @@ use windlass_sagas::ids::{Position, Time};
 
 use super::Api;
 use super::call::Answer;
+use super::convert;
 use super::errors::Problem;
-use super::list::{Ask, Token, ask};
-use super::{convert, names};
+use super::limits::PAGE_BYTES_MAX;
+use super::list::{Ask, ask};
 
 const FILTERS: [&str; 4] = ["kind", "step", "host", "direction"];
 
@@ -17,8 +19,8 @@ const FILTERS: [&str; 4] = ["kind", "step", "host", "direction"];
 impl HistoryService for Api {
     async fn list_events(&self, request: Request<v1::ListEventsRequest>) -> Answer<v1::ListEventsResponse> {
         let (call, asked) = Self::open("history.list", request)?;
-        let saga = names::saga(&asked.parent, "parent");
-        let seen = self.seen(call, Position(asked.min_position), asked.read_at.as_ref(), saga).await?;
+        let min_position = Position(asked.min_position);
+        let seen = self.seen(call, min_position, asked.read_at.as_ref(), "parent", &asked.parent).await?;
         let ask = ask!(call.method, asked, asked.parent);
         // What can't be read is refused before anything is.
         ask.filter(&FILTERS)?;
@@ -47,9 +49,16 @@ fn page(ask: &Ask, mut events: Vec<v1::Event>) -> Result<(Vec<v1::Event>, String
         let behind = after.as_ref().is_none_or(|after| if turned { key < *after } else { key > *after });
         behind && filter.takes(|field| values(event, field))
     });
-    let more = events.len() > rows_max;
-    events.truncate(rows_max);
-    let last = events.last().filter(|_| more).map(|event| ask.token(Token { key: key(event) }));
+    let mut bytes = 0;
+    let whole = |event: &&v1::Event| {
+        let before = bytes;
+        bytes += event.encoded_len();
+        before <= PAGE_BYTES_MAX
+    };
+    let rows = events.iter().take(rows_max).take_while(whole).count();
+    let more = events.len() > rows;
+    events.truncate(rows);
+    let last = events.last().filter(|_| more).map(|event| ask.token(&key(event)));
     Ok((events, last.unwrap_or_default()))
 }
 

@@ -10,6 +10,9 @@ pub const RESOURCE_NAME_BYTES_MAX: usize = 1024;
 pub const PAGE_DEFAULT: usize = 100;
 /// The most elements of one page.
 pub const PAGE_MAX: usize = 1_000;
+/// The most bytes of one page, so that every client takes it (gRPC's default bound is 4 MiB); the last element may pass
+/// it, and a page may hold fewer elements than asked for.
+pub const PAGE_BYTES_MAX: usize = 2 * 1024 * 1024;
 /// The longest page token, bytes.
 pub const PAGE_TOKEN_BYTES_MAX: usize = 1024;
 /// The longest filter or order, bytes.
@@ -27,6 +30,14 @@ pub const JOIN_TOKEN_AHEAD_US_MAX: i64 = 7 * 24 * 3600 * 1_000_000;
 /// The longest token in `authorization`, bytes.
 pub const TOKEN_BYTES_MAX: usize = 512;
 
+/// How long a read waits for its `min_position`.
+pub const POSITION_WAIT_MAX: Duration = Duration::from_secs(5);
+/// Reads that may wait for their `min_position` at a time.
+pub const POSITION_WAITS_MAX: usize = 4096;
+/// Watches that may be open at a time.
+pub const WATCHES_MAX: usize = 4096;
+/// `Doctor` requests that may be served at a time: each copies the fold twice.
+pub const DOCTORS_MAX: usize = 2;
 /// How long an answer waits for the history to show what is durable already.
 pub const HISTORY_WAIT_MAX: Duration = Duration::from_secs(5);
 /// The most commits of one operation that are read for one answer.

@@ -10,6 +10,7 @@ mod call;
 mod cell;
 mod convert;
 pub mod errors;
+mod explained;
 mod fields;
 pub mod finished;
 mod flavor;
@@ -37,6 +38,7 @@ mod watch;
 
 use std::sync::Arc;
 
+use tokio::sync::Semaphore;
 use tonic::service::Routes;
 use tonic_health::server::HealthReporter;
 use windlass_proto::v1::access_service_server::AccessServiceServer;
@@ -59,6 +61,7 @@ use windlass_sagas::ids::{Hash, WriterId};
 
 use crate::lead::handle::Leader;
 use errors::Problem;
+use explained::Explained;
 use finished::Finished;
 use inventories::Inventories;
 use limits::REQUEST_BYTES_MAX;
@@ -105,17 +108,34 @@ pub trait Blobs: Send + Sync {
 
 /// The API's implementation of every service; cheap to clone.
 #[derive(Clone)]
-pub struct Api(Arc<Parts>);
+pub struct Api(Arc<Inner>);
+
+struct Inner {
+    parts: Parts,
+    /// What may go on at a time.
+    waits: Semaphore,
+    watches: Arc<Semaphore>,
+    doctors: Semaphore,
+}
 
 impl Api {
     /// The API over these parts.
     #[must_use]
     pub fn new(parts: Parts) -> Self {
-        Self(Arc::new(parts))
+        Self(Arc::new(Inner {
+            parts,
+            waits: Semaphore::new(limits::POSITION_WAITS_MAX),
+            watches: Arc::new(Semaphore::new(limits::WATCHES_MAX)),
+            doctors: Semaphore::new(limits::DOCTORS_MAX),
+        }))
     }
 
     fn parts(&self) -> &Parts {
-        &self.0
+        &self.0.parts
+    }
+
+    fn waits(&self) -> &Semaphore {
+        &self.0.waits
     }
 
     /// Keeps user data before the request that names it is proposed.
@@ -154,7 +174,9 @@ pub async fn routes(parts: Parts) -> Result<(Routes, HealthReporter), tonic_refl
     let reflection = reflection.with_service_name("grpc.health.v1.Health").build_v1()?;
     macro_rules! serve {
         ($routes:expr, $($server:ident),* $(,)?) => {
-            $routes$(.add_service($server::new(api.clone()).max_decoding_message_size(REQUEST_BYTES_MAX)))*
+            $routes$(.add_service(Explained(
+                $server::new(api.clone()).max_decoding_message_size(REQUEST_BYTES_MAX),
+            )))*
         };
     }
     let routes = serve!(

@@ -1,24 +1,26 @@
 //! `OperationService`: operations read, followed and repaired, and what abandoned ones left.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status};
 use windlass_proto::v1::operation_service_server::OperationService;
 use windlass_proto::v1::{self, ErrorReason};
-use windlass_sagas::cell::Permission;
+use windlass_sagas::cell::{Cell, Permission, authorize};
 use windlass_sagas::ids::*;
-use windlass_sagas::record::{self, Body};
+use windlass_sagas::record::{self, Body, Principal};
 
 use super::Api;
 use super::call::{Answer, Call, Change, ReadBack, change, point, unread};
 use super::convert::Audience;
-use super::errors::{FieldNames, Problem};
+use super::errors::{FieldNames, Problem, refused};
 use super::names::NO_PROJECT;
 use super::view::{Place, View, only_now};
 use super::watch::{Scope, Watch};
 use super::{fields, names};
+use crate::lead::handle::Refused;
 
 const NAMED: FieldNames = &[("operation", "name")];
 
@@ -67,14 +69,8 @@ impl Readable {
 impl OperationService for Api {
     async fn get_operation(&self, request: Request<v1::GetOperationRequest>) -> Answer<v1::Operation> {
         let (call, asked) = Self::open("operations.get", request)?;
-        let seen = self
-            .seen(
-                call,
-                Position(asked.min_position),
-                asked.read_at.as_ref(),
-                names::saga(&asked.name, "name"),
-            )
-            .await?;
+        let min_position = Position(asked.min_position);
+        let seen = self.seen(call, min_position, asked.read_at.as_ref(), "name", &asked.name).await?;
         Ok(Response::new(self.operation(seen.saga, seen.at).await?))
     }
 
@@ -95,7 +91,7 @@ impl OperationService for Api {
         let (call, asked) = Self::open("operations.watch", request)?;
         let min_position = Position(asked.min_position);
         let (scope, place, at) = if asked.parent.starts_with("operations/") {
-            let seen = self.seen(call, min_position, None, names::saga(&asked.parent, "parent")).await?;
+            let seen = self.seen(call, min_position, None, "parent", &asked.parent).await?;
             (Scope::One(seen.saga), Place::Known(seen.project), seen.at)
         } else {
             let place = Place::parent_or_every(&asked.parent);
@@ -113,8 +109,15 @@ impl OperationService for Api {
         }
         // One message waits at the reader; a reader that does not take it holds the watch up, and the watch is told by
         // the leader's channel once it lags too far.
+        let Ok(open) = Arc::clone(&self.0.watches).try_acquire_owned() else {
+            return Err(refused(Refused::Overloaded, NO_PROJECT, &[]).into());
+        };
         let (answers, stream) = mpsc::channel(1);
-        tokio::spawn(Watch::new(self.clone(), call, place, scope, at, after, answers).run());
+        let watch = Watch::new(self.clone(), call, place, scope, at, after, answers);
+        tokio::spawn(async move {
+            watch.run().await;
+            drop(open);
+        });
         Ok(Response::new(ReceiverStream::new(stream)))
     }
 
@@ -193,13 +196,14 @@ impl Api {
         call: Call,
         min_position: Position,
         read_at: Option<&v1::ReadAt>,
-        saga: Result<SagaId, Problem>,
+        field: &str,
+        name: &str,
     ) -> Result<Seen, Problem> {
-        self.fold(Position(0), move |cell| call.shown.principal(cell, crate::clock::now())).await??;
-        let saga = saga?;
-        let project = move |cell: &windlass_sagas::cell::Cell| {
-            (cell.position, cell.sagas.get(&saga).map(|saga| saga.project))
-        };
+        let shown =
+            move |cell: &Cell| call.shown.credential(cell, crate::clock::now()).map(|it| it.principal);
+        let caller = self.fold(Position(0), shown).await??;
+        let saga = names::saga(name, field)?;
+        let project = move |cell: &Cell| (cell.position, cell.sagas.get(&saga).map(|saga| saga.project));
         let known = match self.fold(min_position, project).await? {
             (_, Some(project)) => Some(project),
             (position, None) => {
@@ -207,16 +211,21 @@ impl Api {
                 self.parts().finished.summary(saga).await.map_err(unread)?.map(|it| it.project)
             }
         };
-        // Whether an operation exists that the caller may not see is not told.
-        let place = Ok(Place::Known(known.unwrap_or(NO_PROJECT)));
+        let missing = || Problem::not_found("operation", &names::operation(saga)).of_field(field);
+        let project = known.ok_or_else(missing)?;
+        // Whether an operation exists that the caller may not read is not told.
+        let readable =
+            move |cell: &Cell| authorize(cell, Principal::User(caller), Permission::Read, project).is_ok();
+        if !self.fold(Position(0), readable).await? {
+            return Err(missing());
+        }
         let look = |view: &View<'_>| {
             let auditor = view.may(Permission::Audit, view.project);
             Ok((read_back(view), if auditor { Audience::Auditors } else { Audience::Readers }))
         };
-        let (at, audience) = self.visit(call, min_position, place, look).await?;
+        let (at, audience) = self.visit(call, min_position, Ok(Place::Known(project)), look).await?;
         only_now(read_at)?;
-        let missing = || Problem::not_found("operation", &names::operation(saga));
-        Ok(Seen { saga, project: known.ok_or_else(missing)?, at, audience })
+        Ok(Seen { saga, project, at, audience })
     }
 
     /// An order about an operation.
@@ -227,7 +236,7 @@ impl Api {
         change: Change,
         order: impl FnOnce(SagaId) -> Result<Body, Problem> + Send + 'static,
     ) -> Answer<v1::Operation> {
-        let seen = self.seen(call, Position(0), None, names::saga(name, "name")).await?;
+        let seen = self.seen(call, Position(0), None, "name", name).await?;
         let place = Ok(Place::Known(seen.project));
         let saga = seen.saga;
         let entered = self.enter(call, &change, place, move |_| order(saga)).await?;

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use prost::Message;
 use windlass_proto::v1;
 use windlass_sagas::cell::state::Lock;
 use windlass_sagas::ids::*;
@@ -10,7 +11,7 @@ use windlass_sagas::record::ResourceRef;
 use super::Api;
 use super::call::{Call, Point, ReadBack, point, unread};
 use super::finished::{self, Summary};
-use super::limits::OPERATIONS_SCANNED_MAX;
+use super::limits::{OPERATIONS_SCANNED_MAX, PAGE_BYTES_MAX};
 use super::list::{Ask, Filter, Row, Token, ask, page};
 use super::operation::{Readable, read_back};
 use super::view::{Place, View, only_now};
@@ -61,8 +62,12 @@ impl Api {
             Readable::One(project) => Some(*project),
             Readable::Some(_) | Readable::Every => None,
         };
-        let (mut operations, mut scanned, mut more) = (Vec::new(), 0, true);
-        while more && operations.len() < listing.rows_max && scanned < OPERATIONS_SCANNED_MAX {
+        let (mut operations, mut scanned, mut bytes, mut more) = (Vec::new(), 0, 0, true);
+        while more
+            && operations.len() < listing.rows_max
+            && scanned < OPERATIONS_SCANNED_MAX
+            && bytes <= PAGE_BYTES_MAX
+        {
             let rows_max = (listing.rows_max - operations.len()).min(OPERATIONS_SCANNED_MAX - scanned);
             let ask = finished::Ask { project, after, rows_max };
             let summaries = self.parts().finished.list(ask).await.map_err(unread)?;
@@ -70,14 +75,21 @@ impl Api {
             scanned += summaries.len();
             for summary in summaries {
                 after = Some((summary.first, summary.saga));
-                operations.extend(self.listed(listing, &summary).await?);
+                if let Some(listed) = self.listed(listing, &summary).await? {
+                    bytes += listed.0.encoded_len();
+                    operations.push(listed);
+                }
+                if bytes > PAGE_BYTES_MAX {
+                    more = true;
+                    break;
+                }
             }
         }
         self.fill(listing, &mut operations).await?;
         let next_page_token = match after {
             Some((position, saga)) if more => {
                 let time = Time(i64::try_from(position.0).unwrap_or(i64::MAX));
-                listing.ask.token(Token { key: (time, String::new(), saga.0) })
+                listing.ask.token(&(time, String::new(), saga.0))
             }
             Some(_) | None => String::new(),
         };
@@ -132,14 +144,15 @@ impl Api {
             let held = held(view);
             let rows = held.iter().map(|it| Row { created: Time(0), name: "", id: it.id, item: it });
             let values = |it: &Held, field: &str| it.values(view, field);
-            let message = |it: &Held| (it.message(view), it.saga);
+            let message = |it: &Held| it.message(view);
             let (rows, next) = page(&ask, &QUARANTINE_FILTERS, rows, values, message)?;
             Ok((rows, next, read_back(view)))
         };
         let (rows, next_page_token, at) = self.visit(call, point.min_position, place, look).await?;
         let mut given_up = BTreeMap::new();
         let mut resources = Vec::with_capacity(rows.len());
-        for (mut resource, saga) in rows {
+        for mut resource in rows {
+            let saga = names::saga(&resource.operation, "operation")?;
             if let std::collections::btree_map::Entry::Vacant(place) = given_up.entry(saga) {
                 place.insert(self.life(saga, at.cell, at.position).await?);
             }

@@ -77,6 +77,8 @@ pub(super) struct View<'a> {
     pub(super) inventories: &'a dyn Inventories,
     /// Who calls.
     pub(super) caller: PrincipalId,
+    /// The credential that the caller showed; `None` where that was looked at before.
+    pub(super) credential: Option<CredentialId>,
     /// The project of the call; all zero for none and for all.
     pub(super) project: ProjectId,
     /// Whether the call is about every project that the caller may read.
@@ -143,7 +145,7 @@ impl<'a> View<'a> {
     ) -> Self {
         let operator = authorize(cell, Principal::User(caller), Permission::Operate, NO_PROJECT).is_ok();
         let now = clock::now().max(cell.time);
-        Self { cell, inventories, caller, project, every: false, operator, now }
+        Self { cell, inventories, caller, credential: None, project, every: false, operator, now }
     }
 
     fn authorized(&self, permission: Permission, method: &'static str) -> Result<(), Problem> {

@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 
+use prost::Message;
 use tokio::sync::{broadcast, mpsc};
 use tokio::time::{Instant, sleep_until};
 use tonic::Status;
@@ -157,9 +158,7 @@ impl Watch {
         };
         let (position, sagas, down) = self.api.fold(self.cursor, open).await?;
         if sagas.len() > PAGE_MAX {
-            let message = format!("more than {PAGE_MAX} operations are open");
-            return Err(Problem::new(ErrorReason::TooLarge, message)
-                .hint("list them, then watch with after_position = the list's position"));
+            return Err(too_many(&format!("more than {PAGE_MAX} operations are open")));
         }
         self.cursor = position;
         let mut changes = Vec::with_capacity(sagas.len());
@@ -170,6 +169,9 @@ impl Watch {
             let operation = self.api.shown(&life, self.at.caller, position, &down).await?;
             changes.push(v1::OperationChange { operation: Some(operation), events: Vec::new() });
             self.meet(saga, Met::Ours(Box::new(life)));
+        }
+        if changes.iter().map(Message::encoded_len).sum::<usize>() > PAGE_BYTES_MAX && changes.len() > 1 {
+            return Err(too_many("the open operations are more than one answer holds"));
         }
         let flow = self.send(changes, true).await;
         Ok(if ended && matches!(self.scope, Scope::One(_)) { Flow::Ended } else { flow })
@@ -309,6 +311,13 @@ impl Watch {
         self.bookmark = Instant::now() + BOOKMARK_PAUSE;
         if self.answers.send(Ok(answer)).await.is_ok() { Flow::On } else { Flow::Ended }
     }
+}
+
+/// The state now is more than one answer holds.
+fn too_many(message: &str) -> Problem {
+    Problem::new(ErrorReason::TooLarge, message)
+        .of_field("after_position")
+        .hint("list them, then watch with after_position = the list's position")
 }
 
 fn too_slow(position: Position) -> Problem {

@@ -45,6 +45,18 @@ impl Joining {
         token.ok_or_else(|| Status::unauthenticated("the join token is unknown, used or revoked"))
     }
 
+    /// The host that joined with this very certificate request before: its answer was lost. Only who holds the request's
+    /// key can use what is signed for it, so no token is needed.
+    async fn joined_before(&self, csr: &[u8]) -> Result<Option<(Host, Position)>, Status> {
+        let hash = Hash(Sha256::digest(csr).into());
+        let read = move |cell: &windlass_sagas::cell::Cell| {
+            let joined = |host: &&Host| host.life.is_member() && host.certificate_sha256 == Some(hash);
+            cell.hosts.values().find(joined).map(|host| (host.clone(), cell.position))
+        };
+        let (_, host) = self.leader.read(Position(0), read).await.map_err(|refused| unavailable(&refused))?;
+        Ok(host)
+    }
+
     /// The host that a token's join made; its id is known once it is committed.
     async fn host(&self, name: String, position: Position) -> Result<Host, Status> {
         let read = move |cell: &windlass_sagas::cell::Cell| {
@@ -52,6 +64,21 @@ impl Joining {
         };
         let (_, host) = self.leader.read(position, read).await.map_err(|refused| unavailable(&refused))?;
         host.ok_or_else(|| Status::internal("the host that joined is not in the fold"))
+    }
+
+    fn answer(&self, csr: &[u8], host: &Host, position: Position) -> Result<Response<JoinResponse>, Status> {
+        let roles: Vec<Role> = host.roles.iter().copied().collect();
+        Ok(Response::new(JoinResponse {
+            cell: self.identity.genesis.cell.0.to_vec().into(),
+            cell_name: self.identity.genesis.name.clone(),
+            host: host.id.0.to_vec().into(),
+            certificate_chain_der: self.sign(csr, host.id, &roles)?,
+            ca_certificate_der: self.authority_der()?,
+            orchestrators: self.orchestrators.clone(),
+            expire_time: None,
+            roles: roles.iter().map(|role| i32::from(*role as u8)).collect(),
+            position: position.0,
+        }))
     }
 
     async fn commit(
@@ -103,6 +130,9 @@ impl JoinService for Joining {
                 "clock_us: the machine's clock is more than 5 s off; set it first",
             ));
         }
+        if let Some((host, position)) = self.joined_before(&asked.csr_der).await? {
+            return self.answer(&asked.csr_der, &host, position);
+        }
         let token = self.token(&asked.token).await?;
         if !asked.host_name.is_empty() && asked.host_name != token.host {
             return Err(Status::invalid_argument(format!("host_name: the token is for {}", token.host)));
@@ -116,18 +146,7 @@ impl JoinService for Joining {
         let address = asked.address.as_ref().and_then(ip).or(peer);
         let position = self.commit(&token, &asked.csr_der, address).await?;
         let host = self.host(token.host.clone(), position).await?;
-        let roles: Vec<Role> = host.roles.iter().copied().collect();
-        Ok(Response::new(JoinResponse {
-            cell: self.identity.genesis.cell.0.to_vec().into(),
-            cell_name: self.identity.genesis.name.clone(),
-            host: host.id.0.to_vec().into(),
-            certificate_chain_der: self.sign(&asked.csr_der, host.id, &roles)?,
-            ca_certificate_der: self.authority_der()?,
-            orchestrators: self.orchestrators.clone(),
-            expire_time: None,
-            roles: roles.iter().map(|role| i32::from(*role as u8)).collect(),
-            position: position.0,
-        }))
+        self.answer(&asked.csr_der, &host, position)
     }
 
     async fn renew(&self, request: Request<RenewRequest>) -> Result<Response<RenewResponse>, Status> {

@@ -59,6 +59,17 @@ pub struct Link {
 }
 
 impl Link {
+    /// A link whose messages go to `out`.
+    #[must_use]
+    pub fn new(
+        id: LinkId,
+        host: HostId,
+        roles: Vec<Role>,
+        out: mpsc::Sender<Result<OrchestratorMessage, Status>>,
+    ) -> Self {
+        Self { id, host, roles, out, contacts: Arc::default() }
+    }
+
     /// Sends a message; `false` where the agent does not read or is gone: then the link is to be dropped.
     #[must_use]
     pub fn send(&self, down: &Down) -> bool {
@@ -111,7 +122,7 @@ impl AgentService for Streams {
         let (out, messages) = mpsc::channel(OUT_QUEUE);
         let stopping = |_| Status::unavailable("the orchestrator stops");
         let contacts = Arc::clone(&self.contacts);
-        let link = Link { id, host, roles: roles.clone(), out, contacts };
+        let link = Link { contacts, ..Link::new(id, host, roles.clone(), out) };
         self.events.send(AgentEvent::Connected(link)).await.map_err(stopping)?;
         let listener = Listener {
             link: id,

@@ -91,7 +91,7 @@ fn saga(cell: &mut Cell, row: SagaRow) {
     cell.sagas.insert(saga.id, saga);
 }
 
-/// Makes again what follows from the rows: names in use, what a network's ports and subnets hold, lost servers.
+/// Makes again what follows from the rows: names in use, whose a secret is, what a network's ports and subnets hold, lost servers.
 pub(crate) fn finish(cell: &mut Cell) {
     for subnet in cell.subnets.values() {
         if let Some(network) = cell.networks.get_mut(&subnet.network) {
@@ -108,6 +108,9 @@ pub(crate) fn finish(cell: &mut Cell) {
         if matches!(server.state, ServerState::Lost(_)) {
             cell.lost_servers.insert((server.spec.host, server.spec.id));
         }
+    }
+    for credential in cell.credentials.values() {
+        cell.credentials_by_secret.insert((credential.secret_sha256, credential.id));
     }
     names(cell);
 }

@@ -1,6 +1,6 @@
 //! The rows of an image: one an entity, by kind and id, each the postcard body of the fold's own type.
 //!
-//! What follows exactly from other rows is left out (names in use, a network's addresses, lost servers) and made again
+//! What follows exactly from other rows is left out (names in use, whose a secret is, a network's addresses, lost servers) and made again
 //! by `assemble`; so a row is small, and a commit touches few. The layout belongs to `IMAGE_FORMAT` and is no promise.
 
 use serde::{Deserialize, Serialize};
@@ -64,6 +64,7 @@ impl CellRow {
             projects: _,
             principals: _,
             credentials: _,
+            credentials_by_secret: _,
             join_tokens: _,
             hosts: _,
             flavors: _,

@@ -2,6 +2,7 @@
 
 #![allow(clippy::panic, reason = "a test's helper panics where the test fails")]
 
+mod access;
 mod checks;
 mod random;
 mod servers;

@@ -58,7 +58,7 @@ impl Told {
         self
     }
 
-    pub(super) fn with(mut self, key: &'static str, value: impl ToString) -> Self {
+    pub(super) fn with(mut self, key: &'static str, value: impl std::fmt::Display) -> Self {
         self.details.push((key, value.to_string()));
         self
     }

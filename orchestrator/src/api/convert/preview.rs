@@ -22,7 +22,7 @@ pub(in crate::api) fn preview(view: &View<'_>, preview: &Preview) -> v1::Operati
     });
     let message = v1::Preview {
         kind: started.map(|e| kind(e.kind).to_owned()).unwrap_or_default(),
-        steps: started.map(|e| steps(e)).unwrap_or_default(),
+        steps: started.map(steps).unwrap_or_default(),
         placements: preview.placements.iter().map(|(what, why)| placement(*what, why, preview)).collect(),
         quota: quota(view, &preview.events),
         changes: started.map(|e| changes(view, e, &preview.events)).unwrap_or_default(),

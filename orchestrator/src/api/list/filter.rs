@@ -50,7 +50,7 @@ impl Filter {
 
     /// Whether an element with these values is taken.
     pub(in crate::api) fn takes(&self, values: impl Fn(&str) -> Vec<String>) -> bool {
-        self.0.iter().all(|term| values(&term.field).iter().any(|value| *value == term.value) == term.equal)
+        self.0.iter().all(|term| values(&term.field).contains(&term.value) == term.equal)
     }
 }
 

@@ -112,8 +112,8 @@ impl Ask {
     }
 
     /// The text of the token behind an element.
-    pub(super) fn token(&self, last: Token) -> String {
-        last.text(self.question())
+    pub(super) fn token(&self, last: &Key) -> String {
+        Token { key: last.clone() }.text(self.question())
     }
 
     fn question(&self) -> [u8; 8] {
@@ -123,7 +123,7 @@ impl Ask {
 
 /// The page that `ask` asks for of these elements, and the token of the next one (empty: this is the last).
 /// `fields` gives an element's values of a field that is filtered by.
-pub(super) fn page<'a, T: 'a, M>(
+pub(super) fn page<'a, T: 'a, M: prost::Message>(
     ask: &Ask,
     known: &[&str],
     rows: impl Iterator<Item = Row<'a, T>>,
@@ -154,13 +154,19 @@ pub(super) fn page<'a, T: 'a, M>(
             };
         }
     }
-    let more = kept.len() > rows_max;
     let ordered: Vec<(Key, &T)> =
         if turned { kept.into_iter().rev().collect() } else { kept.into_iter().collect() };
-    let shown = ordered.get(..rows_max).unwrap_or(&ordered);
-    let last = shown.last().filter(|_| more).map(|(key, _)| Token { key: key.clone() });
-    let messages = shown.iter().map(|(_, item)| message(item)).collect();
-    Ok((messages, last.map(|last| ask.token(last)).unwrap_or_default()))
+    let (mut messages, mut bytes, mut last) = (Vec::new(), 0, None);
+    for (key, item) in &ordered {
+        if messages.len() == rows_max || bytes > PAGE_BYTES_MAX {
+            return Ok((messages, last.map(|last| ask.token(last)).unwrap_or_default()));
+        }
+        let message = message(item);
+        bytes += message.encoded_len();
+        messages.push(message);
+        last = Some(key);
+    }
+    Ok((messages, String::new()))
 }
 
 #[cfg(test)]
@@ -187,8 +193,8 @@ mod tests {
             item: name,
         });
         let fields = |name: &&str, _: &str| vec![(*name).to_owned()];
-        page(ask, &["display_name"], rows, fields, |name| (*name).to_owned())
-            .map(|(names, next)| (names.concat(), next))
+        let (names, next) = page(ask, &["display_name"], rows, fields, |name| (*name).to_owned())?;
+        Ok((names.concat(), next))
     }
 
     fn all(page_size: u32, order_by: &str) -> String {

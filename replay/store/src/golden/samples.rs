@@ -227,6 +227,7 @@ fn access(cell: &mut Cell) {
     let (credential, secret_sha256, expires) = (CredentialId([101; 16]), Hash([8; 32]), Some(T));
     let made = Credential { id: credential, principal: id, name: "laptop".into(), secret_sha256, expires };
     cell.credentials.insert(credential, made);
+    cell.credentials_by_secret.insert((secret_sha256, credential));
     let id = JoinTokenId([102; 16]);
     let (host, roles, zone) = ("h7".into(), vec![Role::Hypervisor, Role::Network], "b".into());
     cell.join_tokens.insert(id, JoinToken { id, host, roles, zone, secret_sha256, expires: T });

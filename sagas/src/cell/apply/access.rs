@@ -65,15 +65,20 @@ impl Cell {
             self.name_freed(NO_PROJECT, "principal", &principal.name);
         }
         self.credentials.retain(|_, credential| credential.principal != id);
+        let credentials = &self.credentials;
+        self.credentials_by_secret.retain(|(_, credential)| credentials.contains_key(credential));
     }
 
     pub(super) fn credential_created(&mut self, e: &CredentialCreated) {
         let CredentialCreated { id, principal, name, secret_sha256, expires } = e.clone();
+        self.credentials_by_secret.insert((secret_sha256, id));
         self.credentials.insert(id, Credential { id, principal, name, secret_sha256, expires });
     }
 
     pub(super) fn credential_revoked(&mut self, id: CredentialId) {
-        self.credentials.remove(&id);
+        if let Some(credential) = self.credentials.remove(&id) {
+            self.credentials_by_secret.remove(&(credential.secret_sha256, id));
+        }
     }
 
     pub(super) fn role_granted(&mut self, e: &RoleGranted) {

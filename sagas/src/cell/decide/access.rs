@@ -79,6 +79,15 @@ pub(super) fn create_credential(asked: Asked<'_>, body: &CreateCredential) -> Re
     if body.expires.is_some_and(|expires| expires <= asked.now) {
         return Err(Rejection::field("expires", "a credential ends in the future").into());
     }
+    let taken = |field, message| Rejection::new(Reason::NameTaken, message, "choose another").of_field(field);
+    if asked.cell.credentials.values().any(|it| it.principal == principal && it.name == body.name) {
+        let message = format!("the principal has a token named {}", body.name);
+        return Err(taken("name", message).into());
+    }
+    // A secret says whose it is, so it is one credential's.
+    if asked.cell.credential_of(&body.secret_sha256).is_some() {
+        return Err(taken("secret_sha256", "a token with this secret exists".to_string()).into());
+    }
     let id = CredentialId::derived(asked.id(), 0);
     let CreateCredential { name, secret_sha256, expires, .. } = body.clone();
     let event = CredentialCreated { id, principal, name, secret_sha256, expires };

@@ -85,6 +85,8 @@ pub struct Cell {
     pub principals: BTreeMap<PrincipalId, PrincipalState>,
     /// Credentials.
     pub credentials: BTreeMap<CredentialId, Credential>,
+    /// The same by the hash of the secret, by which a call is known.
+    pub credentials_by_secret: BTreeSet<(Hash, CredentialId)>,
     /// Join tokens that are open.
     pub join_tokens: BTreeMap<JoinTokenId, JoinToken>,
     /// Hosts.
@@ -136,6 +138,14 @@ impl Cell {
     pub fn low_water(&self, ledger: LedgerId) -> Position {
         let lowest = self.open_dispatches.get(&ledger).and_then(BTreeSet::first);
         lowest.map_or(self.position.next(), |(position, _, _)| *position)
+    }
+
+    /// The credential with this hash of its secret; whether it is in force is for the caller to see.
+    #[must_use]
+    pub fn credential_of(&self, secret_sha256: &Hash) -> Option<&Credential> {
+        let from = (*secret_sha256, CredentialId([0; 16]));
+        let (found, id) = self.credentials_by_secret.range(from..).next()?;
+        self.credentials.get(id).filter(|_| found == secret_sha256)
     }
 
     /// The admitted ledgers.

@@ -1,0 +1,67 @@
+//! A child process of the demonstration: started, killed as a crash would, or ended in order. It never outlives us.
+
+use std::path::Path;
+use std::process::{ExitStatus, Stdio};
+use std::time::Duration;
+
+use anyhow::Context as _;
+use tokio::io::{AsyncBufReadExt as _, BufReader, Lines};
+use tokio::process::{Child as Process, ChildStdout, Command};
+use tokio::time::timeout;
+
+/// How long a process that is told to end may take.
+const END_TIME_MAX: Duration = Duration::from_secs(20);
+
+/// A running `windlass`.
+pub(super) struct Child {
+    what: String,
+    process: Process,
+    said: Lines<BufReader<ChildStdout>>,
+}
+
+impl Child {
+    /// Starts this very program with other arguments; what it logs goes behind what is in `log` already.
+    pub(super) fn start(what: &str, arguments: &[&str], log: &Path) -> anyhow::Result<Self> {
+        let program = std::env::current_exe().context("this program's own path is not known")?;
+        let log = std::fs::OpenOptions::new().create(true).append(true).open(log)?;
+        let mut process = Command::new(program)
+            .args(arguments)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(log)
+            .kill_on_drop(true)
+            .spawn()
+            .with_context(|| format!("{what} can't be started"))?;
+        let out = process.stdout.take().with_context(|| format!("{what} has no output"))?;
+        Ok(Self { what: what.to_owned(), process, said: BufReader::new(out).lines() })
+    }
+
+    /// The next line that it says, within bounds.
+    pub(super) async fn line(&mut self, within: Duration) -> anyhow::Result<String> {
+        let line = timeout(within, self.said.next_line()).await;
+        let line = line.with_context(|| format!("{} says nothing", self.what))??;
+        line.with_context(|| format!("{} ended before it said anything; see its log", self.what))
+    }
+
+    /// SIGKILL: what a crash does.
+    pub(super) async fn kill(mut self) -> anyhow::Result<()> {
+        self.process.kill().await.with_context(|| format!("{} can't be killed", self.what))
+    }
+
+    /// SIGTERM, and its end.
+    pub(super) async fn end(mut self) -> anyhow::Result<()> {
+        if let Some(id) = self.process.id().and_then(|id| i32::try_from(id).ok()) {
+            let pid = rustix::process::Pid::from_raw(id).context("no process id")?;
+            rustix::process::kill_process(pid, rustix::process::Signal::TERM)?;
+        }
+        let status = self.wait(END_TIME_MAX).await?;
+        anyhow::ensure!(status.success(), "{} ended with {status}; see its log", self.what);
+        Ok(())
+    }
+
+    /// Its end, within bounds.
+    pub(super) async fn wait(&mut self, within: Duration) -> anyhow::Result<ExitStatus> {
+        let ended = timeout(within, self.process.wait()).await;
+        Ok(ended.with_context(|| format!("{} does not end", self.what))??)
+    }
+}

@@ -1,0 +1,70 @@
+//! `windlass orchestrator`: the process that leads a cell and serves its API.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::Args;
+use tokio::sync::oneshot;
+use windlass_orchestrator::config::{Config, Options};
+use windlass_orchestrator::process;
+
+use crate::exit;
+use crate::serve::{Log, stop_signal};
+
+/// Lead a cell: take requests, decide them, and let agents run their steps.
+///
+/// The state directory is made by `windlass init`; it holds `identity/`, `journal/` (keep it), `blobs/` and `store/`
+/// (may be deleted; it is built anew). One line on standard output says where it listens once it serves.
+///
+/// Example: windlass orchestrator --state /var/lib/windlass --listen 10.0.0.1:7700
+#[derive(Args, Debug)]
+pub(crate) struct Orchestrator {
+    /// The configuration file, TOML: `state`, `listen`, `advertise`, `metrics`. Flags win over it.
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// The state directory.
+    #[arg(long, env = "WINDLASS_STATE", value_name = "DIR")]
+    state: Option<PathBuf>,
+    /// Where to serve the API and agents' streams; port 0 takes any free one. By default 127.0.0.1:7700.
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    listen: Option<SocketAddr>,
+    /// What agents are told to dial; may be repeated. By default the address that is listened on.
+    #[arg(long, value_name = "HOST:PORT", value_delimiter = ',')]
+    advertise: Vec<String>,
+    /// Serve metrics (Prometheus text) here, on loopback.
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    metrics: Option<SocketAddr>,
+    #[command(flatten)]
+    log: Log,
+}
+
+impl Orchestrator {
+    pub(crate) async fn run(self) -> anyhow::Result<u8> {
+        let Self { config, state, listen, advertise, metrics, log } = self;
+        let options = Options { state, listen, advertise, metrics };
+        let config = Config::load(config.as_deref(), options)
+            .map_err(|error| anyhow::anyhow!(exit::Usage(causes(&error))))?;
+        log.start()?;
+        let stop = stop_signal()?;
+        let (ready, listening) = oneshot::channel();
+        // Ends with the process, or with the line that it waits for.
+        tokio::spawn(async move {
+            if let Ok(address) = listening.await {
+                println!("listening on {address}");
+            }
+        });
+        process::run(config, stop, ready).await?;
+        Ok(exit::OK)
+    }
+}
+
+/// An error with its causes, on one line.
+fn causes(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text = format!("{text}: {cause}");
+        source = cause.source();
+    }
+    text
+}

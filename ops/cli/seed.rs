@@ -1,0 +1,121 @@
+//! What a new cell needs before its first server, for `up` and `demo`: hosts' tokens, a project, a flavor, an image, a
+//! network with a subnet. All of it goes through the public API, as anybody's would.
+
+use std::time::Duration;
+
+use windlass_client::v1;
+use windlass_client::{Client, NewSecret, Unary};
+
+use crate::host::Role;
+
+/// The project that is made.
+pub(crate) const PROJECT: &str = "demo";
+/// A network in it.
+pub(crate) const NETWORK: &str = "net";
+/// A flavor.
+pub(crate) const FLAVOR: &str = "small";
+/// An image.
+pub(crate) const IMAGE: &str = "debian";
+
+/// Makes a change and waits for its end; anything but COMPLETED is an error.
+pub(crate) async fn done<M: Unary<Answer = v1::Operation>>(
+    client: &Client,
+    request: M,
+) -> anyhow::Result<v1::Operation> {
+    let operation = client.call(request).await?;
+    let ended = if operation.done { operation } else { client.wait(&operation).await? };
+    match &ended.result {
+        Some(v1::operation::Result::Response(_)) => Ok(ended),
+        Some(v1::operation::Result::Error(error)) => {
+            anyhow::bail!("{} did not complete: {}", ended.name, error.message)
+        }
+        Some(v1::operation::Result::Preview(_)) | None => anyhow::bail!("{} has not ended", ended.name),
+    }
+}
+
+/// Whether the project is there.
+pub(crate) async fn is_there(client: &Client) -> anyhow::Result<bool> {
+    let request = v1::GetProjectRequest { name: format!("projects/{PROJECT}"), ..Default::default() };
+    match client.call(request).await {
+        Ok(_) => Ok(true),
+        Err(error) if error.code == windlass_client::Code::NotFound => Ok(false),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Makes project, flavor, image, network and subnet.
+pub(crate) async fn seed(client: &Client) -> anyhow::Result<()> {
+    let (parent, display_name) = (format!("projects/{PROJECT}"), String::from);
+    let project = v1::Project { display_name: display_name(PROJECT), ..Default::default() };
+    done(client, v1::CreateProjectRequest { project: Some(project), ..Default::default() }).await?;
+    let flavor = v1::Flavor {
+        display_name: display_name(FLAVOR),
+        vcpus: 1,
+        ram_mib: 512,
+        root_gib: 4,
+        ..Default::default()
+    };
+    done(client, v1::CreateFlavorRequest { flavor: Some(flavor), ..Default::default() }).await?;
+    let image = v1::Image {
+        display_name: display_name(IMAGE),
+        sha256: NewSecret::of(IMAGE).sha256,
+        size_bytes: 1 << 30,
+        format: v1::image::Format::Raw.into(),
+        visibility: v1::image::Visibility::Public.into(),
+        ..Default::default()
+    };
+    done(client, v1::CreateImageRequest { parent: parent.clone(), image: Some(image), ..Default::default() })
+        .await?;
+    let network = v1::Network { display_name: display_name(NETWORK), ..Default::default() };
+    let request =
+        v1::CreateNetworkRequest { parent: parent.clone(), network: Some(network), ..Default::default() };
+    done(client, request).await?;
+    let subnet = v1::Subnet {
+        display_name: display_name(NETWORK),
+        network: format!("{parent}/networks/{NETWORK}"),
+        cidr: "10.10.0.0/16".into(),
+        ..Default::default()
+    };
+    done(client, v1::CreateSubnetRequest { parent, subnet: Some(subnet), ..Default::default() }).await?;
+    Ok(())
+}
+
+/// Makes a join token for a host, and gives its text.
+pub(crate) async fn join_token(client: &Client, host: &str, roles: &[Role]) -> anyhow::Result<String> {
+    let secret = NewSecret::join_token()?;
+    let ends = windlass_orchestrator::clock::system_time() + Duration::from_secs(600);
+    let join_token = v1::JoinToken {
+        display_name: host.to_owned(),
+        roles: roles.iter().map(|role| role.message()).collect(),
+        zone: "default".into(),
+        secret_sha256: secret.sha256.clone(),
+        expire_time: Some(ends.into()),
+        ..Default::default()
+    };
+    let request = v1::CreateJoinTokenRequest { join_token: Some(join_token), ..Default::default() };
+    done(client, request).await?;
+    Ok(secret.text)
+}
+
+/// A request for a server of the seeded flavor and image, in the seeded network.
+pub(crate) fn server(name: &str, host: &str, volumes: &[&str]) -> v1::CreateServerRequest {
+    let parent = format!("projects/{PROJECT}");
+    let placement = v1::server::PlacementHints {
+        host: if host.is_empty() { String::new() } else { format!("hosts/{host}") },
+        ..Default::default()
+    };
+    let attachment =
+        |volume: &&str| v1::Attachment { volume: format!("{parent}/volumes/{volume}"), ..Default::default() };
+    let interface =
+        v1::server::Interface { network: format!("{parent}/networks/{NETWORK}"), ..Default::default() };
+    let server = v1::Server {
+        display_name: name.to_owned(),
+        flavor: format!("flavors/{FLAVOR}"),
+        image: format!("{parent}/images/{IMAGE}"),
+        interfaces: vec![interface],
+        volumes: volumes.iter().map(attachment).collect(),
+        placement: Some(placement),
+        ..Default::default()
+    };
+    v1::CreateServerRequest { parent, server: Some(server), ..Default::default() }
+}

@@ -1,0 +1,212 @@
+//! `windlass up`: a whole cell in one process: embedded journal, one orchestrator, simulated hosts, a ready context.
+
+use std::collections::BTreeSet;
+use std::io::Write as _;
+use std::net::SocketAddr;
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::Context as _;
+use clap::Args;
+use tokio::sync::oneshot;
+use tokio::task::JoinSet;
+use windlass_agents::config::{Config as AgentConfig, DriverKind, OnFall, SimConfig};
+use windlass_agents::join::{Authority, Join, join};
+use windlass_agents::{CancellationToken, Ended};
+use windlass_client::Client;
+use windlass_orchestrator::{config, identity, process};
+
+use crate::context::Context;
+use crate::host::Role;
+use crate::serve::{Log, stop_signal};
+use crate::{exit, seed};
+
+/// The most simulated hosts of one process.
+const HOSTS_MAX: u16 = 256;
+/// The pause before a host that a planned fault took down starts again.
+const RESTART_PAUSE: Duration = Duration::from_secs(1);
+/// How long the first answer of the orchestrator may take.
+const READY_TIME_MAX: Duration = Duration::from_secs(30);
+
+/// Run a whole cell here: journal, orchestrator and simulated hosts in one process, on loopback.
+///
+/// Nothing has to be installed. The cell is kept in --state and goes on where it was when you start it again. In another
+/// terminal, tell the command where the cell is with the line that this prints, then:
+///
+///   windlass server create web-1 --flavor small --image debian --network net
+#[derive(Args, Debug)]
+pub(crate) struct Up {
+    /// Where the cell is kept. By default ~/.local/state/windlass/up.
+    #[arg(long, value_name = "DIR")]
+    state: Option<PathBuf>,
+    /// Where to serve the API; port 0 takes any free one.
+    #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:7700")]
+    listen: SocketAddr,
+    /// How many simulated hypervisors; one simulated storage host comes with them.
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u16).range(1..=HOSTS_MAX as i64))]
+    hosts: u16,
+    /// A pause before each small step of simulated work, milliseconds.
+    #[arg(long, default_value_t = 0, value_parser = clap::value_parser!(u64).range(..=10_000))]
+    latency_ms: u64,
+    /// A plan of faults that every simulated host follows (see `windlass agent run --help`).
+    #[arg(long, value_name = "FILE")]
+    faults: Option<PathBuf>,
+    #[command(flatten)]
+    log: Log,
+}
+
+impl Up {
+    pub(crate) async fn run(self) -> anyhow::Result<u8> {
+        self.log.start()?;
+        let state = match &self.state {
+            Some(state) => state.clone(),
+            None => default_state().context("no home directory: name one with --state")?,
+        };
+        let token = cell(&state)?;
+        let stop = stop_signal()?;
+        let (ready, listening) = oneshot::channel();
+        let config = config::Config {
+            state: state.clone(),
+            listen: self.listen,
+            advertise: Vec::new(),
+            metrics: None,
+        };
+        let mut leading = tokio::spawn(process::run(config, stop.clone(), ready));
+        let address = tokio::select! {
+            biased;
+            ended = &mut leading => return ended?.map(|()| exit::OK).map_err(Into::into),
+            address = tokio::time::timeout(READY_TIME_MAX, listening) => address??,
+        };
+        let context = Context {
+            endpoints: vec![format!("https://{address}")],
+            ca: Some(state.join("identity").join("ca.pem")),
+            token: Some(token),
+            project: Some(seed::PROJECT.to_owned()),
+        };
+        let path = state.join("context.toml");
+        context.write(&path)?;
+        let client = context.client()?;
+        if !seed::is_there(&client).await? {
+            seed::seed(&client).await?;
+        }
+        let mut hosts = JoinSet::new();
+        for (name, roles) in self.names() {
+            let agent = self.host(&state, &client, &name, &roles, address).await?;
+            hosts.spawn(keep_up(name, agent, stop.clone()));
+        }
+        self.tell(&path, address);
+        let ended = leading.await?;
+        stop.cancel();
+        while let Some(host) = hosts.join_next().await {
+            host??;
+        }
+        ended?;
+        Ok(exit::OK)
+    }
+
+    fn names(&self) -> impl Iterator<Item = (String, Vec<Role>)> + use<> {
+        let storage = [("s1".to_owned(), vec![Role::Storage])];
+        let guests = (1..=self.hosts).map(|n| (format!("h{n}"), vec![Role::Hypervisor, Role::Network]));
+        storage.into_iter().chain(guests)
+    }
+
+    /// A simulated host, joined.
+    async fn host(
+        &self,
+        state: &Path,
+        client: &Client,
+        name: &str,
+        roles: &[Role],
+        address: SocketAddr,
+    ) -> anyhow::Result<AgentConfig> {
+        let directory = state.join("hosts").join(name);
+        if !directory.join("identity").join("host.toml").exists() {
+            let authority = std::fs::read_to_string(state.join("identity").join("ca.pem"))?;
+            let asked = Join {
+                token: seed::join_token(client, name, roles).await?,
+                orchestrator: address.to_string(),
+                authority: Authority::Pem(authority),
+                state: directory.clone(),
+                name: Some(name.to_owned()),
+                address: None,
+            };
+            join(asked).await.with_context(|| format!("host {name} can't join"))?;
+        }
+        Ok(AgentConfig {
+            state: directory,
+            roles: BTreeSet::new(),
+            driver: DriverKind::Sim,
+            name: Some(name.to_owned()),
+            orchestrators: vec![address.to_string()],
+            faults: self.faults.clone(),
+            on_fall: OnFall::Return,
+            sim: SimConfig {
+                latency_default: Duration::from_millis(self.latency_ms),
+                ..SimConfig::default()
+            },
+        })
+    }
+
+    fn tell(&self, context: &Path, address: SocketAddr) {
+        println!("cell up: journal embedded, API on {address}, {} hypervisors, 1 storage host", self.hosts);
+        println!();
+        println!("in another terminal:");
+        println!("  export WINDLASS_CONTEXT={}", context.display());
+        println!(
+            "  windlass server create web-1 --flavor {} --image {} --network {}",
+            seed::FLAVOR,
+            seed::IMAGE,
+            seed::NETWORK
+        );
+        println!("  windlass server list");
+        println!();
+        println!("ctrl-C ends it; started again, it goes on where it was");
+    }
+}
+
+/// Runs a host until it is told to stop; one that a planned fault took down starts again, as a host would.
+async fn keep_up(name: String, config: AgentConfig, stop: CancellationToken) -> anyhow::Result<()> {
+    loop {
+        let ended = windlass_agents::run(config.clone(), stop.child_token()).await;
+        match ended.with_context(|| format!("host {name}"))? {
+            Ended::Stopped => return Ok(()),
+            Ended::Fell(fall) => tracing::warn!(host = name, ?fall, "a planned fault took the host down"),
+        }
+        tokio::select! {
+            biased;
+            () = stop.cancelled() => return Ok(()),
+            () = tokio::time::sleep(RESTART_PAUSE) => {}
+        }
+    }
+}
+
+/// The cell in this directory, made where there is none; the administrator's token.
+fn cell(state: &Path) -> anyhow::Result<String> {
+    let path = state.join("admin.token");
+    let identity_directory = state.join("identity");
+    if !identity_directory.join("cell.toml").exists() {
+        let names = ["localhost".to_owned(), "127.0.0.1".to_owned(), "::1".to_owned()];
+        let made = identity::init(&identity_directory, "up", &names)?;
+        let mut file = std::fs::OpenOptions::new()
+            .write(true)
+            .create(true)
+            .truncate(true)
+            .mode(0o600)
+            .open(&path)
+            .with_context(|| format!("write {}", path.display()))?;
+        file.write_all(made.admin_token.as_bytes())?;
+        file.sync_all()?;
+        return Ok(made.admin_token);
+    }
+    std::fs::read_to_string(&path).with_context(|| {
+        format!("{} is lost: remove {} to begin with a new cell", path.display(), state.display())
+    })
+}
+
+/// `$XDG_STATE_HOME/windlass/up`, or below ~/.local/state.
+fn default_state() -> Option<PathBuf> {
+    let base = std::env::var_os("XDG_STATE_HOME").map(PathBuf::from);
+    let home = || std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".local").join("state"));
+    base.or_else(home).map(|base| base.join("windlass").join("up"))
+}

@@ -1,0 +1,67 @@
+//! SIGKILL of the orchestrator or of an agent at moments that a seed chooses: what was acknowledged ends, nothing is done
+//! twice, nothing is left.
+
+use std::time::Duration;
+
+use super::support::*;
+
+/// A small generator (xorshift64*, Marsaglia 2003, Vigna 2016): the moments are the seed's alone.
+struct Dice(u64);
+
+impl Dice {
+    fn below(&mut self, bound: u64) -> u64 {
+        self.0 ^= self.0 >> 12;
+        self.0 ^= self.0 << 25;
+        self.0 ^= self.0 >> 27;
+        self.0.wrapping_mul(0x2545_f491_4f6c_dd1d) % bound
+    }
+}
+
+async fn killed_at_random(seed: u64, rounds: u64) {
+    let slow = |setup| HostSetup { latency_ms: 15, ..setup };
+    let mut cell =
+        Cell::with(vec![slow(storage("s1")), slow(hypervisor("h1")), slow(hypervisor("h2"))]).await;
+    let mut dice = Dice(seed);
+    for round in 0..rounds {
+        let mut asked = Vec::new();
+        for number in 0..3 {
+            let host = ["h1", "h2"][dice.below(2) as usize];
+            asked.push(cell.client.call(server(&format!("web-{round}-{number}"), host, &[])).await.unwrap());
+        }
+        tokio::time::sleep(Duration::from_millis(dice.below(250))).await;
+        match dice.below(4) {
+            0 => {
+                cell.kill_orchestrator().await;
+                cell.start_orchestrator().await;
+            }
+            which => {
+                let name = ["s1", "h1", "h2"][which as usize - 1];
+                cell.kill_agent(name).await;
+                cell.start_agent(name);
+            }
+        }
+        for operation in asked {
+            cell.completes(operation).await;
+        }
+    }
+    cell.is_well().await;
+    for round in 0..rounds {
+        for number in 0..3 {
+            let request = delete_server(&format!("web-{round}-{number}"));
+            cell.completes(cell.client.call(request).await.unwrap()).await;
+        }
+    }
+    cell.is_well().await;
+    cell.nothing_repeated().await;
+    cell.nothing_left().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn o3_a6_processes_killed_at_random_moments_repeat_nothing_and_leave_nothing() {
+    killed_at_random(0x5eed, 6).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn o3_a6_the_same_with_another_seed() {
+    killed_at_random(0xfeed, 6).await;
+}

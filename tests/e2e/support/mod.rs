@@ -1,0 +1,269 @@
+//! A cell of real processes for one test: made in a directory of its own, ended and removed with it, also when the test
+//! fails. It starts, kills and counts; it never decides what is right.
+
+mod child;
+mod requests;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use tempfile::TempDir;
+use windlass_agents::sim::read_world;
+use windlass_client::v1::{self, saga};
+use windlass_client::{Client, Config, NewSecret};
+use windlass_orchestrator::identity;
+
+pub(crate) use child::{Child, windlass};
+pub(crate) use requests::*;
+
+/// How long a process may take until it is ready.
+const READY_TIME_MAX: Duration = Duration::from_secs(60);
+/// How long an operation may take in a test; a bound against hanging, not a claim.
+const OPERATION_TIME_MAX: Duration = Duration::from_secs(120);
+
+/// A simulated host of a test.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct HostSetup {
+    pub(crate) name: &'static str,
+    pub(crate) storage: bool,
+    /// A plan of faults, as its file says it.
+    pub(crate) faults: Option<String>,
+    /// Milliseconds before each small step.
+    pub(crate) latency_ms: u64,
+}
+
+/// A hypervisor without faults.
+pub(crate) fn hypervisor(name: &'static str) -> HostSetup {
+    HostSetup { name, ..HostSetup::default() }
+}
+
+/// A storage host without faults.
+pub(crate) fn storage(name: &'static str) -> HostSetup {
+    HostSetup { name, storage: true, ..HostSetup::default() }
+}
+
+/// A cell.
+pub(crate) struct Cell {
+    pub(crate) home: TempDir,
+    pub(crate) address: String,
+    pub(crate) token: String,
+    pub(crate) client: Client,
+    hosts: Vec<HostSetup>,
+    orchestrator: Option<Child>,
+    agents: BTreeMap<&'static str, Child>,
+}
+
+impl Cell {
+    /// A cell with these hosts, all of them up, and a project to work in.
+    pub(crate) async fn with(hosts: Vec<HostSetup>) -> Self {
+        let home = tempfile::tempdir().unwrap();
+        let made =
+            identity::init(&home.path().join("identity"), "test", &["localhost".into(), "127.0.0.1".into()])
+                .unwrap();
+        let (orchestrator, address) = start_orchestrator(home.path(), "127.0.0.1:0").await;
+        let mut config = Config::new([format!("https://{address}")]);
+        config.ca_pem = Some(std::fs::read_to_string(home.path().join("identity/ca.pem")).unwrap());
+        config.token = Some(made.admin_token.clone());
+        config.deadline = Duration::from_secs(60);
+        let client = Client::new(&config).unwrap();
+        let mut cell = Self {
+            home,
+            address,
+            token: made.admin_token,
+            client,
+            hosts,
+            orchestrator: Some(orchestrator),
+            agents: BTreeMap::new(),
+        };
+        cell.seed().await;
+        for setup in cell.hosts.clone() {
+            cell.join(&setup).await;
+            cell.start_agent(setup.name);
+        }
+        cell.until_up().await;
+        cell
+    }
+
+    /// Two hypervisors and a storage host, nothing wrong with any.
+    pub(crate) async fn plain() -> Self {
+        Self::with(vec![storage("s1"), hypervisor("h1"), hypervisor("h2")]).await
+    }
+
+    pub(crate) fn host(&self, name: &str) -> PathBuf {
+        self.home.path().join("hosts").join(name)
+    }
+
+    pub(crate) fn log(&self, name: &str) -> String {
+        std::fs::read_to_string(self.home.path().join(format!("{name}.log"))).unwrap_or_default()
+    }
+
+    async fn join(&self, setup: &HostSetup) {
+        let state = self.host(setup.name);
+        std::fs::create_dir_all(&state).unwrap();
+        let config = format!("[sim.latency_ms]\ndefault = {}\n", setup.latency_ms);
+        std::fs::write(state.join("agent.toml"), config).unwrap();
+        if let Some(faults) = &setup.faults {
+            std::fs::write(state.join("faults.toml"), faults).unwrap();
+        }
+        let secret = NewSecret::join_token().unwrap();
+        let request = join_token(setup.name, setup.storage, &secret.sha256);
+        self.completes(self.client.call(request).await.unwrap()).await;
+        let ca = self.home.path().join("identity/ca.pem");
+        let log = self.home.path().join(format!("{}.log", setup.name));
+        let arguments = [
+            "agent",
+            "join",
+            &secret.text,
+            "--orchestrator",
+            &self.address,
+            "--ca",
+            ca.to_str().unwrap(),
+            "--state",
+            state.to_str().unwrap(),
+        ];
+        let mut child = Child::start(&arguments, &log);
+        let status = child.ends_within(READY_TIME_MAX).await;
+        assert!(status.success(), "{}: {}", setup.name, self.log(setup.name));
+    }
+
+    /// Starts a host's agent; with its faults the first time only where they are still wanted.
+    pub(crate) fn start_agent(&mut self, name: &'static str) {
+        let state = self.host(name);
+        let (config, faults) = (state.join("agent.toml"), state.join("faults.toml"));
+        let state = state.to_str().unwrap();
+        let mut arguments =
+            vec!["agent", "run", "--driver", "sim", "--state", state, "--config", config.to_str().unwrap()];
+        if faults.exists() {
+            arguments.extend(["--faults", faults.to_str().unwrap()]);
+        }
+        let log = self.home.path().join(format!("{name}.log"));
+        self.agents.insert(name, Child::start(&arguments, &log));
+    }
+
+    pub(crate) fn stop_faults(&self, name: &str) {
+        std::fs::remove_file(self.host(name).join("faults.toml")).unwrap();
+    }
+
+    pub(crate) async fn kill_agent(&mut self, name: &str) {
+        self.agents.remove(name).unwrap().kill().await;
+    }
+
+    /// Waits for the end of an agent that a planned fault takes down.
+    pub(crate) async fn agent_falls(&mut self, name: &str) {
+        let status = self.agents.remove(name).unwrap().ends_within(OPERATION_TIME_MAX).await;
+        assert!(!status.success(), "{name} was to fall: {}", self.log(name));
+    }
+
+    pub(crate) async fn kill_orchestrator(&mut self) {
+        self.orchestrator.take().unwrap().kill().await;
+    }
+
+    pub(crate) async fn end_orchestrator(&mut self) {
+        let status = self.orchestrator.take().unwrap().end(READY_TIME_MAX).await;
+        assert!(status.success(), "{}", self.log("orchestrator"));
+    }
+
+    pub(crate) async fn start_orchestrator(&mut self) {
+        let (child, _) = start_orchestrator(self.home.path(), &self.address).await;
+        self.orchestrator = Some(child);
+    }
+
+    async fn seed(&self) {
+        for request in projects() {
+            self.completes(self.client.call(request).await.unwrap()).await;
+        }
+        self.completes(self.client.call(flavor()).await.unwrap()).await;
+        self.completes(self.client.call(image()).await.unwrap()).await;
+        self.completes(self.client.call(network()).await.unwrap()).await;
+        self.completes(self.client.call(subnet()).await.unwrap()).await;
+    }
+
+    /// Waits, bounded, until every host is up.
+    async fn until_up(&self) {
+        for _ in 0..3_000 {
+            let mut hosts = self.client.list(v1::ListHostsRequest::default());
+            let hosts = hosts.take(100).await.unwrap();
+            if hosts.iter().filter(|host| host.state() == v1::host::State::Up).count() == self.hosts.len() {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        panic!("not every host came up:\n{}", self.log("orchestrator"));
+    }
+
+    /// Waits for an operation's end.
+    pub(crate) async fn ends(&self, operation: v1::Operation) -> v1::Operation {
+        if operation.done {
+            return operation;
+        }
+        match tokio::time::timeout(OPERATION_TIME_MAX, self.client.wait(&operation)).await {
+            Ok(ended) => ended.unwrap(),
+            Err(_) => panic!("{} does not end:\n{}", operation.name, self.log("orchestrator")),
+        }
+    }
+
+    pub(crate) async fn completes(&self, operation: v1::Operation) -> v1::Operation {
+        let ended = self.ends(operation).await;
+        assert_eq!(state(&ended), saga::State::Completed, "{ended:#?}");
+        ended
+    }
+
+    pub(crate) async fn rolls_back(&self, operation: v1::Operation) -> v1::Operation {
+        let ended = self.ends(operation).await;
+        assert_eq!(state(&ended), saga::State::RolledBack, "{ended:#?}");
+        ended
+    }
+
+    /// The doctor finds nothing, and could look everywhere.
+    pub(crate) async fn is_well(&self) {
+        let request = v1::DoctorRequest { invariants: vec![2, 3, 5, 6], ..Default::default() };
+        let answer = self.client.call(request).await.unwrap();
+        assert_eq!(answer.hosts_missing, [""; 0]);
+        assert_eq!(answer.checks.len(), 4);
+        for check in &answer.checks {
+            assert_eq!(check.result(), v1::invariant_check::Result::Passed, "{check:#?}");
+            assert!(check.looked_at > 0 || check.findings.is_empty());
+        }
+    }
+
+    /// Ends every process, then counts at the worlds: nothing was done twice.
+    pub(crate) async fn nothing_repeated(&mut self) {
+        self.end_agents().await;
+        for setup in &self.hosts {
+            let world = read_world(&self.host(setup.name)).unwrap();
+            assert_eq!(world.repeated(), 0, "{}: {:?}", setup.name, world.tallies().collect::<Vec<_>>());
+        }
+    }
+
+    /// Ends every process, then counts at the worlds: nothing is left.
+    pub(crate) async fn nothing_left(&mut self) {
+        self.end_agents().await;
+        for setup in &self.hosts {
+            let world = read_world(&self.host(setup.name)).unwrap();
+            assert!(world.is_empty(), "{} still holds something: {world:#?}", setup.name);
+        }
+    }
+
+    async fn end_agents(&mut self) {
+        while let Some((name, agent)) = self.agents.pop_first() {
+            let status = agent.end(READY_TIME_MAX).await;
+            assert!(status.success(), "{name}: {}", self.log(name));
+        }
+    }
+}
+
+async fn start_orchestrator(home: &Path, listen: &str) -> (Child, String) {
+    let log = home.join("orchestrator.log");
+    let arguments = ["orchestrator", "--state", home.to_str().unwrap(), "--listen", listen];
+    let mut child = Child::start(&arguments, &log);
+    let line = child.line_within(READY_TIME_MAX).await;
+    let Some(address) = line.strip_prefix("listening on ") else {
+        panic!("{line}: {}", std::fs::read_to_string(&log).unwrap());
+    };
+    (child, address.to_owned())
+}
+
+pub(crate) fn state(operation: &v1::Operation) -> saga::State {
+    operation.metadata.as_ref().map(v1::Saga::state).unwrap_or_default()
+}
