@@ -2,40 +2,62 @@
 
 use std::time::Duration;
 
-use clap::{Parser, Subcommand};
-use windlass_client::Client;
+use clap::{Args, Parser, Subcommand};
+use windlass_client::{Client, ClientError, Unary};
 
 use crate::context::Target;
-use crate::output::Format;
+use crate::limits::PATIENCE;
+use crate::output::{Format, note};
 #[cfg(feature = "lab")]
 use crate::sim;
-use crate::{agent, demo, exit, host, init, network, operation, orchestrator, project, server, up, volume};
+use crate::{
+    about, access, agent, demo, doctor, exit, explain, host, init, network, operation, orchestrator, project,
+    replay, server, up, volume,
+};
 
 /// Provision servers, volumes and networks by durable sagas, and see what happened.
 ///
 /// Every change is an operation: it completes, or is fully undone, or stands stuck where you see it. Commands wait for
-/// it by default; the same command may be repeated safely. Exit codes: 0 ok, 1 failed, 2 usage, 3 not found,
-/// 4 conflict, 5 timed out, 6 rolled back, 7 stuck.
+/// it by default; a change whose answer was lost is repeated safely with its --request-id.
 #[derive(Parser, Debug)]
-#[command(name = "windlass", version, propagate_version = true)]
+#[command(name = "windlass", version, propagate_version = true, disable_help_subcommand = true, after_help = AFTER)]
 pub(crate) struct Cli {
     #[command(flatten)]
     target: Target,
-    /// How to print.
-    #[arg(long, short = 'o', global = true, value_enum, default_value_t)]
-    output: Format,
-    /// Don't wait for the operation: print it as soon as it is durable.
-    #[arg(long, global = true)]
-    no_wait: bool,
-    /// Wait at most so many seconds; the operation goes on.
-    #[arg(long, global = true, value_name = "SECONDS")]
-    timeout: Option<u64>,
-    /// Only say what would happen: chosen hosts, steps with their undo, quota.
-    #[arg(long, global = true)]
-    dry_run: bool,
+    #[command(flatten)]
+    how: How,
     #[command(subcommand)]
     command: Command,
 }
+
+const AFTER: &str = "\
+Exit codes: 0 ok, 1 failed, 2 usage, 3 not found, 4 conflict, 5 timed out, 6 rolled back, 7 stuck; 130 when you stop
+waiting with ctrl-C: the operation goes on. `windlass explain CODE` explains the code of an error.
+
+Example: windlass server create web-1 --flavor small --image debian-12 --network blue";
+
+/// How a command prints and waits.
+#[derive(Args, Clone, Debug)]
+struct How {
+    /// How to print: columns for people, or the API's message as one JSON document.
+    #[arg(long, short = 'o', global = true, value_enum, default_value_t, help_heading = GLOBAL)]
+    output: Format,
+    /// Don't wait for the operation: print it as soon as it is durable.
+    #[arg(long, global = true, help_heading = GLOBAL)]
+    no_wait: bool,
+    /// Wait at most so many seconds; the operation goes on.
+    #[arg(long, global = true, value_name = "SECONDS", help_heading = GLOBAL)]
+    timeout: Option<u64>,
+    /// Only say what would happen: chosen hosts, steps with their undo, quota. Nothing is recorded.
+    #[arg(long, global = true, alias = "dry-run", help_heading = GLOBAL)]
+    validate_only: bool,
+    /// The change's request id, a UUIDv7: the same one again answers the same operation.
+    #[arg(long, global = true, value_name = "UUID", help_heading = GLOBAL)]
+    request_id: Option<String>,
+}
+
+/// The heading of what every subcommand takes.
+pub(crate) const GLOBAL: &str = "Global options";
 
 #[derive(Subcommand, Debug)]
 enum Command {
@@ -82,17 +104,32 @@ enum Command {
     /// Quotas of projects.
     #[command(subcommand)]
     Quota(project::Quota),
-    /// Hosts.
+    /// Principals and their roles.
+    #[command(subcommand)]
+    Principal(access::Principal),
+    /// API tokens of principals.
+    #[command(subcommand)]
+    Token(access::Token),
+    /// Hosts and the tokens by which they join.
     #[command(subcommand)]
     Host(host::Host),
     /// Operations: what is going on, what happened, and what to do about it.
     #[command(subcommand)]
     Operation(operation::Operation),
-    /// Compare what the hosts hold with what the cell says (invariants 2, 3, 5, 6).
-    Doctor(operation::Doctor),
+    /// What abandoned operations left.
+    #[command(subcommand)]
+    Quarantine(operation::Quarantine),
+    Cell(about::Cell),
+    Doctor(doctor::Doctor),
+    /// Read a journal that nobody leads: decide it again, verify its chain, tell an operation's life, export it.
+    #[command(subcommand)]
+    Replay(replay::Replay),
+    Explain(explain::Explain),
     /// Simulate whole cells with faults, and check every promise.
     #[cfg(feature = "lab")]
     Sim(sim::Simulate),
+    Completion(about::Completion),
+    Version(about::Version),
 }
 
 /// What every subcommand gets.
@@ -101,6 +138,8 @@ pub(crate) struct App {
     pub(crate) client: Client,
     /// The cell's CA certificate, in PEM.
     pub(crate) ca_pem: Option<String>,
+    /// Where the orchestrators are.
+    pub(crate) endpoints: String,
     /// The project to work in.
     pub(crate) project: Option<String>,
     /// How to print.
@@ -110,24 +149,57 @@ pub(crate) struct App {
     /// How long.
     pub(crate) timeout: Option<Duration>,
     /// Whether to change nothing.
-    pub(crate) dry_run: bool,
+    pub(crate) validate_only: bool,
+    /// The request id of the change, where it was given.
+    pub(crate) request_id: Option<String>,
 }
 
 impl App {
+    /// One call. Where it has to be tried again for long, it says so.
+    pub(crate) async fn call<M: Unary>(&self, request: M) -> Result<M::Answer, ClientError> {
+        let mut call = Box::pin(self.client.call(request));
+        match tokio::time::timeout(PATIENCE, &mut call).await {
+            Ok(answer) => answer,
+            Err(_) => {
+                note(format!("no answer yet from {}: trying on", self.endpoints));
+                call.await
+            }
+        }
+    }
+
     /// `projects/{project}`.
     pub(crate) fn parent(&self) -> anyhow::Result<String> {
         match &self.project {
-            Some(project) => Ok(format!("projects/{project}")),
+            Some(project) => Ok(of_cell("projects", project)),
             None => {
                 anyhow::bail!(exit::Usage("no project: name one with --project or in the context".into()))
             }
         }
     }
 
-    /// `projects/{project}/{collection}/{name}`.
+    /// `projects/{project}/{collection}/{name}`; a whole resource name is taken as it is.
     pub(crate) fn name(&self, collection: &str, name: &str) -> anyhow::Result<String> {
-        Ok(format!("{}/{collection}/{name}", self.parent()?))
+        if name.contains('/') {
+            Ok(name.into())
+        } else {
+            Ok(format!("{}/{collection}/{name}", self.parent()?))
+        }
     }
+
+    /// The same for several.
+    pub(crate) fn names(&self, collection: &str, names: &[String]) -> anyhow::Result<Vec<String>> {
+        names.iter().map(|name| self.name(collection, name)).collect()
+    }
+
+    /// The same for one that may be left out.
+    pub(crate) fn name_or_none(&self, collection: &str, name: Option<&String>) -> anyhow::Result<String> {
+        name.map_or_else(|| Ok(String::new()), |name| self.name(collection, name))
+    }
+}
+
+/// `{collection}/{name}`; a whole resource name is taken as it is.
+pub(crate) fn of_cell(collection: &str, name: &str) -> String {
+    if name.contains('/') { name.into() } else { format!("{collection}/{name}") }
 }
 
 impl Cli {
@@ -139,51 +211,50 @@ impl Cli {
 
 /// Runs the command; gives the exit code.
 pub(crate) async fn run(cli: Cli) -> anyhow::Result<u8> {
-    if let Command::Init(init) = &cli.command {
-        return init.run();
-    }
-    let cli = match cli.command {
-        Command::Demo(demo) => return demo.run().await,
-        Command::Up(up) => return up.run().await,
-        Command::Orchestrator(orchestrator) => return orchestrator.run().await,
-        Command::Agent(agent) => return agent::run(agent, cli.target.ca()).await,
-        command => Cli { command, ..cli },
+    let Cli { target, how, command } = cli;
+    let connect = || {
+        let context = target.resolve()?;
+        anyhow::Ok(App {
+            client: context.client()?,
+            ca_pem: context.ca_pem()?,
+            endpoints: context.endpoints.join(", "),
+            project: context.project,
+            format: how.output,
+            wait: !how.no_wait,
+            timeout: how.timeout.map(Duration::from_secs),
+            validate_only: how.validate_only,
+            request_id: how.request_id.clone(),
+        })
     };
-    #[cfg(feature = "lab")]
-    if let Command::Sim(simulate) = &cli.command {
-        return sim::run(simulate, cli.output);
-    }
-    let context = cli.target.resolve()?;
-    let app = App {
-        client: context.client()?,
-        ca_pem: context.ca_pem()?,
-        project: context.project,
-        format: cli.output,
-        wait: !cli.no_wait,
-        timeout: cli.timeout.map(Duration::from_secs),
-        dry_run: cli.dry_run,
-    };
-    match cli.command {
-        Command::Init(_)
-        | Command::Demo(_)
-        | Command::Up(_)
-        | Command::Orchestrator(_)
-        | Command::Agent(_) => Ok(exit::OK),
+    match command {
+        Command::Init(command) => command.run(),
+        Command::Demo(command) => command.run().await,
+        Command::Up(command) => command.run().await,
+        Command::Orchestrator(command) => command.run().await,
+        Command::Agent(command) => agent::run(command, target.ca()).await,
         #[cfg(feature = "lab")]
-        Command::Sim(_) => Ok(exit::OK),
-        Command::Server(command) => server::run(&app, command).await,
-        Command::Volume(command) => volume::run(&app, command).await,
-        Command::Network(command) => network::run(&app, command).await,
-        Command::Subnet(command) => network::subnet(&app, command).await,
-        Command::Port(command) => network::port(&app, command).await,
-        Command::SecurityGroup(command) => network::group(&app, command).await,
-        Command::Flavor(command) => project::flavor(&app, command).await,
-        Command::Image(command) => project::image(&app, command).await,
-        Command::KeyPair(command) => project::key_pair(&app, command).await,
-        Command::Project(command) => project::run(&app, command).await,
-        Command::Quota(command) => project::quota(&app, command).await,
-        Command::Host(command) => host::run(&app, command).await,
-        Command::Operation(command) => operation::run(&app, command).await,
-        Command::Doctor(command) => operation::doctor(&app, command).await,
+        Command::Sim(command) => sim::run(&command, how.output),
+        Command::Replay(command) => replay::run(command, how.output).await,
+        Command::Explain(command) => explain::run(&command),
+        Command::Completion(command) => about::completion(&command),
+        Command::Version(command) => about::version(&command, how.output),
+        Command::Server(command) => server::run(&connect()?, command).await,
+        Command::Volume(command) => volume::run(&connect()?, command).await,
+        Command::Network(command) => network::run(&connect()?, command).await,
+        Command::Subnet(command) => network::subnet(&connect()?, command).await,
+        Command::Port(command) => network::port(&connect()?, command).await,
+        Command::SecurityGroup(command) => network::group(&connect()?, command).await,
+        Command::Flavor(command) => project::flavor(&connect()?, command).await,
+        Command::Image(command) => project::image(&connect()?, command).await,
+        Command::KeyPair(command) => project::key_pair(&connect()?, command).await,
+        Command::Project(command) => project::run(&connect()?, command).await,
+        Command::Quota(command) => project::quota(&connect()?, command).await,
+        Command::Principal(command) => access::run(&connect()?, command).await,
+        Command::Token(command) => access::token(&connect()?, command).await,
+        Command::Host(command) => host::run(&connect()?, command).await,
+        Command::Operation(command) => operation::run(&connect()?, command).await,
+        Command::Quarantine(command) => operation::quarantine(&connect()?, command).await,
+        Command::Cell(command) => about::cell(&connect()?, command).await,
+        Command::Doctor(command) => doctor::run(&connect()?, command).await,
     }
 }

@@ -1,146 +1,265 @@
-//! What each kind of thing shows in a table.
+//! What each kind of thing shows in a table, and which other things it refers to by name.
 
 use windlass_client::v1;
 
-use crate::output::{Row, short, time, word};
+use crate::names::Names;
+use crate::output::{Row, lower, short, time, word};
 
 macro_rules! rows {
-    ($($type:ty { $($column:literal => $value:expr),* $(,)? })*) => {$(
+    ($($type:ty [$refers:expr] { $($column:literal => $value:expr),* $(,)? })*) => {$(
         impl Row for $type {
             const COLUMNS: &'static [&'static str] = &[$($column),*];
-            fn cells(&self) -> Vec<String> {
+            fn cells(&self, names: &Names) -> Vec<String> {
                 vec![$({
-                    let value: fn(&Self) -> String = $value;
-                    value(self)
+                    let value: fn(&Self, &Names) -> String = $value;
+                    value(self, names)
                 }),*]
+            }
+            fn refers(&self) -> Vec<&str> {
+                let refers: fn(&Self) -> Vec<&str> = $refers;
+                refers(self)
             }
         }
     )*};
-}
-
-fn joined<'a>(names: impl IntoIterator<Item = &'a String>) -> String {
-    names.into_iter().map(|name| short(name)).collect::<Vec<_>>().join(",")
 }
 
 fn addresses<'a>(ips: impl IntoIterator<Item = &'a v1::FixedIp>) -> String {
     ips.into_iter().map(|ip| ip.ip_address.clone()).collect::<Vec<_>>().join(",")
 }
 
-fn amounts(amounts: Option<&v1::Amounts>) -> String {
+/// Amounts of a project, as `servers 3, vcpus 6`.
+pub(crate) fn amounts(amounts: Option<&v1::Amounts>) -> String {
     let Some(a) = amounts else { return String::new() };
-    let n = |value: Option<u64>| value.map_or_else(|| "-".to_string(), |value| value.to_string());
-    format!(
-        "servers {} vcpus {} ram_mib {} volumes {} gib {} networks {} ports {}",
-        n(a.servers),
-        n(a.vcpus),
-        n(a.ram_mib),
-        n(a.volumes),
-        n(a.gib),
-        n(a.networks),
-        n(a.ports)
-    )
+    let all = [
+        ("servers", a.servers),
+        ("vcpus", a.vcpus),
+        ("ram_mib", a.ram_mib),
+        ("volumes", a.volumes),
+        ("gib", a.gib),
+        ("networks", a.networks),
+        ("ports", a.ports),
+    ];
+    let told = all.iter().filter_map(|(name, value)| Some(format!("{name} {}", (*value)?)));
+    told.collect::<Vec<_>>().join(", ")
 }
 
 fn host_amounts(amounts: Option<&v1::HostAmounts>) -> String {
     amounts.map(|a| format!("{} vcpus, {} MiB, {} GiB", a.vcpus, a.ram_mib, a.disk_gib)).unwrap_or_default()
 }
 
+/// A role of a host, as `hypervisor`.
+pub(crate) fn roles(roles: impl Iterator<Item = v1::host::Role>) -> String {
+    roles.map(|role| lower(role.as_str_name())).collect::<Vec<_>>().join(",")
+}
+
+/// A grant, as `member in web`.
+fn grant(grant: &v1::RoleGrant, names: &Names) -> String {
+    let role = lower(grant.role().as_str_name());
+    if grant.scope.is_empty() {
+        format!("{role} of the cell")
+    } else {
+        format!("{role} in {}", names.show(&grant.scope))
+    }
+}
+
+/// A resource with its kind, as `server web-1`.
+pub(crate) fn kind_and_name(name: &str, names: &Names) -> String {
+    let mut parts = name.rsplit('/').skip(1);
+    let collection = parts.next().unwrap_or_default();
+    let kind: String = collection
+        .strip_suffix('s')
+        .unwrap_or(collection)
+        .chars()
+        .flat_map(|c| if c.is_uppercase() { vec![' ', c.to_ascii_lowercase()] } else { vec![c] })
+        .collect();
+    if kind.is_empty() { name.to_string() } else { format!("{kind} {}", names.show(name)) }
+}
+
+const fn saga(operation: &v1::Operation) -> Option<&v1::Saga> {
+    operation.metadata.as_ref()
+}
+
+fn rule(rule: &v1::SecurityRule, names: &Names) -> String {
+    use v1::security_rule::Remote;
+    let ports = match (rule.port_min, rule.port_max) {
+        (0, 0) => String::new(),
+        (min, max) if min == max => min.to_string(),
+        (min, max) => format!("{min}-{max}"),
+    };
+    let remote = match &rule.remote {
+        Some(Remote::RemoteCidr(cidr)) => cidr.clone(),
+        Some(Remote::RemoteGroup(group)) => format!("group={}", names.show(group)),
+        None => String::new(),
+    };
+    let (direction, protocol) = (lower(rule.direction().as_str_name()), lower(rule.protocol().as_str_name()));
+    format!("{direction}:{protocol}:{ports}:{remote}")
+}
+
 rows! {
-    v1::Server {
-        "NAME" => |s| s.display_name.clone(),
-        "STATE" => |s| word(s.state().as_str_name()),
-        "HOST" => |s| short(&s.host),
-        "ADDRESSES" => |s| addresses(s.interfaces.iter().flat_map(|i| &i.fixed_ips)),
-        "VOLUMES" => |s| joined(s.volumes.iter().map(|a| &a.volume)),
-        "FAULT" => |s| s.fault.as_ref().map(|f| f.message.clone()).unwrap_or_default(),
-        "ID" => |s| s.uid.clone(),
+    v1::Server [|s| {
+        let volumes = s.volumes.iter().map(|it| it.volume.as_str());
+        volumes.chain([s.host.as_str(), &s.flavor]).collect()
+    }] {
+        "NAME" => |s, _| s.display_name.clone(),
+        "STATE" => |s, _| word(s.state().as_str_name()),
+        "FLAVOR" => |s, names| names.show(&s.flavor),
+        "HOST" => |s, names| names.show(&s.host),
+        "ADDRESSES" => |s, _| addresses(s.interfaces.iter().flat_map(|i| &i.fixed_ips)),
+        "VOLUMES" => |s, names| names.all(s.volumes.iter().map(|a| &a.volume)),
+        "FAULT" => |s, _| s.fault.as_ref().map(|f| f.message.clone()).unwrap_or_default(),
+        "ID" => |s, _| s.uid.clone(),
     }
-    v1::Volume {
-        "NAME" => |v| v.display_name.clone(),
-        "STATE" => |v| word(v.state().as_str_name()),
-        "GIB" => |v| v.size_gib.to_string(),
-        "HOST" => |v| short(&v.host),
-        "ATTACHED TO" => |v| joined(v.attachments.iter().map(|a| &a.server)),
-        "ID" => |v| v.uid.clone(),
+    v1::Volume [|v| {
+        let servers = v.attachments.iter().map(|it| it.server.as_str());
+        servers.chain([v.host.as_str()]).collect()
+    }] {
+        "NAME" => |v, _| v.display_name.clone(),
+        "STATE" => |v, _| word(v.state().as_str_name()),
+        "GIB" => |v, _| v.size_gib.to_string(),
+        "HOST" => |v, names| names.show(&v.host),
+        "ATTACHED TO" => |v, names| names.all(v.attachments.iter().map(|a| &a.server)),
+        "FAULT" => |v, _| v.fault.as_ref().map(|f| f.message.clone()).unwrap_or_default(),
+        "ID" => |v, _| v.uid.clone(),
     }
-    v1::Network {
-        "NAME" => |n| n.display_name.clone(),
-        "VNI" => |n| n.vni.to_string(),
-        "MTU" => |n| n.mtu.to_string(),
-        "SUBNETS" => |n| joined(&n.subnets),
-        "ID" => |n| n.uid.clone(),
+    v1::Network [|n| n.subnets.iter().map(String::as_str).collect()] {
+        "NAME" => |n, _| n.display_name.clone(),
+        "VNI" => |n, _| if n.vni == 0 { String::new() } else { n.vni.to_string() },
+        "MTU" => |n, _| n.mtu.to_string(),
+        "SUBNETS" => |n, names| names.all(&n.subnets),
+        "ID" => |n, _| n.uid.clone(),
     }
-    v1::Subnet {
-        "NAME" => |s| s.display_name.clone(),
-        "CIDR" => |s| s.cidr.clone(),
-        "GATEWAY" => |s| s.gateway_ip.clone(),
-        "NETWORK" => |s| short(&s.network),
-        "ID" => |s| s.uid.clone(),
+    v1::Subnet [|s| vec![&s.network]] {
+        "NAME" => |s, _| s.display_name.clone(),
+        "CIDR" => |s, _| s.cidr.clone(),
+        "GATEWAY" => |s, _| s.gateway_ip.clone(),
+        "NETWORK" => |s, names| names.show(&s.network),
+        "ID" => |s, _| s.uid.clone(),
     }
-    v1::Port {
-        "NAME" => |p| p.display_name.clone(),
-        "STATE" => |p| word(p.state().as_str_name()),
-        "MAC" => |p| p.mac_address.clone(),
-        "ADDRESSES" => |p| addresses(&p.fixed_ips),
-        "SERVER" => |p| short(&p.server),
-        "ID" => |p| p.uid.clone(),
+    v1::Port [|p| vec![&p.server, &p.network]] {
+        "NAME" => |p, _| p.display_name.clone(),
+        "STATE" => |p, _| word(p.state().as_str_name()),
+        "MAC" => |p, _| p.mac_address.clone(),
+        "ADDRESSES" => |p, _| addresses(&p.fixed_ips),
+        "NETWORK" => |p, names| names.show(&p.network),
+        "SERVER" => |p, names| names.show(&p.server),
+        "ID" => |p, _| p.uid.clone(),
     }
-    v1::SecurityGroup {
-        "NAME" => |g| g.display_name.clone(),
-        "RULES" => |g| g.rules.len().to_string(),
-        "DEFAULT" => |g| g.is_default.to_string(),
-        "ID" => |g| g.uid.clone(),
+    v1::SecurityGroup [|_| Vec::new()] {
+        "NAME" => |g, _| g.display_name.clone(),
+        "RULES" => |g, names| g.rules.iter().map(|it| rule(it, names)).collect::<Vec<_>>().join(" "),
+        "DEFAULT" => |g, _| g.is_default.to_string(),
+        "ID" => |g, _| g.uid.clone(),
     }
-    v1::Flavor {
-        "NAME" => |f| f.display_name.clone(),
-        "VCPUS" => |f| f.vcpus.to_string(),
-        "RAM MIB" => |f| f.ram_mib.to_string(),
-        "ROOT GIB" => |f| f.root_gib.to_string(),
-        "ID" => |f| f.uid.clone(),
+    v1::Flavor [|_| Vec::new()] {
+        "NAME" => |f, _| f.display_name.clone(),
+        "VCPUS" => |f, _| f.vcpus.to_string(),
+        "RAM MIB" => |f, _| f.ram_mib.to_string(),
+        "ROOT GIB" => |f, _| f.root_gib.to_string(),
+        "ID" => |f, _| f.uid.clone(),
     }
-    v1::Image {
-        "NAME" => |i| i.display_name.clone(),
-        "FORMAT" => |i| word(i.format().as_str_name()),
-        "BYTES" => |i| i.size_bytes.to_string(),
-        "SHA-256" => |i| i.sha256.chars().take(12).collect(),
-        "ID" => |i| i.uid.clone(),
+    v1::Image [|_| Vec::new()] {
+        "NAME" => |i, _| i.display_name.clone(),
+        "FORMAT" => |i, _| lower(i.format().as_str_name()),
+        "BYTES" => |i, _| i.size_bytes.to_string(),
+        "SHA-256" => |i, _| i.sha256.chars().take(12).collect(),
+        "VISIBILITY" => |i, _| lower(i.visibility().as_str_name()),
+        "ID" => |i, _| i.uid.clone(),
     }
-    v1::KeyPair {
-        "NAME" => |k| k.display_name.clone(),
-        "FINGERPRINT" => |k| k.fingerprint.clone(),
-        "ID" => |k| k.uid.clone(),
+    v1::KeyPair [|_| Vec::new()] {
+        "NAME" => |k, _| k.display_name.clone(),
+        "FINGERPRINT" => |k, _| k.fingerprint.clone(),
+        "ID" => |k, _| k.uid.clone(),
     }
-    v1::Project {
-        "NAME" => |p| p.display_name.clone(),
-        "QUOTA" => |p| amounts(p.quota.as_ref()),
-        "ID" => |p| p.uid.clone(),
+    v1::Project [|_| Vec::new()] {
+        "NAME" => |p, _| p.display_name.clone(),
+        "QUOTA" => |p, _| amounts(p.quota.as_ref()),
+        "ID" => |p, _| p.uid.clone(),
     }
-    v1::Quota {
-        "LIMITS" => |q| amounts(q.limits.as_ref()),
-        "USED" => |q| amounts(q.used.as_ref()),
+    v1::Quota [|_| Vec::new()] {
+        "LIMITS" => |q, _| amounts(q.limits.as_ref()),
+        "USED" => |q, _| amounts(q.used.as_ref()),
     }
-    v1::Host {
-        "NAME" => |h| h.display_name.clone(),
-        "STATE" => |h| word(h.state().as_str_name()),
-        "ROLES" => |h| h.roles().map(|role| word(role.as_str_name()).to_lowercase()).collect::<Vec<_>>().join(","),
-        "ZONE" => |h| h.zone.clone(),
-        "CAPACITY" => |h| host_amounts(h.capacity.as_ref()),
-        "CLAIMED" => |h| host_amounts(h.claimed.as_ref()),
-        "ID" => |h| h.uid.clone(),
+    v1::Host [|_| Vec::new()] {
+        "NAME" => |h, _| h.display_name.clone(),
+        "STATE" => |h, _| match (&h.drain, word(h.state().as_str_name())) {
+            (None, state) => state,
+            (Some(drain), state) if drain.quiet => format!("{state}, drained"),
+            (Some(_), state) => format!("{state}, draining"),
+        },
+        "CONNECTED" => |h, _| if h.connected { "yes" } else { "no" }.to_string(),
+        "ROLES" => |h, _| roles(h.roles()),
+        "ZONE" => |h, _| h.zone.clone(),
+        "CAPACITY" => |h, _| host_amounts(h.capacity.as_ref()),
+        "CLAIMED" => |h, _| host_amounts(h.claimed.as_ref()),
+        "ID" => |h, _| h.uid.clone(),
     }
-    v1::Operation {
-        "ID" => |o| short(&o.name),
-        "KIND" => |o| o.metadata.as_ref().map(|s| s.kind.clone()).unwrap_or_default(),
-        "STATE" => |o| o.metadata.as_ref().map(|s| s.state().as_str_name().to_string()).unwrap_or_default(),
-        "SUBJECT" => |o| o.metadata.as_ref().map(|s| s.subject.clone()).unwrap_or_default(),
-        "STARTED" => |o| o.metadata.as_ref().map(|s| time(s.create_time.as_ref())).unwrap_or_default(),
-        "REASON" => |o| o.metadata.as_ref().map(|s| s.reason.clone()).unwrap_or_default(),
+    v1::JoinToken [|t| vec![&t.host]] {
+        "HOST" => |t, _| t.display_name.clone(),
+        "STATE" => |t, _| word(t.state().as_str_name()),
+        "ROLES" => |t, _| roles(t.roles()),
+        "ZONE" => |t, _| t.zone.clone(),
+        "ENDS" => |t, _| time(t.expire_time.as_ref()),
+        "USED BY" => |t, names| names.show(&t.host),
+        "ID" => |t, _| t.uid.clone(),
     }
-    v1::Event {
-        "POSITION" => |e| e.position.to_string(),
-        "TIME" => |e| time(e.time.as_ref()),
-        "TERM" => |e| format!("{}.{}", e.term_generation, e.term_elected),
-        "HOST" => |e| short(&e.host),
-        "EVENT" => |e| e.summary.clone(),
+    v1::Principal [|p| p.grants.iter().map(|it| it.scope.as_str()).collect()] {
+        "NAME" => |p, _| p.display_name.clone(),
+        "ROLES" => |p, names| p.grants.iter().map(|it| grant(it, names)).collect::<Vec<_>>().join("; "),
+        "ID" => |p, _| p.uid.clone(),
+    }
+    v1::ApiToken [|t| vec![t.name.split("/apiTokens/").next().unwrap_or_default()]] {
+        "NAME" => |t, _| t.display_name.clone(),
+        "PRINCIPAL" => |t, names| names.show(t.name.split("/apiTokens/").next().unwrap_or_default()),
+        "ENDS" => |t, _| if t.expire_time.is_some() { time(t.expire_time.as_ref()) } else { "never".into() },
+        "ID" => |t, _| t.uid.clone(),
+    }
+    v1::Operation [|o| saga(o).map(|s| vec![s.subject.as_str()]).unwrap_or_default()] {
+        "ID" => |o, _| short(&o.name),
+        "KIND" => |o, _| saga(o).map(|s| s.kind.clone()).unwrap_or_default(),
+        "STATE" => |o, _| saga(o).map(|s| {
+            let state = word(s.state().as_str_name());
+            if s.overdue { format!("{state}, overdue") } else { state }
+        }).unwrap_or_default(),
+        "SUBJECT" => |o, names| saga(o).map(|s| kind_and_name(&s.subject, names)).unwrap_or_default(),
+        "STARTED" => |o, _| saga(o).map(|s| time(s.create_time.as_ref())).unwrap_or_default(),
+        "REASON" => |o, _| saga(o).map(|s| s.reason.clone()).unwrap_or_default(),
+    }
+    v1::QuarantinedResource [|q| q.hosts.iter().map(String::as_str).chain([q.resource.as_str()]).collect()] {
+        "KIND" => |q, _| q.kind.clone(),
+        "NAME" => |q, names| names.show(&q.resource),
+        "HOSTS" => |q, names| names.all(&q.hosts),
+        "OPERATION" => |q, _| short(&q.operation),
+        "SINCE" => |q, _| time(q.since.as_ref()),
+        "REASON" => |q, _| q.reason.clone(),
+        "RESOURCE" => |q, _| q.resource.clone(),
+    }
+    v1::Cell [|_| Vec::new()] {
+        "NAME" => |c, _| c.display_name.clone(),
+        "ID" => |c, _| c.uid.clone(),
+        "SINCE" => |c, _| time(c.create_time.as_ref()),
+        "POSITION" => |c, _| format!("{}, {}", c.position, time(c.position_time.as_ref())),
+        "HASH" => |c, _| c.hash.clone(),
+        "FORMAT" => |c, _| format!("level {}", c.format_level),
+        "LEADER" => |c, _| c.leader.as_ref().map_or_else(|| "nobody that is known".into(), |leader| {
+            let address = if leader.address.is_empty() { "elsewhere" } else { &leader.address };
+            format!("{address}, term {}.{}, since {}", leader.generation, leader.elected, time(leader.since.as_ref()))
+        }),
+        "BUILD" => |c, _| c.build.clone(),
+        "JOURNAL" => |c, _| c.journal.clone(),
+        "OPERATIONS" => |c, _| format!("{} open, {} of them stuck", c.operations_open, c.operations_stuck),
+        "WARNINGS" => |c, _| c.warnings.join("; "),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_resource_is_told_by_kind_and_name() {
+        let names = Names::from([("projects/p/securityGroups/1", "web")]);
+        assert_eq!(kind_and_name("projects/p/securityGroups/1", &names), "security group web");
+        assert_eq!(kind_and_name("hosts/2", &names), "host 2");
+        assert_eq!(kind_and_name("", &names), "");
     }
 }

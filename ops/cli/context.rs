@@ -10,23 +10,25 @@ use clap::Args;
 use serde::{Deserialize, Serialize};
 use windlass_client::{Client, Config};
 
+use crate::app::GLOBAL;
+
 /// Flags that say where the cell is; each has its environment variable.
 #[derive(Args, Clone, Debug)]
 pub(crate) struct Target {
     /// The context file; by default ~/.config/windlass/context.toml.
-    #[arg(long, global = true, env = "WINDLASS_CONTEXT", value_name = "FILE")]
+    #[arg(long, global = true, help_heading = GLOBAL, env = "WINDLASS_CONTEXT", value_name = "FILE")]
     context: Option<PathBuf>,
     /// An orchestrator's address, as https://10.0.0.1:7700; may be repeated.
-    #[arg(long, global = true, env = "WINDLASS_ENDPOINT", value_name = "URL", value_delimiter = ',')]
+    #[arg(long, global = true, help_heading = GLOBAL, env = "WINDLASS_ENDPOINT", value_name = "URL", value_delimiter = ',')]
     endpoint: Vec<String>,
     /// The file with the cell's CA certificate.
-    #[arg(long, global = true, env = "WINDLASS_CA", value_name = "FILE")]
+    #[arg(long, global = true, help_heading = GLOBAL, env = "WINDLASS_CA", value_name = "FILE")]
     ca: Option<PathBuf>,
     /// The API token; better in the context file or the environment than on a command line.
-    #[arg(long, global = true, env = "WINDLASS_TOKEN", hide_env_values = true, value_name = "TOKEN")]
+    #[arg(long, global = true, help_heading = GLOBAL, env = "WINDLASS_TOKEN", hide_env_values = true, value_name = "TOKEN")]
     token: Option<String>,
-    /// The project to work in.
-    #[arg(long, short = 'p', global = true, env = "WINDLASS_PROJECT", value_name = "NAME")]
+    /// The project to work in; lists take - for all.
+    #[arg(long, short = 'p', global = true, help_heading = GLOBAL, env = "WINDLASS_PROJECT", value_name = "NAME")]
     project: Option<String>,
 }
 

@@ -2,25 +2,37 @@
 
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command's output is its product")]
 
+mod about;
+mod access;
 mod agent;
 mod app;
 mod columns;
 mod context;
 mod demo;
+mod doctor;
 mod exit;
+mod explain;
+mod history;
 mod host;
 mod init;
+mod limits;
+mod names;
 mod network;
 mod operation;
 mod orchestrator;
 mod output;
+mod preview;
+mod progress;
 mod project;
+mod replay;
 mod resource;
 mod seed;
 mod serve;
 mod server;
 #[cfg(feature = "lab")]
 mod sim;
+#[cfg(test)]
+mod tree;
 mod up;
 mod volume;
 mod wait;

@@ -1,6 +1,5 @@
 //! `windlass network`, `subnet`, `port`, `security-group`.
 
-use anyhow::Context as _;
 use clap::{Args, Subcommand};
 use windlass_client::v1;
 
@@ -11,6 +10,7 @@ use crate::resource::{self, Listed, Named};
 #[derive(Subcommand, Debug)]
 pub(crate) enum Network {
     /// Make a network.
+    #[command(after_help = "Example: windlass network create blue")]
     Create {
         /// Its name, unique in the project.
         name: String,
@@ -19,15 +19,18 @@ pub(crate) enum Network {
         mtu: u32,
     },
     /// List the project's networks.
+    #[command(after_help = "Example: windlass network list")]
     List(Listed),
     /// Show one.
+    #[command(after_help = "Example: windlass network get blue")]
     Get(Named),
     /// Delete one without ports and subnets.
+    #[command(after_help = "Example: windlass network delete blue")]
     Delete(Named),
 }
 
 pub(crate) async fn run(app: &App, command: Network) -> anyhow::Result<u8> {
-    let validate_only = app.dry_run;
+    let validate_only = app.validate_only;
     match command {
         Network::Create { name, mtu } => {
             let network = Some(v1::Network { display_name: name, mtu, ..Default::default() });
@@ -63,12 +66,16 @@ pub(crate) async fn run(app: &App, command: Network) -> anyhow::Result<u8> {
 #[derive(Subcommand, Debug)]
 pub(crate) enum Subnet {
     /// Make a subnet.
+    #[command(after_help = "Example: windlass subnet create blue-4 --network blue --cidr 10.0.0.0/24")]
     Create(CreateSubnet),
     /// List the project's subnets.
+    #[command(after_help = "Example: windlass subnet list --filter network=blue")]
     List(Listed),
     /// Show one.
+    #[command(after_help = "Example: windlass subnet get blue-4")]
     Get(Named),
     /// Delete one without addresses in use.
+    #[command(after_help = "Example: windlass subnet delete blue-4")]
     Delete(Named),
 }
 
@@ -100,13 +107,13 @@ pub(crate) struct CreateSubnet {
 impl CreateSubnet {
     fn request(self, app: &App) -> anyhow::Result<v1::CreateSubnetRequest> {
         let pool = |text: &String| {
-            let (start, end) =
-                text.split_once('-').with_context(|| format!("--pool {text}: FIRST-LAST is expected"))?;
+            let usage = || crate::exit::Usage(format!("--pool {text}: FIRST-LAST is expected"));
+            let (start, end) = text.split_once('-').ok_or_else(usage)?;
             anyhow::Ok(v1::subnet::AllocationPool { start: start.to_string(), end: end.to_string() })
         };
         let subnet = v1::Subnet {
             display_name: self.name,
-            network: self.network,
+            network: app.name("networks", &self.network)?,
             cidr: self.cidr,
             gateway_ip: self.gateway.unwrap_or_default(),
             allocation_pools: self.pool.iter().map(pool).collect::<Result<_, _>>()?,
@@ -114,7 +121,7 @@ impl CreateSubnet {
             enable_dhcp: Some(!self.no_dhcp),
             ..Default::default()
         };
-        let (parent, validate_only) = (app.parent()?, app.dry_run);
+        let (parent, validate_only) = (app.parent()?, app.validate_only);
         Ok(v1::CreateSubnetRequest { parent, subnet: Some(subnet), validate_only, ..Default::default() })
     }
 }
@@ -135,7 +142,7 @@ pub(crate) async fn subnet(app: &App, command: Subnet) -> anyhow::Result<u8> {
             resource::get(app, v1::GetSubnetRequest { name, ..Default::default() }).await
         }
         Subnet::Delete(named) => {
-            let (name, validate_only) = (app.name("subnets", &named.name)?, app.dry_run);
+            let (name, validate_only) = (app.name("subnets", &named.name)?, app.validate_only);
             resource::change(app, v1::DeleteSubnetRequest { name, validate_only, ..Default::default() }).await
         }
     }
@@ -145,6 +152,7 @@ pub(crate) async fn subnet(app: &App, command: Subnet) -> anyhow::Result<u8> {
 #[derive(Subcommand, Debug)]
 pub(crate) enum Port {
     /// Make a port.
+    #[command(after_help = "Example: windlass port create web-1 --network blue --ip 10.0.0.7")]
     Create {
         /// Its name, unique in the project.
         name: String,
@@ -154,28 +162,35 @@ pub(crate) enum Port {
         /// A wanted address; may be repeated.
         #[arg(long)]
         ip: Vec<String>,
+        /// A wanted MAC, as fa:16:3e:00:00:01; by default one is given.
+        #[arg(long)]
+        mac: Option<String>,
         /// A security group; may be repeated; by default the project's default.
         #[arg(long)]
         security_group: Vec<String>,
     },
     /// List the project's ports.
+    #[command(after_help = "Example: windlass port list")]
     List(Listed),
     /// Show one.
+    #[command(after_help = "Example: windlass port get web-1")]
     Get(Named),
     /// Delete one that no server uses.
+    #[command(after_help = "Example: windlass port delete web-1")]
     Delete(Named),
 }
 
 pub(crate) async fn port(app: &App, command: Port) -> anyhow::Result<u8> {
-    let validate_only = app.dry_run;
+    let validate_only = app.validate_only;
     match command {
-        Port::Create { name, network, ip, security_group } => {
+        Port::Create { name, network, ip, mac, security_group } => {
             let fixed = |ip_address: String| v1::FixedIp { ip_address, ..Default::default() };
             let port = v1::Port {
                 display_name: name,
-                network,
+                network: app.name("networks", &network)?,
                 fixed_ips: ip.into_iter().map(fixed).collect(),
-                security_groups: security_group,
+                mac_address: mac.unwrap_or_default(),
+                security_groups: app.names("securityGroups", &security_group)?,
                 ..Default::default()
             };
             let (parent, port) = (app.parent()?, Some(port));
@@ -202,6 +217,7 @@ pub(crate) async fn port(app: &App, command: Port) -> anyhow::Result<u8> {
 #[derive(Subcommand, Debug)]
 pub(crate) enum Group {
     /// Make a security group.
+    #[command(after_help = "Example: windlass security-group create web --rule ingress:tcp:443:0.0.0.0/0")]
     Create {
         /// Its name, unique in the project.
         name: String,
@@ -210,6 +226,7 @@ pub(crate) enum Group {
         rule: Vec<String>,
     },
     /// Replace a group's rules.
+    #[command(after_help = "Example: windlass security-group set-rules web --rule ingress:tcp:443:0.0.0.0/0")]
     SetRules {
         /// The group.
         name: String,
@@ -218,18 +235,21 @@ pub(crate) enum Group {
         rule: Vec<String>,
     },
     /// List the project's security groups.
+    #[command(after_help = "Example: windlass security-group list")]
     List(Listed),
     /// Show one.
+    #[command(after_help = "Example: windlass security-group get web")]
     Get(Named),
     /// Delete one that nothing uses.
+    #[command(after_help = "Example: windlass security-group delete web")]
     Delete(Named),
 }
 
 pub(crate) async fn group(app: &App, command: Group) -> anyhow::Result<u8> {
-    let validate_only = app.dry_run;
+    let validate_only = app.validate_only;
     match command {
         Group::Create { name, rule } => {
-            let rules = rule.iter().map(|text| parse_rule(text)).collect::<Result<_, _>>()?;
+            let rules = rule.iter().map(|text| parse_rule(app, text)).collect::<Result<_, _>>()?;
             let security_group = Some(v1::SecurityGroup { display_name: name, rules, ..Default::default() });
             let parent = app.parent()?;
             let request = v1::CreateSecurityGroupRequest {
@@ -241,7 +261,7 @@ pub(crate) async fn group(app: &App, command: Group) -> anyhow::Result<u8> {
             resource::change(app, request).await
         }
         Group::SetRules { name, rule } => {
-            let rules = rule.iter().map(|text| parse_rule(text)).collect::<Result<_, _>>()?;
+            let rules = rule.iter().map(|text| parse_rule(app, text)).collect::<Result<_, _>>()?;
             let name = app.name("securityGroups", &name)?;
             let request =
                 v1::SetSecurityGroupRulesRequest { name, rules, validate_only, ..Default::default() };
@@ -267,8 +287,8 @@ pub(crate) async fn group(app: &App, command: Group) -> anyhow::Result<u8> {
     }
 }
 
-/// `direction:protocol:ports:remote`; ports empty, one or FIRST-LAST; remote empty, a range or `group=NAME`.
-fn parse_rule(text: &str) -> anyhow::Result<v1::SecurityRule> {
+/// `direction:protocol:ports:remote`; ports empty, one or FIRST-LAST; remote empty, a range, `group=NAME` or `group=self`.
+fn parse_rule(app: &App, text: &str) -> anyhow::Result<v1::SecurityRule> {
     use v1::security_rule::{Direction, Protocol, Remote};
     let usage = || {
         crate::exit::Usage(format!(
@@ -297,7 +317,8 @@ fn parse_rule(text: &str) -> anyhow::Result<v1::SecurityRule> {
         None => (number(ports)?, number(ports)?),
     };
     let remote = match remote.strip_prefix("group=") {
-        Some(group) => Some(Remote::RemoteGroup(group.to_string())),
+        Some("self") => Some(Remote::RemoteGroup("self".into())),
+        Some(group) => Some(Remote::RemoteGroup(app.name("securityGroups", group)?)),
         None => (!remote.is_empty()).then(|| Remote::RemoteCidr(remote.to_string())),
     };
     let (direction, protocol) = (direction as i32, protocol as i32);

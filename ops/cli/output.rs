@@ -1,8 +1,17 @@
-//! What a command prints: a table for people, or the API's own messages as JSON.
+//! What a command prints: a table for people, or the API's own messages as JSON. Data goes to standard output, everything
+//! else to standard error.
+//!
+//! Nothing here panics where nobody reads any more: a reader that has gone ends the command in silence.
+
+use std::fmt;
+use std::io::{self, Write};
 
 use clap::ValueEnum;
 use comfy_table::{ContentArrangement, Table, presets};
 use windlass_client::v1;
+
+use crate::exit;
+use crate::names::Names;
 
 /// How to print.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
@@ -10,7 +19,7 @@ pub(crate) enum Format {
     /// Columns, for people.
     #[default]
     Table,
-    /// The API's message, unchanged; a list is an array.
+    /// The API's own message, one document.
     Json,
 }
 
@@ -22,57 +31,64 @@ impl<T: prost::Message + prost::Name + Default> Message for T {}
 pub(crate) trait Row: Message {
     /// The columns' names.
     const COLUMNS: &'static [&'static str];
-    /// Their values.
-    fn cells(&self) -> Vec<String>;
+    /// Their values; other things are shown by these names.
+    fn cells(&self, names: &Names) -> Vec<String>;
+    /// The other things that it shows, by their resource names.
+    fn refers(&self) -> Vec<&str>;
 }
 
-/// Prints one thing: a line a column.
-pub(crate) fn one<T: Row>(format: Format, item: &T) -> anyhow::Result<()> {
-    match format {
-        Format::Json => json(item),
-        Format::Table => {
-            let mut table = plain();
-            for (name, value) in T::COLUMNS.iter().zip(item.cells()) {
-                table.add_row([(*name).to_string(), value]);
-            }
-            println!("{table}");
-            Ok(())
-        }
+/// Prints a line to standard output.
+pub(crate) fn say(text: impl fmt::Display) -> anyhow::Result<()> {
+    let mut out = io::stdout().lock();
+    match writeln!(out, "{text}").and_then(|()| out.flush()) {
+        Ok(()) => Ok(()),
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Err(exit::ReaderGone.into()),
+        Err(error) => Err(anyhow::Error::new(error).context("standard output can't be written")),
     }
 }
 
-/// Prints many: a line a thing.
-pub(crate) fn many<T: Row>(format: Format, items: &[T]) -> anyhow::Result<()> {
-    match format {
-        Format::Json => {
-            let values = items
-                .iter()
-                .map(|item| windlass_proto::to_json(item, true))
-                .collect::<Result<Vec<_>, _>>()?;
-            println!("{}", serde_json::to_string_pretty(&values)?);
-        }
-        Format::Table => {
-            let mut table = plain();
-            table.set_header(T::COLUMNS.iter().copied());
-            for item in items {
-                table.add_row(item.cells());
-            }
-            println!("{table}");
-        }
+/// Prints a line to standard error; nobody may be reading it.
+pub(crate) fn note(text: impl fmt::Display) {
+    writeln!(io::stderr().lock(), "{text}").ok();
+}
+
+/// Prints one thing in lines: what a column says in each.
+pub(crate) fn one<T: Row>(item: &T, names: &Names) -> anyhow::Result<()> {
+    let cells = item.cells(names);
+    let rows = T::COLUMNS.iter().zip(cells).filter(|(_, value)| !value.is_empty());
+    say(aligned(None, rows.map(|(name, value)| vec![(*name).to_string(), value])))
+}
+
+/// Prints many things, a line each.
+pub(crate) fn many<T: Row>(items: &[T], names: &Names) -> anyhow::Result<()> {
+    say(aligned(Some(T::COLUMNS), items.iter().map(|item| item.cells(names))))
+}
+
+/// Columns side by side.
+pub(crate) fn aligned(header: Option<&[&str]>, rows: impl IntoIterator<Item = Vec<String>>) -> String {
+    let mut table = Table::new();
+    table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Disabled);
+    if let Some(header) = header {
+        table.set_header(header.iter().copied());
     }
-    Ok(())
+    for row in rows {
+        table.add_row(row);
+    }
+    for column in table.column_iter_mut() {
+        column.set_padding((0, 2));
+    }
+    let lines: Vec<String> = table.lines().map(|line| line.trim_end().to_string()).collect();
+    lines.join("\n")
 }
 
 /// Prints a message as JSON.
 pub(crate) fn json<T: Message>(item: &T) -> anyhow::Result<()> {
-    println!("{}", serde_json::to_string_pretty(&windlass_proto::to_json(item, true)?)?);
-    Ok(())
+    document(&windlass_proto::to_json(item, true)?)
 }
 
-fn plain() -> Table {
-    let mut table = Table::new();
-    table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Disabled);
-    table
+/// Prints a JSON document.
+pub(crate) fn document(value: &serde_json::Value) -> anyhow::Result<()> {
+    say(serde_json::to_string_pretty(value)?)
 }
 
 /// The part of a resource name behind its last slash.
@@ -80,14 +96,38 @@ pub(crate) fn short(name: &str) -> String {
     name.rsplit('/').next().unwrap_or(name).to_string()
 }
 
-/// An enum's word, as `BUILD`.
+/// An enum's word; empty where it says nothing.
 pub(crate) fn word(text: &str) -> String {
-    text.trim_end_matches("_UNSPECIFIED").to_string()
+    if text.ends_with("_UNSPECIFIED") { String::new() } else { text.to_string() }
 }
 
-/// A time of day, UTC, to the millisecond; empty for none.
+/// An enum's word as a sentence has it, as `rolled back`.
+pub(crate) fn lower(text: &str) -> String {
+    word(text).to_lowercase().replace('_', " ")
+}
+
+/// A time in UTC, to the millisecond; empty for none.
 pub(crate) fn time(time: Option<&prost_types::Timestamp>) -> String {
-    time.map(ToString::to_string).unwrap_or_default()
+    time.map(|time| windlass_replay::utc(windlass_sagas::ids::Time(micros(time)))).unwrap_or_default()
+}
+
+/// Microseconds since 1970.
+pub(crate) fn micros(time: &prost_types::Timestamp) -> i64 {
+    time.seconds.saturating_mul(1_000_000).saturating_add(i64::from(time.nanos / 1000))
+}
+
+/// Seconds between two times, where both are there and in order.
+pub(crate) fn between(
+    from: Option<&prost_types::Timestamp>,
+    to: Option<&prost_types::Timestamp>,
+) -> Option<String> {
+    let us = micros(to?).saturating_sub(micros(from?));
+    (us >= 0).then(|| seconds(us.cast_unsigned() / 1000))
+}
+
+/// Milliseconds as seconds.
+pub(crate) fn seconds(ms: u64) -> String {
+    format!("{}.{:03} s", ms / 1000, ms % 1000)
 }
 
 /// An operation that was only previewed.

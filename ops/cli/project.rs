@@ -6,24 +6,28 @@ use anyhow::Context as _;
 use clap::{Args, Subcommand, ValueEnum};
 use windlass_client::v1;
 
-use crate::app::App;
+use crate::app::{App, of_cell};
 use crate::resource::{self, Listed, Named};
 
 /// Projects.
 #[derive(Subcommand, Debug)]
 pub(crate) enum Project {
     /// Make a project, with a default security group.
+    #[command(after_help = "Example: windlass project create web")]
     Create(Named),
     /// List projects.
+    #[command(after_help = "Example: windlass project list")]
     List(Listed),
     /// Show one.
+    #[command(after_help = "Example: windlass project get web")]
     Get(Named),
     /// Delete an empty one.
+    #[command(after_help = "Example: windlass project delete web")]
     Delete(Named),
 }
 
 pub(crate) async fn run(app: &App, command: Project) -> anyhow::Result<u8> {
-    let validate_only = app.dry_run;
+    let validate_only = app.validate_only;
     match command {
         Project::Create(named) => {
             let project = Some(v1::Project { display_name: named.name, ..Default::default() });
@@ -35,11 +39,11 @@ pub(crate) async fn run(app: &App, command: Project) -> anyhow::Result<u8> {
             resource::list(app, request, listed.limit).await
         }
         Project::Get(named) => {
-            let name = format!("projects/{}", named.name);
+            let name = of_cell("projects", &named.name);
             resource::get(app, v1::GetProjectRequest { name, ..Default::default() }).await
         }
         Project::Delete(named) => {
-            let name = format!("projects/{}", named.name);
+            let name = of_cell("projects", &named.name);
             resource::change(app, v1::DeleteProjectRequest { name, validate_only, ..Default::default() })
                 .await
         }
@@ -50,8 +54,10 @@ pub(crate) async fn run(app: &App, command: Project) -> anyhow::Result<u8> {
 #[derive(Subcommand, Debug)]
 pub(crate) enum Quota {
     /// Show the project's quota and what it holds.
+    #[command(after_help = "Example: windlass quota get --project web")]
     Get,
     /// Set the project's quota; what is not named stays.
+    #[command(after_help = "Example: windlass quota set --servers 20 --vcpus 80")]
     Set(SetQuota),
 }
 
@@ -81,14 +87,29 @@ pub(crate) struct SetQuota {
     ports: Option<u64>,
 }
 
+impl SetQuota {
+    fn over(self, now: v1::Amounts) -> v1::Amounts {
+        v1::Amounts {
+            servers: self.servers.or(now.servers),
+            vcpus: self.vcpus.or(now.vcpus),
+            ram_mib: self.ram_mib.or(now.ram_mib),
+            volumes: self.volumes.or(now.volumes),
+            gib: self.gib.or(now.gib),
+            networks: self.networks.or(now.networks),
+            ports: self.ports.or(now.ports),
+        }
+    }
+}
+
 pub(crate) async fn quota(app: &App, command: Quota) -> anyhow::Result<u8> {
     let name = format!("{}/quota", app.parent()?);
     match command {
         Quota::Get => resource::get(app, v1::GetQuotaRequest { name, ..Default::default() }).await,
         Quota::Set(set) => {
-            let SetQuota { servers, vcpus, ram_mib, volumes, gib, networks, ports } = set;
-            let limits = Some(v1::Amounts { servers, vcpus, ram_mib, volumes, gib, networks, ports });
-            let validate_only = app.dry_run;
+            // A quota is set as a whole; what is not named is what it is now.
+            let now = v1::GetQuotaRequest { name: name.clone(), ..Default::default() };
+            let limits = Some(set.over(app.call(now).await?.limits.unwrap_or_default()));
+            let validate_only = app.validate_only;
             resource::change(app, v1::SetQuotaRequest { name, limits, validate_only, ..Default::default() })
                 .await
         }
@@ -99,6 +120,7 @@ pub(crate) async fn quota(app: &App, command: Quota) -> anyhow::Result<u8> {
 #[derive(Subcommand, Debug)]
 pub(crate) enum Flavor {
     /// Make a flavor.
+    #[command(after_help = "Example: windlass flavor create small --vcpus 1 --ram-mib 1024 --root-gib 10")]
     Create {
         /// Its name, unique in the cell.
         name: String,
@@ -111,20 +133,33 @@ pub(crate) enum Flavor {
         /// The root's size, GiB.
         #[arg(long)]
         root_gib: u64,
+        /// A trait that its servers' hosts must have; may be repeated.
+        #[arg(long = "trait")]
+        traits: Vec<String>,
     },
     /// List flavors.
+    #[command(after_help = "Example: windlass flavor list")]
     List(Listed),
     /// Show one.
+    #[command(after_help = "Example: windlass flavor get small")]
     Get(Named),
     /// Delete one; servers keep what they were made from.
+    #[command(after_help = "Example: windlass flavor delete small")]
     Delete(Named),
 }
 
 pub(crate) async fn flavor(app: &App, command: Flavor) -> anyhow::Result<u8> {
-    let validate_only = app.dry_run;
+    let validate_only = app.validate_only;
     match command {
-        Flavor::Create { name, vcpus, ram_mib, root_gib } => {
-            let flavor = v1::Flavor { display_name: name, vcpus, ram_mib, root_gib, ..Default::default() };
+        Flavor::Create { name, vcpus, ram_mib, root_gib, traits: required_traits } => {
+            let flavor = v1::Flavor {
+                display_name: name,
+                vcpus,
+                ram_mib,
+                root_gib,
+                required_traits,
+                ..Default::default()
+            };
             let flavor = Some(flavor);
             resource::change(app, v1::CreateFlavorRequest { flavor, validate_only, ..Default::default() })
                 .await
@@ -134,11 +169,11 @@ pub(crate) async fn flavor(app: &App, command: Flavor) -> anyhow::Result<u8> {
             resource::list(app, request, listed.limit).await
         }
         Flavor::Get(named) => {
-            let name = format!("flavors/{}", named.name);
+            let name = of_cell("flavors", &named.name);
             resource::get(app, v1::GetFlavorRequest { name, ..Default::default() }).await
         }
         Flavor::Delete(named) => {
-            let name = format!("flavors/{}", named.name);
+            let name = of_cell("flavors", &named.name);
             resource::change(app, v1::DeleteFlavorRequest { name, validate_only, ..Default::default() }).await
         }
     }
@@ -148,12 +183,18 @@ pub(crate) async fn flavor(app: &App, command: Flavor) -> anyhow::Result<u8> {
 #[derive(Subcommand, Debug)]
 pub(crate) enum Image {
     /// Register an image.
+    #[command(
+        after_help = "Example: windlass image create debian-12 --sha256 e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855 --size-bytes 1048576"
+    )]
     Create(CreateImage),
     /// List images that the project may see.
+    #[command(after_help = "Example: windlass image list")]
     List(Listed),
     /// Show one.
+    #[command(after_help = "Example: windlass image get debian-12")]
     Get(Named),
     /// Delete one; volumes keep their bytes.
+    #[command(after_help = "Example: windlass image delete debian-12")]
     Delete(Named),
 }
 
@@ -229,7 +270,7 @@ impl CreateImage {
             visibility: visibility as i32,
             ..Default::default()
         };
-        let (parent, validate_only) = (app.parent()?, app.dry_run);
+        let (parent, validate_only) = (app.parent()?, app.validate_only);
         Ok(v1::CreateImageRequest { parent, image: Some(image), validate_only, ..Default::default() })
     }
 }
@@ -250,7 +291,7 @@ pub(crate) async fn image(app: &App, command: Image) -> anyhow::Result<u8> {
             resource::get(app, v1::GetImageRequest { name, ..Default::default() }).await
         }
         Image::Delete(named) => {
-            let (name, validate_only) = (app.name("images", &named.name)?, app.dry_run);
+            let (name, validate_only) = (app.name("images", &named.name)?, app.validate_only);
             resource::change(app, v1::DeleteImageRequest { name, validate_only, ..Default::default() }).await
         }
     }
@@ -260,6 +301,7 @@ pub(crate) async fn image(app: &App, command: Image) -> anyhow::Result<u8> {
 #[derive(Subcommand, Debug)]
 pub(crate) enum KeyPair {
     /// Register a public key.
+    #[command(after_help = "Example: windlass key-pair create ada --public-key ~/.ssh/id_ed25519.pub")]
     Create {
         /// Its name.
         name: String,
@@ -268,15 +310,18 @@ pub(crate) enum KeyPair {
         public_key: PathBuf,
     },
     /// List the project's key pairs.
+    #[command(after_help = "Example: windlass key-pair list")]
     List(Listed),
     /// Show one.
+    #[command(after_help = "Example: windlass key-pair get ada")]
     Get(Named),
     /// Delete one; guests keep it.
+    #[command(after_help = "Example: windlass key-pair delete ada")]
     Delete(Named),
 }
 
 pub(crate) async fn key_pair(app: &App, command: KeyPair) -> anyhow::Result<u8> {
-    let validate_only = app.dry_run;
+    let validate_only = app.validate_only;
     match command {
         KeyPair::Create { name, public_key } => {
             let text = std::fs::read_to_string(&public_key)

@@ -10,16 +10,22 @@ use crate::resource::{self, Listed, Named};
 #[derive(Subcommand, Debug)]
 pub(crate) enum Volume {
     /// Make a volume.
+    #[command(after_help = "Example: windlass volume create data --size-gib 100")]
     Create(Create),
     /// List the project's volumes.
+    #[command(after_help = "Example: windlass volume list --filter state=AVAILABLE")]
     List(Listed),
     /// Show one.
+    #[command(after_help = "Example: windlass volume get data")]
     Get(Named),
     /// Delete one that is not attached.
+    #[command(after_help = "Example: windlass volume delete data")]
     Delete(Named),
     /// Attach one to a server.
+    #[command(after_help = "Example: windlass volume attach data web-1")]
     Attach(Attach),
     /// Detach one from its server.
+    #[command(after_help = "Example: windlass volume detach data")]
     Detach(Named),
 }
 
@@ -49,13 +55,13 @@ pub(crate) struct Attach {
 }
 
 pub(crate) async fn run(app: &App, command: Volume) -> anyhow::Result<u8> {
-    let validate_only = app.dry_run;
+    let validate_only = app.validate_only;
     match command {
         Volume::Create(create) => {
             let volume = v1::Volume {
                 display_name: create.name,
                 size_gib: create.size_gib,
-                image: create.image.unwrap_or_default(),
+                image: app.name_or_none("images", create.image.as_ref())?,
                 zone: create.zone.unwrap_or_default(),
                 ..Default::default()
             };
@@ -80,7 +86,7 @@ pub(crate) async fn run(app: &App, command: Volume) -> anyhow::Result<u8> {
             resource::change(app, v1::DeleteVolumeRequest { name, validate_only, ..Default::default() }).await
         }
         Volume::Attach(attach) => {
-            let (name, server) = (app.name("volumes", &attach.volume)?, attach.server);
+            let (name, server) = (app.name("volumes", &attach.volume)?, app.name("servers", &attach.server)?);
             resource::change(
                 app,
                 v1::AttachVolumeRequest { name, server, validate_only, ..Default::default() },

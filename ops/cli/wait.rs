@@ -1,129 +1,175 @@
-//! Waiting for an operation: one line a step, as it changes; plain lines, so that they read the same in a log.
+//! Waiting for an operation, and what became of it: one line a step while it goes on, its outcome, its exit code. The
+//! waiting may end before the operation does; then it says so, and how to follow it.
 
-use std::collections::BTreeMap;
-use std::time::Instant;
+use std::cell::RefCell;
 
+use windlass_client::v1;
 use windlass_client::v1::operation::Result as Outcome;
 use windlass_client::v1::saga::State;
-use windlass_client::v1::{Operation, OperationChange, Step, step};
 
 use crate::app::App;
-use crate::exit;
-use crate::output::{self, Format, short};
+use crate::columns::kind_and_name;
+use crate::limits::REDRAW_EVERY;
+use crate::names::Names;
+use crate::output::{self, Format, between, lower, note, short};
+use crate::progress::Progress;
+use crate::{exit, preview};
 
 /// Prints what became of a change: its preview, its start, or its end after waiting for it. Gives the exit code.
-pub(crate) async fn finish(app: &App, operation: Operation) -> anyhow::Result<u8> {
+pub(crate) async fn finish(app: &App, operation: v1::Operation) -> anyhow::Result<u8> {
     if let Some(preview) = output::preview(&operation) {
         match app.format {
             Format::Json => output::json(&operation)?,
-            Format::Table => show_preview(preview),
+            Format::Table => preview::show(app, preview).await?,
         }
         return Ok(exit::OK);
     }
-    let operation = if app.wait && !operation.done { follow(app, &operation).await? } else { operation };
-    match app.format {
-        Format::Json => output::json(&operation)?,
-        Format::Table => println!("{}", summary(&operation)),
+    if !app.wait {
+        return told(app, &operation, None).await;
     }
-    Ok(code(&operation))
+    let (operation, early) = follow(app, operation).await?;
+    told(app, &operation, early).await
 }
 
-async fn follow(app: &App, operation: &Operation) -> anyhow::Result<Operation> {
-    let began = Instant::now();
-    let mut shown: BTreeMap<u32, String> = BTreeMap::new();
-    let show = |change: &OperationChange| {
-        let Some(saga) = change.operation.as_ref().and_then(|operation| operation.metadata.as_ref()) else {
-            return;
-        };
-        for step in &saga.steps {
-            let line = line(step);
-            if !line.is_empty() && shown.get(&step.index) != Some(&line) {
-                eprintln!("{:>8.3}s  {line}", began.elapsed().as_secs_f64());
-                shown.insert(step.index, line);
+/// Why the waiting ended before the operation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Early {
+    TimedOut,
+    Interrupted,
+}
+
+/// Follows the operation to its end, to where it is stuck, or to where the waiting ends.
+async fn follow(app: &App, operation: v1::Operation) -> anyhow::Result<(v1::Operation, Option<Early>)> {
+    if rests(&operation) {
+        return Ok((operation, None));
+    }
+    let steps = operation.metadata.iter().flat_map(|saga| &saga.steps);
+    let names = Names::of(&app.client, steps.map(|step| step.host.as_str())).await;
+    let progress = RefCell::new(Progress::new(names));
+    let last = RefCell::new(operation.clone());
+    let see = |now: &v1::Operation| {
+        if let Some(saga) = &now.metadata {
+            progress.borrow_mut().take(saga);
+        }
+        last.replace(now.clone());
+    };
+    see(&operation);
+    let mut waiting =
+        Box::pin(app.client.wait_with(&operation, |change| change.operation.iter().for_each(see)));
+    let mut limit = Box::pin(async {
+        match app.timeout {
+            Some(limit) => tokio::time::sleep(limit).await,
+            None => std::future::pending().await,
+        }
+    });
+    let mut interrupted = Box::pin(tokio::signal::ctrl_c());
+    let mut ticks = tokio::time::interval(REDRAW_EVERY);
+    let early = loop {
+        tokio::select! {
+            biased;
+            ended = &mut waiting => {
+                let ended = ended.inspect_err(|_| note(goes_on(&operation.name)))?;
+                see(&ended);
+                return Ok((ended, None));
             }
+            signal = &mut interrupted => {
+                signal?;
+                break Early::Interrupted;
+            }
+            () = &mut limit => break Early::TimedOut,
+            _ = ticks.tick() => progress.borrow_mut().tick(),
         }
     };
-    let waiting = app.client.wait_with(operation, show);
-    match app.timeout {
-        None => Ok(waiting.await?),
-        Some(limit) => match tokio::time::timeout(limit, waiting).await {
-            Ok(ended) => Ok(ended?),
-            Err(_) => {
-                eprintln!(
-                    "still running after {} s: follow it with `windlass operation get {} --wait`",
-                    limit.as_secs(),
-                    short(&operation.name)
-                );
-                Ok(operation.clone())
-            }
-        },
+    drop(waiting);
+    Ok((last.into_inner(), Some(early)))
+}
+
+/// Whether nothing will happen any more without somebody's doing.
+fn rests(operation: &v1::Operation) -> bool {
+    operation.done || operation.metadata.as_ref().is_some_and(|saga| saga.state() == State::Stuck)
+}
+
+fn goes_on(name: &str) -> String {
+    let id = short(name);
+    format!(
+        "the operation goes on: `windlass operation get {id} --wait` follows it, `windlass operation cancel {id}` turns it back"
+    )
+}
+
+/// Prints how the operation stands, and gives the exit code.
+async fn told(app: &App, operation: &v1::Operation, early: Option<Early>) -> anyhow::Result<u8> {
+    match app.format {
+        Format::Json => output::json(operation)?,
+        Format::Table => {
+            let subject = operation.metadata.iter().map(|saga| saga.subject.as_str());
+            output::say(summary(operation, &Names::of(&app.client, subject).await))?;
+        }
+    }
+    if let Some(text) = trouble(operation) {
+        note(text);
+    }
+    match early {
+        Some(Early::TimedOut) => {
+            let waited = app.timeout.unwrap_or_default().as_secs();
+            note(format!("error: not ended after {waited} s\nhint: {}", goes_on(&operation.name)));
+            Ok(exit::TIMED_OUT)
+        }
+        Some(Early::Interrupted) => {
+            note(format!("interrupted: {}", goes_on(&operation.name)));
+            Ok(exit::INTERRUPTED)
+        }
+        None => Ok(code(operation)),
     }
 }
 
-/// A step on one line: sign, name, host, attempt, state. Empty while nothing happened.
-pub(crate) fn line(step: &Step) -> String {
-    use step::{State as S, UndoState as U};
-    let host = short(&step.host);
-    let refused = step.refusal.as_ref().map(|refusal| format!(": {}", refusal.message)).unwrap_or_default();
-    let undo = match step.undo_state() {
-        U::Unspecified | U::UndoWaiting => None,
-        U::UndoRunning => Some(format!("undoing (attempt {})", step.undo_attempt)),
-        U::Undone => Some("undone".to_string()),
-        U::UndoNotNeeded => Some("nothing to undo".to_string()),
-        U::UndoHostGone => Some("undone with its host".to_string()),
-        U::UndoSkipped => Some(format!("undo skipped: {}", step.skip_reason)),
-        U::UndoRefused => Some(format!("undo refused{refused}")),
+/// An operation on one line: what, of what, its state, its id.
+pub(crate) fn summary(operation: &v1::Operation, names: &Names) -> String {
+    let Some(saga) = &operation.metadata else { return operation.name.clone() };
+    let subject = if saga.subject.is_empty() {
+        String::new()
+    } else {
+        format!(" of {}", kind_and_name(&saga.subject, names))
     };
-    if let Some(undo) = undo {
-        return format!("- {:<15} {host:<12} {undo}", step.kind);
-    }
-    let state = match step.state() {
-        S::Unspecified | S::Waiting | S::NeverDispatched => return String::new(),
-        S::Running => format!("running (attempt {})", step.attempt),
-        S::Done => "done".to_string(),
-        S::Refused => format!("refused{refused}"),
-        S::Skipped => format!("skipped: {}", step.skip_reason),
-    };
-    format!("+ {:<15} {host:<12} {state}", step.kind)
+    let took = between(saga.create_time.as_ref(), saga.end_time.as_ref());
+    let took = took.map(|time| format!(" in {time}")).unwrap_or_default();
+    let state = lower(saga.state().as_str_name());
+    format!("{}{subject}: {state}{took} (operation {})", saga.kind, short(&operation.name))
 }
 
-fn summary(operation: &Operation) -> String {
-    let saga = operation.metadata.clone().unwrap_or_default();
-    let head = format!("{} {} {}", saga.kind, operation.name, saga.state().as_str_name());
+/// Why an operation did not do what was asked.
+fn trouble(operation: &v1::Operation) -> Option<String> {
+    let mut lines = Vec::new();
     match &operation.result {
         Some(Outcome::Error(error)) => {
-            let hint = if error.hint.is_empty() { String::new() } else { format!("\nhint: {}", error.hint) };
-            format!("{head}: {} ({}){hint}", error.message, error.reason)
+            lines.push(format!("error: {}", error.message));
+            if !error.hint.is_empty() {
+                lines.push(format!("hint: {}", error.hint));
+            }
+            lines.push(format!("code: {}", error.reason));
         }
         Some(Outcome::Response(_) | Outcome::Preview(_)) | None => {
-            let subject = if saga.subject.is_empty() { String::new() } else { format!(" {}", saga.subject) };
-            format!("{head}{subject}")
+            let saga = operation.metadata.as_ref().filter(|saga| saga.state() == State::Stuck)?;
+            let id = short(&operation.name);
+            lines.push(format!("error: stuck: {}", saga.reason));
+            lines.push(format!(
+                "hint: `windlass operation get {id}` shows where; then `windlass operation retry`, `skip` or `abandon`"
+            ));
         }
     }
+    Some(lines.join("\n"))
 }
 
-fn code(operation: &Operation) -> u8 {
-    match operation.metadata.as_ref().map(windlass_client::v1::Saga::state) {
+/// The exit code of an operation as it stands.
+pub(crate) fn code(operation: &v1::Operation) -> u8 {
+    match operation.metadata.as_ref().map(v1::Saga::state) {
         Some(State::RolledBack) => exit::ROLLED_BACK,
         Some(State::Stuck) => exit::STUCK,
         Some(State::Abandoned) => exit::FAILED,
-        Some(State::Completed) => exit::OK,
-        Some(State::Running | State::Unwinding | State::Unspecified) | None if operation.done => exit::OK,
-        Some(State::Running | State::Unwinding | State::Unspecified) | None => exit::OK,
+        Some(State::Completed | State::Running | State::Unwinding | State::Unspecified) | None => exit::OK,
     }
 }
 
-fn show_preview(preview: &windlass_client::v1::Preview) {
-    println!("{} would do:", preview.kind);
-    for step in &preview.steps {
-        let pivot = if step.pivot { "  (the pivot)" } else { "" };
-        println!("  + {:<15} {:<12} {}{pivot}", step.kind, short(&step.host), step.forward);
-        println!("  - {:<15} {:<12} {}", "", "", step.undo);
-    }
-    for placement in &preview.placements {
-        println!("  {} on {}: of {} hosts", placement.what, short(&placement.host), placement.hosts);
-        for filter in placement.filters.iter().filter(|filter| filter.removed > 0) {
-            println!("    {} removed {}", filter.name, filter.removed);
-        }
-    }
+/// A step on one line, with its host by its id.
+pub(crate) fn line(step: &v1::Step) -> String {
+    crate::progress::line(step, &Names::default())
 }

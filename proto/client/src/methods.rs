@@ -23,6 +23,8 @@ pub trait List: Unary {
 
     /// Sets the token of the wanted page.
     fn set_page_token(&mut self, token: String);
+    /// Sets how many items a page holds at most; at most 1,000, 0 = 100.
+    fn set_page_size(&mut self, size: u32);
     /// The page's items, the token of the next page, and the position that the page speaks for.
     fn open(page: Self::Answer) -> (Vec<Self::Item>, String, u64);
 }
@@ -45,6 +47,9 @@ macro_rules! methods {
             type Item = $item;
             fn set_page_token(&mut self, token: String) {
                 self.page_token = token;
+            }
+            fn set_page_size(&mut self, size: u32) {
+                self.page_size = size;
             }
             fn open(page: $page) -> (Vec<$item>, String, u64) {
                 (page.$items, page.next_page_token, page.position)

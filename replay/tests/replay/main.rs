@@ -4,6 +4,7 @@ mod check;
 mod file;
 mod fold;
 mod golden;
+mod source;
 #[path = "../../store/tests/support/mod.rs"]
 mod support;
 mod timeline;

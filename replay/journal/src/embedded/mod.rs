@@ -12,7 +12,7 @@ mod witness;
 mod worker;
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use tokio::sync::{mpsc, oneshot, watch};
 use windlass_sagas::protocol::{AppendError, Cursor};
@@ -92,6 +92,14 @@ pub enum OpenError {
         #[source]
         source: io::Error,
     },
+}
+
+/// Whether `directory` holds a journal. [`Embedded::open`] would make one where there is none; who only reads asks first.
+///
+/// # Errors
+/// Where the directory can't be looked into.
+pub fn is_there(directory: &Path) -> io::Result<bool> {
+    worker::store_path(directory).try_exists()
 }
 
 fn holder(pid: &Option<u32>) -> String {

@@ -63,14 +63,16 @@ impl Worker {
         })?;
         let witness = Witness::open(&directory.join("acknowledged")).map_err(io)?;
         let (store, last) =
-            Store::open(&store_path(&settings), settings.memtable_bytes).map_err(|error| match error {
-                StoreError::Io(source) => io(source),
-                StoreError::Poisoned => io(std::io::Error::other(error)),
-                StoreError::Damaged(what) => OpenError::Damaged {
-                    directory: directory.clone(),
-                    cursor: Cursor::START,
-                    what: Damage::Storage(what),
-                },
+            Store::open(&store_path(&settings.directory), settings.memtable_bytes).map_err(|error| {
+                match error {
+                    StoreError::Io(source) => io(source),
+                    StoreError::Poisoned => io(std::io::Error::other(error)),
+                    StoreError::Damaged(what) => OpenError::Damaged {
+                        directory: directory.clone(),
+                        cursor: Cursor::START,
+                        what: Damage::Storage(what),
+                    },
+                }
             })?;
         let seen = witness.acknowledged().map_err(io)?;
         if seen > last && !settings.accept_lost_tail {
@@ -145,7 +147,7 @@ impl Worker {
     /// The open store and its last cursor; opens it again after a failed write.
     fn ready(&mut self) -> Result<(&Store, Cursor), ReadError> {
         if self.store.is_none() {
-            let opened = Store::open(&store_path(&self.settings), self.settings.memtable_bytes);
+            let opened = Store::open(&store_path(&self.settings.directory), self.settings.memtable_bytes);
             let (store, last) = opened.map_err(|error| {
                 tracing::error!(%error, "the journal could not be opened again");
                 match error {
@@ -192,8 +194,9 @@ impl Worker {
     }
 }
 
-fn store_path(settings: &Settings) -> PathBuf {
-    settings.directory.join("frames")
+/// Where the store of the journal in `directory` is.
+pub(super) fn store_path(directory: &Path) -> PathBuf {
+    directory.join("frames")
 }
 
 /// Makes the directory and those above it, and sees to it that they last.

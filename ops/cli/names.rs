@@ -1,0 +1,71 @@
+//! Display names of what other things refer to by id, for people's eyes. Whoever may not see a thing, or where it is
+//! gone, sees its id; looking names up never fails a command.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use windlass_client::{Client, v1};
+
+use crate::limits::NAMES_MAX;
+use crate::output::short;
+
+/// Display names by resource name.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Names(BTreeMap<String, String>);
+
+impl Names {
+    /// Looks up the names of these things.
+    pub(crate) async fn of<'a>(client: &Client, things: impl IntoIterator<Item = &'a str>) -> Self {
+        let wanted: BTreeSet<&str> = things.into_iter().filter(|name| !name.is_empty()).collect();
+        let mut names = BTreeMap::new();
+        for name in wanted.into_iter().take(NAMES_MAX) {
+            if let Some(display_name) = display_name(client, name).await.filter(|it| !it.is_empty()) {
+                names.insert(name.to_string(), display_name);
+            }
+        }
+        Self(names)
+    }
+
+    /// The display name, where it is known, else the id.
+    pub(crate) fn show(&self, name: &str) -> String {
+        self.0.get(name).cloned().unwrap_or_else(|| short(name))
+    }
+
+    /// Several in a row.
+    pub(crate) fn all<'a>(&self, names: impl IntoIterator<Item = &'a String>) -> String {
+        names.into_iter().map(|name| self.show(name)).collect::<Vec<_>>().join(",")
+    }
+}
+
+#[cfg(test)]
+impl<const N: usize> From<[(&str, &str); N]> for Names {
+    fn from(names: [(&str, &str); N]) -> Self {
+        Self(names.map(|(name, shown)| (name.to_string(), shown.to_string())).into())
+    }
+}
+
+async fn display_name(client: &Client, name: &str) -> Option<String> {
+    let parts: Vec<&str> = name.split('/').collect();
+    let collection = *parts.get(parts.len().checked_sub(2)?)?;
+    let name = name.to_string();
+    macro_rules! look {
+        ($request:ident) => {
+            client.call(v1::$request { name, ..Default::default() }).await.ok().map(|it| it.display_name)
+        };
+    }
+    match collection {
+        "servers" => look!(GetServerRequest),
+        "volumes" => look!(GetVolumeRequest),
+        "networks" => look!(GetNetworkRequest),
+        "subnets" => look!(GetSubnetRequest),
+        "ports" => look!(GetPortRequest),
+        "securityGroups" => look!(GetSecurityGroupRequest),
+        "images" => look!(GetImageRequest),
+        "keyPairs" => look!(GetKeyPairRequest),
+        "flavors" => look!(GetFlavorRequest),
+        "projects" => look!(GetProjectRequest),
+        "hosts" => look!(GetHostRequest),
+        "principals" => look!(GetPrincipalRequest),
+        // Operations and tokens are shown by their ids.
+        _ => None,
+    }
+}

@@ -1,0 +1,115 @@
+//! A journal found by its path: what is there is read as it is, what is not there is not made, who holds it is named.
+
+use std::fs;
+use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use windlass_journal::embedded::{Embedded, Settings};
+use windlass_journal::{Append, Frame, Read};
+use windlass_sagas::protocol::Cursor;
+use windlass_sagas::record::SagaKind;
+
+use windlass_replay::{Metered, Source, SourceError, Standing, Verdict, check, export, sagas, verify};
+
+use crate::support::{World, create_server};
+use crate::{journal, wait};
+
+/// A server made, one rolled back, one on its way.
+fn world() -> World {
+    let mut world = World::ready(1);
+    world.ask(create_server("web-1", &[])).expect("admitted");
+    world.run();
+    world.ask(create_server("web-2", &[])).expect("admitted");
+    world.answer_first();
+    world.refuse("prepare_port");
+    world.run();
+    world.ask(create_server("web-3", &[])).expect("admitted");
+    world.seal();
+    world
+}
+
+fn embedded(directory: &Path, world: &World) -> Embedded {
+    let mut journal = wait(Embedded::open(Settings::new(directory))).expect("a new journal");
+    for (index, frame) in world.frames.iter().enumerate() {
+        let frame = Frame::new(frame.clone()).expect("a frame within its bounds");
+        wait(journal.append(Cursor(index as u64), frame)).expect("appended");
+    }
+    journal
+}
+
+#[test]
+fn a_stopped_embedded_journal_and_its_export_say_the_same() {
+    let (world, directory) = (world(), tempfile::tempdir().expect("a directory"));
+    let place = directory.path().join("journal");
+    wait(embedded(&place, &world).close());
+
+    let source = wait(Source::open(&place)).expect("nobody holds it");
+    assert!(matches!(source, Source::Embedded(_)));
+    let checked = wait(check(&source, &[]));
+    assert_eq!((checked.verdict(), checked.commits), (Verdict::Same, world.commits.len() as u64));
+    let mut out = Vec::new();
+    wait(export(&source, &mut out)).expect("exported");
+    wait(source.close());
+
+    let file = directory.path().join("kept.wlj");
+    fs::write(&file, out).expect("written");
+    let exported = wait(Source::open(&file)).expect("an export");
+    assert!(matches!(exported, Source::File(_)));
+    assert_eq!(wait(check(&exported, &[])), checked);
+    let again = wait(Source::open(&place)).expect("closing gave it free");
+    assert_eq!(wait(verify(&again, &[])), wait(verify(&exported, &[])));
+}
+
+#[test]
+fn a_journal_in_use_is_not_read_and_its_holder_is_named() {
+    let (world, directory) = (world(), tempfile::tempdir().expect("a directory"));
+    let held = embedded(directory.path(), &world);
+    match wait(Source::open(directory.path())) {
+        Err(SourceError::Held { pid, .. }) => assert_eq!(pid, Some(std::process::id())),
+        other => panic!("{other:?}"),
+    }
+    wait(held.close());
+    wait(Source::open(directory.path())).expect("it is free now");
+}
+
+#[test]
+fn nothing_is_made_where_nothing_is() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let empty = directory.path().join("empty");
+    fs::create_dir(&empty).expect("made");
+    let open = |path: &Path| wait(Source::open(path));
+    assert!(matches!(open(&empty), Err(SourceError::NoJournal(path)) if path == empty));
+    assert_eq!(fs::read_dir(&empty).expect("readable").count(), 0, "it was only looked at");
+    let missing = directory.path().join("missing");
+    assert!(matches!(open(&missing), Err(SourceError::Missing(path)) if path == missing));
+    assert!(!missing.exists());
+    let other = directory.path().join("notes.txt");
+    fs::write(&other, "no journal").expect("written");
+    assert!(matches!(open(&other), Err(SourceError::File(_))));
+}
+
+#[test]
+fn a_reading_tells_how_far_it_is() {
+    let world = world();
+    let (journal, reached) = (journal(&world.frames), AtomicU64::new(0));
+    let metered = Metered::new(&journal, |cursor: Cursor| reached.store(cursor.0, Ordering::Relaxed));
+    assert_eq!(wait(check(&metered, &[])).verdict(), Verdict::Same);
+    assert_eq!(reached.load(Ordering::Relaxed), wait(journal.last()).expect("readable").0);
+}
+
+#[test]
+fn the_sagas_are_listed_and_an_open_one_is_never_left_out() {
+    let world = world();
+    let journal = journal(&world.frames);
+    let (lines, left_out) = wait(sagas(&journal, 100)).expect("readable");
+    let made: Vec<Standing> =
+        lines.iter().filter(|it| it.kind == SagaKind::ServerCreate).map(|it| it.standing).collect();
+    assert_eq!(made, [Standing::Completed, Standing::RolledBack, Standing::Open]);
+    assert_eq!(left_out, 0);
+    assert!(lines.is_sorted_by_key(|it| it.start));
+    let (few, left_out) = wait(sagas(&journal, 2)).expect("readable");
+    assert_eq!(few.iter().map(|it| it.standing).collect::<Vec<_>>(), [Standing::RolledBack, Standing::Open]);
+    assert_eq!(left_out, lines.len() as u64 - 2);
+    let (none, _) = wait(sagas(&journal, 0)).expect("readable");
+    assert_eq!(none.iter().map(|it| it.standing).collect::<Vec<_>>(), [Standing::Open]);
+}

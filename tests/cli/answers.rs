@@ -1,0 +1,214 @@
+//! What the scripted cell says: one thing of each kind, with fixed ids and times.
+
+use serde_json::{Value, json};
+
+use super::cell::Answer;
+
+const OPERATION: &str = "01a0c450-0000-7000-8000-000000000001";
+pub(crate) const PROJECT: &str = "projects/0a000000-0000-5000-8000-000000000001";
+
+/// A resource's UUID.
+fn uid(number: u32) -> String {
+    format!("0b000000-0000-5000-8000-{number:012}")
+}
+
+/// A time, seconds and milliseconds after the first one.
+pub(crate) fn at(ms: u32) -> String {
+    format!("2026-09-21T14:13:{:02}.{:03}Z", 20 + ms / 1000, ms % 1000)
+}
+
+/// Usual answers: gets and lists of one thing, changes that are done at once.
+pub(crate) fn usual(method: &str, _: &Value) -> Answer {
+    let (_, verb) = method.split_once('/').unwrap_or_default();
+    Ok(match verb {
+        "GetCell" => cell(),
+        "Doctor" => doctor(),
+        "GetQuota" => json!({ "limits": amounts(10), "used": amounts(3), "position": "40" }),
+        "ListEvents" => json!({ "events": events(), "position": "40" }),
+        "GetOperation" => operation("COMPLETED", true),
+        "ListOperations" => json!({ "operations": [operation("COMPLETED", true)], "position": "40" }),
+        "ListQuarantine" => json!({ "resources": [quarantined()], "position": "40" }),
+        verb if verb.starts_with("Get") => thing(&verb[3..]),
+        verb if verb.starts_with("List") => {
+            let noun = &verb[4..verb.len() - 1];
+            let field = format!("{}{}s", noun[..1].to_lowercase(), &noun[1..]);
+            json!({ field: [thing(noun)], "position": "40" })
+        }
+        _ => operation("COMPLETED", true),
+    })
+}
+
+fn amounts(each: u32) -> Value {
+    let each = each.to_string();
+    json!({ "servers": each, "vcpus": each, "ramMib": each, "volumes": each, "gib": each, "networks": each, "ports": each })
+}
+
+/// One thing of a kind.
+fn thing(noun: &str) -> Value {
+    let named = |collection: &str, number| format!("{PROJECT}/{collection}/{}", uid(number));
+    match noun {
+        "Server" => json!({
+            "name": named("servers", 1), "uid": uid(1), "displayName": "web-1", "state": "ACTIVE",
+            "flavor": format!("flavors/{}", uid(7)), "host": format!("hosts/{}", uid(11)),
+            "interfaces": [{ "network": named("networks", 3), "fixedIps": [{ "ipAddress": "10.0.0.7" }] }],
+            "volumes": [{ "volume": named("volumes", 2) }], "position": "40",
+        }),
+        "Volume" => json!({
+            "name": named("volumes", 2), "uid": uid(2), "displayName": "data", "state": "IN_USE", "sizeGib": "100",
+            "host": format!("hosts/{}", uid(11)), "attachments": [{ "server": named("servers", 1) }],
+        }),
+        "Network" => json!({
+            "name": named("networks", 3), "uid": uid(3), "displayName": "blue", "vni": 4096, "mtu": 1450,
+            "subnets": [named("subnets", 4)],
+        }),
+        "Subnet" => json!({
+            "name": named("subnets", 4), "uid": uid(4), "displayName": "blue-4", "cidr": "10.0.0.0/24",
+            "gatewayIp": "10.0.0.1", "network": named("networks", 3),
+        }),
+        "Port" => json!({
+            "name": named("ports", 5), "uid": uid(5), "displayName": "web-1", "state": "ACTIVE",
+            "macAddress": "fa:16:3e:00:00:01", "fixedIps": [{ "ipAddress": "10.0.0.7" }],
+            "network": named("networks", 3), "server": named("servers", 1),
+        }),
+        "SecurityGroup" => json!({
+            "name": named("securityGroups", 6), "uid": uid(6), "displayName": "web",
+            "rules": [{ "direction": "INGRESS", "protocol": "TCP", "portMin": 443, "portMax": 443, "remoteCidr": "0.0.0.0/0" }],
+        }),
+        "Flavor" => json!({
+            "name": format!("flavors/{}", uid(7)), "uid": uid(7), "displayName": "small", "vcpus": 1,
+            "ramMib": "1024", "rootGib": "10",
+        }),
+        "Image" => json!({
+            "name": named("images", 8), "uid": uid(8), "displayName": "debian-12", "format": "QCOW2",
+            "sizeBytes": "1048576", "sha256": "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855",
+            "visibility": "PUBLIC",
+        }),
+        "KeyPair" => json!({
+            "name": named("keyPairs", 9), "uid": uid(9), "displayName": "ada", "fingerprint": "SHA256:47DEQpj8HBSa",
+        }),
+        "Project" => json!({ "name": PROJECT, "uid": uid(10), "displayName": "web", "quota": amounts(10) }),
+        "Host" => host(),
+        "JoinToken" => json!({
+            "name": format!("joinTokens/{}", uid(12)), "uid": uid(12), "displayName": "rack1-07", "state": "OPEN",
+            "roles": ["HYPERVISOR", "NETWORK"], "zone": "a", "expireTime": at(0),
+        }),
+        "Principal" => json!({
+            "name": format!("principals/{}", uid(13)), "uid": uid(13), "displayName": "ada",
+            "grants": [{ "role": "ADMIN" }, { "role": "MEMBER", "scope": PROJECT }],
+        }),
+        "ApiToken" => json!({
+            "name": format!("principals/{}/apiTokens/{}", uid(13), uid(14)), "uid": uid(14), "displayName": "ci",
+        }),
+        other => panic!("no answer for {other}"),
+    }
+}
+
+fn host() -> Value {
+    json!({
+        "name": format!("hosts/{}", uid(11)), "uid": uid(11), "displayName": "rack1-07", "state": "UP", "zone": "a",
+        "connected": true, "roles": ["HYPERVISOR", "NETWORK"],
+        "capacity": { "vcpus": "64", "ramMib": "262144", "diskGib": "2000" },
+        "claimed": { "vcpus": "2", "ramMib": "4096", "diskGib": "0" },
+        "ledgers": [{ "role": "HYPERVISOR", "admitted": true, "incarnation": uid(15), "callsInFlight": 2 }],
+        "drain": {
+            "startTime": at(0),
+            "blockers": [{
+                "resource": format!("{PROJECT}/servers/{}", uid(1)), "since": at(0), "hint": "delete it, or wait for migration",
+            }],
+        },
+    })
+}
+
+fn cell() -> Value {
+    json!({
+        "name": "cell", "uid": uid(20), "displayName": "lab", "createTime": at(0), "position": "40",
+        "hash": "0f".repeat(32), "positionTime": at(2000), "formatLevel": 1, "build": "0.1.0", "journal": "embedded",
+        "leader": { "address": "127.0.0.1:7700", "generation": 0, "elected": "2", "since": at(100) },
+        "operationsOpen": "3", "operationsStuck": "1", "warnings": ["the broker syncs every two minutes"],
+    })
+}
+
+fn doctor() -> Value {
+    let host = format!("hosts/{}", uid(11));
+    json!({
+        "checks": [
+            { "invariant": 2, "statement": "no resource without an owner, no owner without its resource",
+              "result": "FAILED", "lookedAt": "12",
+              "findings": [{ "resource": format!("{PROJECT}/volumes/{}", uid(2)), "host": host,
+                             "message": "is there, and should not be", "hint": "adopt it or remove it" }] },
+            { "invariant": 3, "statement": "no volume attached twice", "result": "PASSED", "lookedAt": "12" },
+            { "invariant": 6, "statement": "usage equals the sum of what exists", "result": "NOT_CHECKED",
+              "notCheckedBecause": "not everywhere: host 7 gave none" },
+        ],
+        "hostsCompared": [host], "hostsMissing": [format!("hosts/{}", uid(16))], "position": "40",
+    })
+}
+
+fn quarantined() -> Value {
+    json!({
+        "kind": "volume", "resource": format!("{PROJECT}/volumes/{}", uid(2)), "hosts": [format!("hosts/{}", uid(11))],
+        "operation": format!("operations/{OPERATION}"), "since": at(0), "reason": "host is scrap",
+    })
+}
+
+/// A step as the API shows it.
+pub(crate) fn step(index: u32, kind: &str, fields: Value) -> Value {
+    let mut step =
+        json!({ "index": index, "kind": kind, "host": format!("hosts/{}", uid(11)), "attempt": 1 });
+    if let (Some(step), Value::Object(fields)) = (step.as_object_mut(), fields) {
+        step.extend(fields);
+    }
+    step
+}
+
+/// The operation that makes a server, in a state.
+pub(crate) fn operation(state: &str, done: bool) -> Value {
+    let ended = if done { json!(at(210)) } else { Value::Null };
+    let steps = json!([
+        step(0, "reserve_volume", json!({ "state": "DONE", "startTime": at(0), "endTime": at(122) })),
+        step(
+            1,
+            "boot_vm",
+            json!({ "state": "DONE", "attempt": 2, "startTime": at(122), "endTime": at(200) })
+        ),
+    ]);
+    in_steps(state, done, steps, ended)
+}
+
+/// The same with these steps.
+pub(crate) fn in_steps(state: &str, done: bool, steps: Value, ended: Value) -> Value {
+    json!({
+        "name": format!("operations/{OPERATION}"), "done": done, "position": "40",
+        "metadata": {
+            "uid": OPERATION, "kind": "server.create", "state": state, "project": PROJECT,
+            "subject": format!("{PROJECT}/servers/{}", uid(1)), "principal": format!("principals/{}", uid(13)),
+            "createTime": at(0), "endTime": ended, "steps": steps, "startPosition": "31", "lastPosition": "40",
+            "pivot": { "step": 1, "passed": done }, "cancellable": !done,
+        },
+    })
+}
+
+fn events() -> Value {
+    let event = |position: u32, ms, kind: &str, summary: &str, fields: Value| {
+        let mut event = json!({
+            "position": position.to_string(), "time": at(ms), "kind": kind, "summary": summary,
+            "operation": format!("operations/{OPERATION}"),
+        });
+        if let (Some(event), Value::Object(fields)) = (event.as_object_mut(), fields) {
+            event.extend(fields);
+        }
+        event
+    };
+    let forward =
+        |step: u32, attempt: u32| json!({ "step": step, "direction": "FORWARD", "attempt": attempt });
+    json!([
+        event(31, 0, "saga.started", "server.create of 2 steps begins", json!({})),
+        event(31, 0, "step.dispatched", "step 0 may be called, attempt 1", forward(0, 1)),
+        event(33, 122, "step.done", "step 0 is done", forward(0, 0)),
+        event(33, 122, "step.dispatched", "step 1 may be called, attempt 1", forward(1, 1)),
+        event(35, 150, "step.refused", "step 1 was refused at attempt 1: no room", forward(1, 1)),
+        event(35, 150, "step.dispatched", "step 1 may be called, attempt 2", forward(1, 2)),
+        event(40, 200, "step.done", "step 1 is done", forward(1, 0)),
+        event(40, 210, "saga.completed", "everything is done", json!({})),
+    ])
+}
