@@ -6,4 +6,5 @@ mod checks;
 mod random;
 mod servers;
 mod support;
+mod views;
 mod volumes;
