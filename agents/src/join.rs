@@ -5,7 +5,11 @@
 //! bytes, and joins the same host.
 
 mod pin;
+mod token;
 
+pub use token::Token;
+
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
@@ -19,7 +23,7 @@ use windlass_sagas::record::Role;
 use crate::config::{HostFile, check_address};
 use crate::files::{Lock, PRIVATE, make_directory, read_text, replace};
 use crate::identity::{Fresh, HOST, Identity, pem};
-use crate::limits::{DIAL_TIME_MAX, JOIN_TIME_MAX, TOKEN_BYTES_MAX};
+use crate::limits::{DIAL_TIME_MAX, JOIN_TIME_MAX};
 use crate::runtime::{causes, request};
 use crate::{AgentError, clock};
 
@@ -29,16 +33,18 @@ const PENDING: &str = "join.pem";
 /// What a join needs.
 #[derive(Clone, Debug)]
 pub struct Join {
-    /// The token, as the operator gave it.
-    pub token: String,
+    /// The token.
+    pub token: Token,
     /// The orchestrator to ask, as `host:port`.
     pub orchestrator: String,
     /// Whom to believe.
     pub authority: Authority,
     /// The state directory; the identity goes below it.
     pub state: PathBuf,
-    /// The host's name; `None`: the token's.
+    /// The host's name, which must be the token's; `None`: the token's.
     pub name: Option<String>,
+    /// The roles that this machine is meant for, which must be the token's; empty: the token's.
+    pub roles: BTreeSet<Role>,
     /// Where other hosts reach it; `None`: where the call comes from.
     pub address: Option<IpAddr>,
 }
@@ -58,9 +64,6 @@ pub enum Authority {
 /// `Joined` where the state directory is a host's already; `Orchestrator` with what the orchestrator said.
 pub async fn join(join: Join) -> Result<Identity, AgentError> {
     check_address(&join.orchestrator).map_err(AgentError::Setting)?;
-    if join.token.is_empty() || join.token.len() > TOKEN_BYTES_MAX {
-        return Err(AgentError::Setting(format!("the token has 1 to {TOKEN_BYTES_MAX} bytes")));
-    }
     let directory = join.state.join("identity");
     make_directory(&directory)?;
     let _lock = Lock::take(&directory)?;
@@ -116,10 +119,10 @@ async fn ask(join: &Join, csr_der: Vec<u8>) -> Result<JoinResponse, String> {
     };
     let mut client = JoinServiceClient::new(channel(&join.orchestrator, &authority_pem).await?);
     let request = JoinRequest {
-        token: join.token.clone(),
+        token: join.token.secret().to_owned(),
         csr_der: csr_der.into(),
         host_name: join.name.clone().unwrap_or_default(),
-        roles: Vec::new(),
+        roles: join.roles.iter().map(|role| i32::from(*role as u8)).collect(),
         address: join.address.map(address),
         clock_us: clock::wall().0,
     };

@@ -185,7 +185,7 @@ impl CreateToken {
         let api_token = Some(api_token);
         let request = v1::CreateApiTokenRequest { parent, api_token, validate_only, ..Default::default() };
         let operation = resource::begin(app, request).await?;
-        secret_made(app, operation, &secret, "the token, shown this once:").await
+        secret_made(app, operation, &secret.text, "the token, shown this once:").await
     }
 }
 
@@ -199,7 +199,7 @@ pub(crate) fn from_now(seconds: u64) -> prost_types::Timestamp {
 pub(crate) async fn secret_made(
     app: &App,
     operation: v1::Operation,
-    secret: &NewSecret,
+    secret: &str,
     title: &str,
 ) -> anyhow::Result<u8> {
     if app.validate_only {
@@ -208,11 +208,11 @@ pub(crate) async fn secret_made(
     match app.format {
         Format::Json => {
             let operation = windlass_proto::to_json(&operation, true)?;
-            output::document(&serde_json::json!({ "operation": operation, "secret": secret.text }))?;
+            output::document(&serde_json::json!({ "operation": operation, "secret": secret }))?;
         }
         Format::Table => {
             note(title);
-            say(&secret.text)?;
+            say(secret)?;
         }
     }
     Ok(exit::OK)

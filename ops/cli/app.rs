@@ -11,7 +11,7 @@ use crate::output::{Format, note};
 #[cfg(feature = "lab")]
 use crate::sim;
 use crate::{
-    about, access, demo, doctor, exit, explain, host, init, network, operation, orchestrator, project,
+    about, access, agent, demo, doctor, exit, explain, host, init, network, operation, orchestrator, project,
     replay, server, up, volume,
 };
 
@@ -69,6 +69,8 @@ enum Command {
     Up(up::Up),
     /// Lead a cell: the process that serves the API.
     Orchestrator(orchestrator::Orchestrator),
+    // Its words are the struct's, which are longer.
+    Agent(agent::Agent),
     /// Servers.
     #[command(subcommand)]
     Server(server::Server),
@@ -134,6 +136,8 @@ enum Command {
 pub(crate) struct App {
     /// The client.
     pub(crate) client: Client,
+    /// The cell's CA certificate, in PEM.
+    pub(crate) ca_pem: Option<String>,
     /// Where the orchestrators are.
     pub(crate) endpoints: String,
     /// The project to work in.
@@ -201,7 +205,7 @@ pub(crate) fn of_cell(collection: &str, name: &str) -> String {
 impl Cli {
     /// Whether the command stays and serves others: then it takes every core.
     pub(crate) const fn serves(&self) -> bool {
-        matches!(self.command, Command::Up(_) | Command::Orchestrator(_))
+        matches!(self.command, Command::Up(_) | Command::Orchestrator(_) | Command::Agent(_))
     }
 }
 
@@ -212,6 +216,7 @@ pub(crate) async fn run(cli: Cli) -> anyhow::Result<u8> {
         let context = target.resolve()?;
         anyhow::Ok(App {
             client: context.client()?,
+            ca_pem: context.ca_pem()?,
             endpoints: context.endpoints.join(", "),
             project: context.project,
             format: how.output,
@@ -226,6 +231,7 @@ pub(crate) async fn run(cli: Cli) -> anyhow::Result<u8> {
         Command::Demo(command) => command.run().await,
         Command::Up(command) => command.run().await,
         Command::Orchestrator(command) => command.run().await,
+        Command::Agent(command) => agent::run(command, target.ca()).await,
         #[cfg(feature = "lab")]
         Command::Sim(command) => sim::run(&command, how.output),
         Command::Replay(command) => replay::run(command, how.output).await,

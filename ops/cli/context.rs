@@ -47,6 +47,11 @@ pub(crate) struct Context {
 }
 
 impl Target {
+    /// The file with the cell's CA certificate, where a flag or the environment names one.
+    pub(crate) fn ca(&self) -> Option<&Path> {
+        self.ca.as_deref()
+    }
+
     /// The context with the flags laid over it.
     pub(crate) fn resolve(&self) -> anyhow::Result<Context> {
         let named = self.context.clone();
@@ -81,13 +86,18 @@ impl Context {
         std::fs::rename(&beside, path).with_context(|| format!("write {}", path.display()))
     }
 
+    /// The cell's CA certificate, if the context names one.
+    pub(crate) fn ca_pem(&self) -> anyhow::Result<Option<String>> {
+        let read = |path: &PathBuf| {
+            std::fs::read_to_string(path).with_context(|| format!("read {}", path.display()))
+        };
+        self.ca.as_ref().map(read).transpose()
+    }
+
     /// A client of the cell.
     pub(crate) fn client(&self) -> anyhow::Result<Client> {
         let mut config = Config::new(self.endpoints.clone());
-        if let Some(path) = &self.ca {
-            let pem = std::fs::read_to_string(path).with_context(|| format!("read {}", path.display()))?;
-            config.ca_pem = Some(pem);
-        }
+        config.ca_pem = self.ca_pem()?;
         config.token.clone_from(&self.token);
         Ok(Client::new(&config)?)
     }

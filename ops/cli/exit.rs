@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use windlass_agents::AgentError;
 use windlass_client::{ClientError, Code};
 
 use crate::output;
@@ -81,7 +82,12 @@ pub(crate) fn told(error: &anyhow::Error) -> (String, u8) {
         write!(text, "\nhint: {}", hinted.hint).ok();
         return (text, hinted.code);
     }
-    (text, if error.is::<Usage>() { USAGE } else { FAILED })
+    let code = match error.downcast_ref::<AgentError>() {
+        Some(failure) => crate::agent::code(failure),
+        None if error.is::<Usage>() => USAGE,
+        None => FAILED,
+    };
+    (text, code)
 }
 
 /// The reason's name, or the canonical code's where no reason was said.

@@ -73,6 +73,15 @@ pub(crate) enum Role {
 }
 
 impl Role {
+    /// Its name in flags and files.
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Hypervisor => "hypervisor",
+            Self::Storage => "storage",
+            Self::Network => "network",
+        }
+    }
+
     pub(crate) const fn message(self) -> i32 {
         match self {
             Self::Hypervisor => v1::host::Role::Hypervisor as i32,
@@ -189,6 +198,11 @@ impl Token {
         let request = v1::CreateJoinTokenRequest { join_token, validate_only, ..Default::default() };
         let operation = resource::begin(app, request).await?;
         let title = "join with it by `windlass agent join`; the token, shown this once:";
-        access::secret_made(app, operation, &secret, title).await
+        // The authority's hash goes with it, so that the machine knows whom to believe.
+        let text = match &app.ca_pem {
+            Some(pem) => windlass_agents::join::Token::new(&secret.text, pem)?.text(),
+            None => secret.text,
+        };
+        access::secret_made(app, operation, &text, title).await
     }
 }

@@ -4,6 +4,7 @@
 
 mod about;
 mod access;
+mod agent;
 mod app;
 mod columns;
 mod context;

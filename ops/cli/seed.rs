@@ -8,6 +8,10 @@ use windlass_client::{Client, NewSecret, Unary};
 
 use crate::host::Role;
 
+/// How often hosts are looked at until they are up, and the pause between.
+const LOOKS_MAX: u32 = 1_500;
+const LOOK_PAUSE: Duration = Duration::from_millis(20);
+
 /// The project that is made.
 pub(crate) const PROJECT: &str = "demo";
 /// A network in it.
@@ -78,6 +82,24 @@ pub(crate) async fn seed(client: &Client) -> anyhow::Result<()> {
     };
     done(client, v1::CreateSubnetRequest { parent, subnet: Some(subnet), ..Default::default() }).await?;
     Ok(())
+}
+
+/// Waits, bounded, until so many hosts are up with every ledger admitted: then servers can be placed.
+pub(crate) async fn until_up(client: &Client, hosts: usize) -> anyhow::Result<()> {
+    for _ in 0..LOOKS_MAX {
+        let all = client.list(v1::ListHostsRequest::default()).take(1000).await?;
+        let ready = all.iter().filter(|host| is_ready(host)).count();
+        if ready >= hosts {
+            return Ok(());
+        }
+        tokio::time::sleep(LOOK_PAUSE).await;
+    }
+    anyhow::bail!("not all of {hosts} hosts came up; their logs say why")
+}
+
+fn is_ready(host: &v1::Host) -> bool {
+    let admitted = host.ledgers.iter().filter(|ledger| ledger.admitted).count();
+    host.state() == v1::host::State::Up && admitted == host.roles.len()
 }
 
 /// Makes a join token for a host, and gives its text.

@@ -14,7 +14,7 @@ pub(crate) struct Log {
     #[arg(long, env = "WINDLASS_LOG", value_name = "FILTER", default_value = "info")]
     log: String,
     /// How log lines look.
-    #[arg(long, value_enum, default_value_t)]
+    #[arg(long, env = "WINDLASS_LOG_FORMAT", value_enum, default_value_t)]
     log_format: LogFormat,
 }
 

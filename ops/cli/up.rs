@@ -12,7 +12,7 @@ use clap::Args;
 use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 use windlass_agents::config::{Config as AgentConfig, DriverKind, OnFall, SimConfig};
-use windlass_agents::join::{Authority, Join, join};
+use windlass_agents::join::{Join, Token, join};
 use windlass_agents::{CancellationToken, Ended};
 use windlass_client::Client;
 use windlass_orchestrator::{config, identity, process};
@@ -95,6 +95,7 @@ impl Up {
             let agent = self.host(&state, &client, &name, &roles, address).await?;
             hosts.spawn(keep_up(name, agent, stop.clone()));
         }
+        seed::until_up(&client, usize::from(self.hosts) + 1).await?;
         self.tell(&path, address);
         let ended = leading.await?;
         stop.cancel();
@@ -123,12 +124,14 @@ impl Up {
         let directory = state.join("hosts").join(name);
         if !directory.join("identity").join("host.toml").exists() {
             let authority = std::fs::read_to_string(state.join("identity").join("ca.pem"))?;
+            let token = Token::new(&seed::join_token(client, name, roles).await?, &authority)?;
             let asked = Join {
-                token: seed::join_token(client, name, roles).await?,
+                authority: token.authority(Some(authority))?,
+                token,
                 orchestrator: address.to_string(),
-                authority: Authority::Pem(authority),
                 state: directory.clone(),
                 name: Some(name.to_owned()),
+                roles: BTreeSet::new(),
                 address: None,
             };
             join(asked).await.with_context(|| format!("host {name} can't join"))?;

@@ -212,13 +212,11 @@ impl Served<'_> {
     }
 }
 
-/// The certificates of the way up are shown too, so that a machine that knows only the authority's hash can join.
 fn tls(identity: &CellIdentity) -> ServerTlsConfig {
-    let authority = identity.authority.certificate_pem();
-    let chain = format!("{}{authority}", identity.certificate.certificate_pem);
+    let own = &identity.certificate;
     ServerTlsConfig::new()
-        .identity(Identity::from_pem(chain, &identity.certificate.key_pem))
-        .client_ca_root(Certificate::from_pem(authority))
+        .identity(Identity::from_pem(&own.certificate_pem, &own.key_pem))
+        .client_ca_root(Certificate::from_pem(identity.authority.certificate_pem()))
         .client_auth_optional(true)
 }
 

@@ -36,7 +36,7 @@ async fn an_agent_refuses_a_bad_configuration_with_its_line() {
         &["line 3", "ram_mib"],
     )
     .await;
-    refused(&["agent", "run", "--driver", "sim", "--state", state], 1, &["windlass agent join"]).await;
+    refused(&["agent", "run", "--driver", "sim", "--state", state], 3, &["windlass agent join"]).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -44,5 +44,5 @@ async fn a_directory_that_is_in_use_is_refused_with_its_holder() {
     let cell = Cell::plain().await;
     let (home, host) = (cell.home.path().to_str().unwrap().to_owned(), cell.host("h1"));
     refused(&["orchestrator", "--state", &home, "--listen", "127.0.0.1:0"], 1, &["in use", "process"]).await;
-    refused(&["agent", "run", "--driver", "sim", "--state", host.to_str().unwrap()], 1, &["in use"]).await;
+    refused(&["agent", "run", "--driver", "sim", "--state", host.to_str().unwrap()], 4, &["in use"]).await;
 }

@@ -10,7 +10,7 @@ use windlass_sagas::fault::FaultKind;
 use windlass_sagas::record::{Direction, Role};
 
 use super::file::{Bounded, check_step};
-use super::role_of;
+use super::{direction_name, role_of};
 use crate::AgentError;
 use crate::faults::{Plan, Planned, Point, When};
 use crate::files::read_text;
@@ -181,11 +181,8 @@ struct DirectionName(Direction);
 impl TryFrom<String> for DirectionName {
     type Error = String;
     fn try_from(name: String) -> Result<Self, String> {
-        match name.as_str() {
-            "forward" => Ok(Self(Direction::Forward)),
-            "undo" => Ok(Self(Direction::Undo)),
-            _ => Err("a direction is `forward` or `undo`".into()),
-        }
+        let direction = Direction::ALL.iter().copied().find(|it| direction_name(*it) == name);
+        direction.map(Self).ok_or_else(|| "a direction is `forward` or `undo`".into())
     }
 }
 

@@ -15,11 +15,11 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use windlass_sagas::limits::NAME_BYTES_MAX;
-use windlass_sagas::record::{Capacity, Role};
+use windlass_sagas::record::{Capacity, Direction, Role};
 
 use crate::AgentError;
-use crate::limits::ORCHESTRATORS_MAX;
-use file::File;
+use crate::limits::{LATENCY_MS_MAX, ORCHESTRATORS_MAX};
+use file::{File, check_step};
 
 /// A checked configuration.
 #[derive(Clone, Debug, PartialEq)]
@@ -88,6 +88,23 @@ impl SimConfig {
     pub fn latency_of(&self, step: &str) -> Duration {
         self.latency.get(step).copied().unwrap_or(self.latency_default)
     }
+
+    /// Takes a pause as options give it: `STEP=MS`, or `MS` for every step without one of its own.
+    fn set_latency(&mut self, text: &str) -> Result<(), String> {
+        let (step, ms) = text.split_once('=').map_or((None, text), |(step, ms)| (Some(step), ms));
+        let ms = ms.parse::<u64>().ok().filter(|ms| *ms <= LATENCY_MS_MAX);
+        let bad =
+            || format!("latency {text:?}: expected STEP=MS or MS, of 0 to {LATENCY_MS_MAX} milliseconds");
+        let pause = Duration::from_millis(ms.ok_or_else(bad)?);
+        match step {
+            None | Some("default") => self.latency_default = pause,
+            Some(step) => {
+                check_step(step)?;
+                self.latency.insert(step.to_owned(), pause);
+            }
+        }
+        Ok(())
+    }
 }
 
 /// What the environment and flags say; laid over the file.
@@ -105,6 +122,8 @@ pub struct Options {
     pub orchestrators: Vec<String>,
     /// The plan of faults. No file can allow faults: only who starts the agent can.
     pub faults: Option<PathBuf>,
+    /// Pauses before each small step of simulated work, as `STEP=MS`, or `MS` for every step without one of its own.
+    pub latencies: Vec<String>,
 }
 
 impl Config {
@@ -119,6 +138,10 @@ impl Config {
         let driver = options.driver.as_deref().map(driver_of).transpose().map_err(setting)?;
         for orchestrator in &options.orchestrators {
             check_address(orchestrator).map_err(setting)?;
+        }
+        let mut sim = file.sim;
+        for latency in &options.latencies {
+            sim.set_latency(latency).map_err(setting)?;
         }
         let missing = |what: &str| AgentError::Setting(what.into());
         let no_state = "no state directory: name one with --state, WINDLASS_STATE or `state` in the file";
@@ -135,7 +158,7 @@ impl Config {
             },
             faults: options.faults,
             on_fall: OnFall::Abort,
-            sim: file.sim,
+            sim,
         };
         config.check()
     }
@@ -167,7 +190,19 @@ pub const fn role_name(role: Role) -> &'static str {
     }
 }
 
-pub(crate) fn role_of(name: &str) -> Result<Role, String> {
+/// A direction's name in files and logs.
+pub(crate) const fn direction_name(direction: Direction) -> &'static str {
+    match direction {
+        Direction::Forward => "forward",
+        Direction::Undo => "undo",
+    }
+}
+
+/// The role of this name.
+///
+/// # Errors
+/// Which names there are.
+pub fn role_of(name: &str) -> Result<Role, String> {
     let role = Role::ALL.iter().copied().find(|role| role_name(*role) == name);
     role.ok_or_else(|| format!("{name:?} is no role; the roles are hypervisor, storage and network"))
 }

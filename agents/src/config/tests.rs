@@ -22,12 +22,15 @@ fn the_later_layer_wins() {
         state: Some("/b".into()),
         roles: vec!["network".into(), "hypervisor".into()],
         orchestrators: vec!["[::1]:7".into()],
+        latencies: vec!["7".into(), "attach=9".into()],
         ..Options::default()
     };
     let config = load(text, options).unwrap();
     assert_eq!(config.state.to_str(), Some("/b"));
     assert_eq!(config.roles, BTreeSet::from([Role::Network, Role::Hypervisor]));
     assert_eq!(config.orchestrators, ["[::1]:7"]);
+    let pauses = ["boot_vm", "attach", "detach"].map(|step| config.sim.latency_of(step).as_millis());
+    assert_eq!(pauses, [20, 9, 7]);
 }
 
 #[test]
@@ -68,6 +71,9 @@ fn what_is_missing_or_wrong_in_the_options_is_named() {
         (options(true, "sim", "storage", "a:"), "no address"),
         (options(true, "sim", "storage", "a:0"), "no address"),
         (Options { name: Some(String::new()), ..options(true, "sim", "storage", "a:1") }, "name"),
+        (Options { latencies: vec!["attach=x".into()], ..options(true, "sim", "storage", "a:1") }, "STEP=MS"),
+        (Options { latencies: vec!["600001".into()], ..options(true, "sim", "storage", "a:1") }, "600000"),
+        (Options { latencies: vec!["boot=5".into()], ..options(true, "sim", "storage", "a:1") }, "no step"),
         (Options { orchestrators: vec!["a:1".into(); 17], ..options(true, "sim", "storage", "a:1") }, "17"),
     ] {
         let message = Config::load(None, options).unwrap_err().to_string();

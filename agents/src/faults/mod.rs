@@ -16,7 +16,7 @@ use windlass_sagas::fault::FaultKind;
 use windlass_sagas::record::{Direction, Role, StepKey};
 
 use crate::AgentError;
-use crate::config::{read_plan, role_name};
+use crate::config::{direction_name, read_plan, role_name};
 use dice::Dice;
 use fired::Fired;
 
@@ -176,7 +176,7 @@ impl Faults {
                 continue;
             }
             tracing::warn!(
-                kind = %planned.kind, point = ?place.point, step = place.step, direction = place.direction.name(),
+                kind = %planned.kind, point = ?place.point, step = place.step, direction = direction_name(place.direction),
                 role = role_name(place.role), saga = %place.key.saga, opportunity = *opportunities,
                 "a planned fault strikes"
             );
@@ -199,7 +199,7 @@ impl Planned {
 
 /// What the line of a strike says: kind, place, step, direction, role, key, opportunity.
 fn line(planned: &Planned, place: &Place, opportunity: u64) -> String {
-    let (kind, step, direction) = (planned.kind, place.step, place.direction.name());
+    let (kind, step, direction) = (planned.kind, place.step, direction_name(place.direction));
     let (role, key) = (role_name(place.role), place.key);
     format!("{kind} {:?} {step} {direction} {role} {} {} {opportunity}", place.point, key.saga, key.step)
 }

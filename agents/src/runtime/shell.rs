@@ -10,7 +10,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use windlass_agent_wire::encode_up;
 use windlass_proto::agent::v1::AgentMessage;
-use windlass_sagas::ids::{BootId, CellId, HostId};
+use windlass_sagas::ids::{BootId, CellId, HostId, Term};
 use windlass_sagas::protocol::ledger::{
     BatchId, Input, Ledger, LinkId, Op, Output, Work, WorkId, WorkResult,
 };
@@ -58,6 +58,8 @@ pub(super) struct Shell {
     /// The work that each task does, so that one that panics is answered for.
     working: HashMap<Id, (Role, WorkId, Op)>,
     replies: Replies,
+    /// The highest term of the ledgers that fenced the Lead that is being told to all of them.
+    fenced: Option<Term>,
     clock: Steady,
 }
 
@@ -84,6 +86,7 @@ impl Shell {
             tasks: JoinSet::new(),
             working: HashMap::new(),
             replies: Replies::new(faults),
+            fenced: None,
             clock: Steady::start(),
         })
     }
@@ -178,6 +181,9 @@ impl Shell {
                         slot.writer.write(batch, rows)?;
                     }
                 }
+                Output::Send { up: Up::FencedLead { highest }, .. } => {
+                    self.fenced = self.fenced.max(Some(highest));
+                }
                 Output::Send { link, up } => {
                     if let Some(up) = self.replies.pass(link, up) {
                         self.send(link, &up);
@@ -248,7 +254,11 @@ impl Shell {
         match down {
             Down::Lead { term, position, hash } => {
                 tracing::info!(%term, %position, link = link.0, "an orchestrator leads");
-                self.every_role(&Input::Lead { link, term, position, hash })
+                self.every_role(&Input::Lead { link, term, position, hash })?;
+                if let Some(highest) = self.fenced.take() {
+                    self.send(link, &Up::FencedLead { highest });
+                }
+                Ok(())
             }
             Down::Seen { term, position, hash } => {
                 self.every_role(&Input::Seen { link, term, position, hash })
@@ -320,8 +330,8 @@ impl Shell {
     /// Sends, if the stream still stands; one that takes no more is cut.
     fn send(&mut self, link: LinkId, up: &Up) {
         let Some(stream) = self.links.get(&link) else { return };
-        let sent = encode_up(self.cell, BUILD, up).into_iter().try_for_each(|m| stream.out.try_send(m));
-        if sent.is_err() {
+        let mut messages = encode_up(self.cell, BUILD, up).into_iter();
+        if !messages.all(|message| stream.out.try_send(message).is_ok()) {
             tracing::warn!(link = link.0, "an orchestrator does not read; its stream is cut");
             stream.cut.cancel();
         }

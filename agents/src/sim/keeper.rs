@@ -31,7 +31,7 @@ pub(super) enum Power {
 type Stepped = Result<(Operation, Progress), Refusal>;
 
 enum Request {
-    Step { operation: Operation, answer: oneshot::Sender<Stepped> },
+    Step { operation: Box<Operation>, answer: oneshot::Sender<Stepped> },
     Inventory { role: Role, answer: oneshot::Sender<Vec<InventoryItem>> },
     Power { power: Power, done: oneshot::Sender<()> },
 }
@@ -91,7 +91,7 @@ impl Keeper {
     /// Makes one small step; it is on disk when this answers. Dropped before it began, it does not begin.
     pub(super) async fn step(&self, operation: Operation) -> Stepped {
         let (answer, answered) = oneshot::channel();
-        self.ask(Request::Step { operation, answer });
+        self.ask(Request::Step { operation: Box::new(operation), answer });
         answered.await.unwrap_or_else(|_| Err(closed()))
     }
 
@@ -145,7 +145,7 @@ impl Thread {
             let mut next = Some(first);
             while let Some(request) = next.take() {
                 match request {
-                    Request::Step { operation, answer } => self.step(operation, answer, &mut stepped),
+                    Request::Step { operation, answer } => self.step(*operation, answer, &mut stepped),
                     Request::Inventory { role, answer } => {
                         // Whoever asked may have given up waiting; here and below nobody then misses the answer.
                         answer.send(self.world.inventory(role)).ok();

@@ -6,10 +6,8 @@ use windlass_sagas::ids::HostId;
 use windlass_sagas::protocol::{Inventory, InventoryItem};
 use windlass_sagas::record::{LedgerId, Mac};
 
+use crate::limits::{INVENTORY_ITEMS_MAX, PAGE_ITEMS};
 use crate::{WireError, bad, id, id_or_none, role, role_out};
-
-/// Items of one page.
-const PAGE_ITEMS: usize = 500;
 
 /// The pages of an inventory; at least one.
 #[must_use]
@@ -53,6 +51,9 @@ impl Collector {
             }
             Some(_) | None => return Err(bad("page")),
         };
+        if whole.items.len() + items.len() > INVENTORY_ITEMS_MAX {
+            return Err(bad("items"));
+        }
         whole.items.extend(items);
         if m.last {
             return Ok(Some(whole));

@@ -6,6 +6,7 @@
 mod call;
 mod down;
 mod inventory;
+pub mod limits;
 mod outcome;
 mod step;
 mod up;

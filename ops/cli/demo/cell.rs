@@ -69,6 +69,7 @@ impl Cell {
             cell.join(name, roles).await?;
             cell.start_agent(name)?;
         }
+        seed::until_up(&cell.client, HOSTS.len()).await?;
         Ok(cell)
     }
 

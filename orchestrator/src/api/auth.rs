@@ -9,11 +9,13 @@ use tonic::metadata::MetadataMap;
 use windlass_proto::v1::ErrorReason;
 use windlass_sagas::cell::Cell;
 use windlass_sagas::cell::state::Credential;
-use windlass_sagas::ids::{Hash, Time};
+use windlass_sagas::ids::{Hash, Position, Time};
 use windlass_sagas::record::Cause;
 
-use super::errors::Problem;
+use super::errors::{Problem, refused};
 use super::limits::TOKEN_BYTES_MAX;
+use super::names::NO_PROJECT;
+use crate::lead::handle::Refused;
 
 /// What every API token begins with.
 const PREFIX: &str = "wlt_";
@@ -46,6 +48,10 @@ impl Shown {
     /// # Errors
     /// `UNAUTHENTICATED`, in the same words whatever is wrong with it.
     pub(super) fn credential<'a>(&self, cell: &'a Cell, now: Time) -> Result<&'a Credential, Problem> {
+        if cell.position == Position(0) {
+            // Before genesis nobody is known, and that is nobody's fault.
+            return Err(refused(Refused::TakingOver, NO_PROJECT, &[]));
+        }
         cell.credential_of(&self.0)
             .filter(|credential| credential.expires.is_none_or(|expires| now < expires))
             .filter(|credential| cell.principals.contains_key(&credential.principal))

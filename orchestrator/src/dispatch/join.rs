@@ -19,7 +19,7 @@ const CSR_BYTES_MAX: usize = 16 * 1024;
 /// The longest token, bytes.
 const TOKEN_BYTES_MAX: usize = 128;
 /// How far a joining machine's clock may be off, microseconds.
-const CLOCK_SKEW_US_MAX: i64 = 5_000_000;
+const CLOCK_SKEW_US_MAX: u64 = 5_000_000;
 
 /// The service.
 pub struct Joining {
@@ -45,18 +45,6 @@ impl Joining {
         token.ok_or_else(|| Status::unauthenticated("the join token is unknown, used or revoked"))
     }
 
-    /// The host that joined with this very certificate request before: its answer was lost. Only who holds the request's
-    /// key can use what is signed for it, so no token is needed.
-    async fn joined_before(&self, csr: &[u8]) -> Result<Option<(Host, Position)>, Status> {
-        let hash = Hash(Sha256::digest(csr).into());
-        let read = move |cell: &windlass_sagas::cell::Cell| {
-            let joined = |host: &&Host| host.life.is_member() && host.certificate_sha256 == Some(hash);
-            cell.hosts.values().find(joined).map(|host| (host.clone(), cell.position))
-        };
-        let (_, host) = self.leader.read(Position(0), read).await.map_err(|refused| unavailable(&refused))?;
-        Ok(host)
-    }
-
     /// The host that a token's join made; its id is known once it is committed.
     async fn host(&self, name: String, position: Position) -> Result<Host, Status> {
         let read = move |cell: &windlass_sagas::cell::Cell| {
@@ -64,6 +52,19 @@ impl Joining {
         };
         let (_, host) = self.leader.read(position, read).await.map_err(|refused| unavailable(&refused))?;
         host.ok_or_else(|| Status::internal("the host that joined is not in the fold"))
+    }
+
+    /// The host that joined with this request before: its answer was lost, and its token is used up. Whoever repeats
+    /// the bytes without the key gains a certificate that is of no use to him.
+    async fn joined(&self, csr: &[u8]) -> Result<Option<(Host, Position)>, Status> {
+        let hash = request_hash(csr);
+        let read = move |cell: &windlass_sagas::cell::Cell| {
+            let joined = |host: &&Host| host.certificate_sha256 == Some(hash) && host.life.is_member();
+            cell.hosts.values().find(joined).cloned()
+        };
+        let (position, host) =
+            self.leader.read(Position(0), read).await.map_err(|refused| unavailable(&refused))?;
+        Ok(host.map(|host| (host, position)))
     }
 
     fn answer(&self, csr: &[u8], host: &Host, position: Position) -> Result<Response<JoinResponse>, Status> {
@@ -87,8 +88,7 @@ impl Joining {
         csr: &[u8],
         address: Option<std::net::IpAddr>,
     ) -> Result<Position, Status> {
-        let certificate_sha256 = Hash(Sha256::digest(csr).into());
-        let body = JoinHost { token: token.id, certificate_sha256, address };
+        let body = JoinHost { token: token.id, certificate_sha256: request_hash(csr), address };
         let fact = Fact::Request(Asked {
             id: request_id()?,
             project: windlass_sagas::ids::ProjectId::default(),
@@ -125,12 +125,12 @@ impl JoinService for Joining {
         if asked.token.len() > TOKEN_BYTES_MAX || asked.csr_der.len() > CSR_BYTES_MAX {
             return Err(Status::invalid_argument("token or csr_der is over its bound"));
         }
-        if asked.clock_us != 0 && (asked.clock_us - clock::now().0).abs() > CLOCK_SKEW_US_MAX {
+        if asked.clock_us != 0 && asked.clock_us.abs_diff(clock::now().0) > CLOCK_SKEW_US_MAX {
             return Err(Status::failed_precondition(
                 "clock_us: the machine's clock is more than 5 s off; set it first",
             ));
         }
-        if let Some((host, position)) = self.joined_before(&asked.csr_der).await? {
+        if let Some((host, position)) = self.joined(&asked.csr_der).await? {
             return self.answer(&asked.csr_der, &host, position);
         }
         let token = self.token(&asked.token).await?;
@@ -138,8 +138,12 @@ impl JoinService for Joining {
             return Err(Status::invalid_argument(format!("host_name: the token is for {}", token.host)));
         }
         let wanted = asked.roles.iter().map(|role| core_role(*role)).collect::<Result<Vec<_>, _>>()?;
-        if wanted.iter().any(|role| !token.roles.contains(role)) {
-            return Err(Status::invalid_argument("roles: the token does not allow one of them"));
+        // Not fewer either: the cell would wait for the ledgers of roles that nobody serves.
+        let same = wanted.iter().all(|role| token.roles.contains(role))
+            && token.roles.iter().all(|role| wanted.contains(role));
+        if !wanted.is_empty() && !same {
+            let roles: Vec<&str> = token.roles.iter().map(|role| role.name()).collect();
+            return Err(Status::invalid_argument(format!("roles: the token is for {}", roles.join(", "))));
         }
         // Signed once before the commit, so that a bad request uses no token up.
         self.sign(&asked.csr_der, HostId::default(), &token.roles)?;
@@ -172,6 +176,10 @@ impl JoinService for Joining {
             expire_time: None,
         }))
     }
+}
+
+fn request_hash(csr: &[u8]) -> Hash {
+    Hash(Sha256::digest(csr).into())
 }
 
 fn unavailable(refused: &Refused) -> Status {

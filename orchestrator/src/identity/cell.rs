@@ -35,7 +35,7 @@ pub struct CellIdentity {
     pub genesis: Genesis,
     /// Who signs.
     pub authority: Authority,
-    /// This orchestrator's own certificate.
+    /// This orchestrator's own certificate, and behind it the authority's: both are shown to agents.
     pub certificate: Issued,
 }
 
@@ -65,7 +65,9 @@ pub fn init(directory: &Path, name: &str, names: &[String]) -> Result<Initialise
         (CellId(random_id()?), PrincipalId(random_id()?), CredentialId(random_id()?));
     write(&directory.join(CA_CERTIFICATE), 0o644, authority.certificate_pem())?;
     write(&directory.join(CA_KEY), 0o600, authority.key_pem())?;
-    write(&directory.join(CERTIFICATE), 0o644, &certificate.certificate_pem)?;
+    // The authority is shown with it: a machine that joins knows the authority by its hash alone.
+    let chain = format!("{}{}", certificate.certificate_pem, authority.certificate_pem());
+    write(&directory.join(CERTIFICATE), 0o644, &chain)?;
     write(&directory.join(KEY), 0o600, &certificate.key_pem)?;
     let stored = CellFile {
         id: cell.to_string(),
@@ -149,6 +151,7 @@ mod tests {
         let made = init(&path, "blue", &["localhost".into()]).expect("made");
         let identity = CellIdentity::load(&path).expect("read");
         assert_eq!(identity.genesis.cell, made.cell);
+        assert!(identity.certificate.certificate_pem.ends_with(identity.authority.certificate_pem()));
         assert_eq!(Secret::hash_of(&made.admin_token), identity.genesis.secret_sha256);
         assert!(matches!(init(&path, "blue", &[]), Err(IdentityError::Exists(_))));
         assert!(matches!(CellIdentity::load(directory.path()), Err(IdentityError::Missing(_))));

@@ -184,7 +184,11 @@ impl Cell {
         for _ in 0..3_000 {
             let mut hosts = self.client.list(v1::ListHostsRequest::default());
             let hosts = hosts.take(100).await.unwrap();
-            if hosts.iter().filter(|host| host.state() == v1::host::State::Up).count() == self.hosts.len() {
+            let ready = |host: &&v1::Host| {
+                let admitted = host.ledgers.iter().filter(|ledger| ledger.admitted).count();
+                host.state() == v1::host::State::Up && admitted == host.roles.len()
+            };
+            if hosts.iter().filter(ready).count() == self.hosts.len() {
                 return;
             }
             tokio::time::sleep(Duration::from_millis(20)).await;

@@ -56,8 +56,10 @@ pub(super) fn register_image(asked: Asked<'_>, body: &RegisterImage) -> Result<P
         return Err(Rejection::field("size_bytes", "an image has at least one byte").into());
     }
     let least_gib = if body.format == ImageFormat::Raw { body.size_bytes.div_ceil(1 << 30) } else { 0 };
-    if body.min_disk_gib < least_gib || body.min_disk_gib > VOLUME_GIB_MAX {
-        let message = format!("{least_gib} to {VOLUME_GIB_MAX} GiB, got {}", body.min_disk_gib);
+    // 0: whatever its bytes need.
+    let min_disk_gib = if body.min_disk_gib == 0 { least_gib } else { body.min_disk_gib };
+    if min_disk_gib < least_gib || min_disk_gib > VOLUME_GIB_MAX {
+        let message = format!("{least_gib} to {VOLUME_GIB_MAX} GiB, got {min_disk_gib}");
         return Err(Rejection::field("min_disk_gib", message).into());
     }
     let id = ImageId::derived(asked.id(), 0);
@@ -68,7 +70,7 @@ pub(super) fn register_image(asked: Asked<'_>, body: &RegisterImage) -> Result<P
         sha256: body.sha256,
         size_bytes: body.size_bytes,
         format: body.format,
-        min_disk_gib: body.min_disk_gib,
+        min_disk_gib,
         min_ram_mib: body.min_ram_mib,
         evidence: body.evidence,
         visibility: body.visibility,

@@ -1,18 +1,16 @@
-//! What one side writes the other reads, for every message; what is damaged is refused and never panics.
+//! One message of every kind, with every optional part there and missing.
 
-use windlass_agent_wire::{Collector, decode_down, decode_up, encode_down, encode_up};
-use windlass_proto::agent::v1;
 use windlass_sagas::ids::*;
 use windlass_sagas::protocol::*;
 use windlass_sagas::record::*;
 
-const HOST: HostId = HostId([2; 16]);
-const CELL: CellId = CellId([1; 16]);
-const LEDGER: LedgerId = LedgerId { host: HOST, role: Role::Hypervisor };
-const INCARNATION: Incarnation = Incarnation([6; 16]);
-const TERM: Term = Term { generation: 1, elected: Position(7) };
+pub(crate) const HOST: HostId = HostId([2; 16]);
+pub(crate) const CELL: CellId = CellId([1; 16]);
+pub(crate) const LEDGER: LedgerId = LedgerId { host: HOST, role: Role::Hypervisor };
+pub(crate) const INCARNATION: Incarnation = Incarnation([6; 16]);
+pub(crate) const TERM: Term = Term { generation: 1, elected: Position(7) };
 
-fn inputs() -> Vec<StepInput> {
+pub(crate) fn inputs() -> Vec<StepInput> {
     let (server, volume, port, network) =
         (ServerId([3; 16]), VolumeId([4; 16]), PortId([5; 16]), NetworkId([6; 16]));
     let attachment = AttachmentId([7; 16]);
@@ -58,7 +56,7 @@ fn inputs() -> Vec<StepInput> {
     ]
 }
 
-fn call(input: StepInput, verb: Verb, direction: Direction) -> Down {
+pub(crate) fn call(input: StepInput, verb: Verb, direction: Direction) -> Down {
     let key = StepKey { saga: SagaId([4; 16]), step: StepIndex(3) };
     let maker = Maker { saga: SagaId([5; 16]), step: StepIndex(1), dispatched: Position(9) };
     let endpoint = Endpoint { host: "s0".into(), port: 10_809 };
@@ -81,27 +79,7 @@ fn call(input: StepInput, verb: Verb, direction: Direction) -> Down {
     }))
 }
 
-#[test]
-fn everything_that_goes_down_reads_back() {
-    let (position, hash) = (Position(5), Hash([3; 32]));
-    let mut all = vec![
-        Down::Lead { term: TERM, position, hash },
-        Down::LowWater { ledger: LEDGER, incarnation: INCARNATION, term: TERM, position },
-        Down::TakeInventory { ledger: LEDGER },
-        Down::Seen { term: TERM, position, hash },
-    ];
-    for input in inputs() {
-        all.push(call(input.clone(), Verb::Execute, Direction::Forward));
-        all.push(call(input.clone(), Verb::Undo, Direction::Undo));
-        all.push(call(input.clone(), Verb::Lookup, Direction::Forward));
-        all.push(call(input, Verb::Lookup, Direction::Undo));
-    }
-    for down in all {
-        assert_eq!(decode_down(HOST, &encode_down(&down)), Ok(Some(down)));
-    }
-}
-
-fn answers() -> Vec<Answer> {
+pub(crate) fn answers() -> Vec<Answer> {
     let refusal =
         |code: &RefusalCode| Answer::Refused(Refusal { code: *code, retryable: true, message: "m".into() });
     let mut all: Vec<Answer> = RefusalCode::ALL.iter().map(refusal).collect();
@@ -125,8 +103,26 @@ fn answers() -> Vec<Answer> {
     all
 }
 
-#[test]
-fn everything_that_goes_up_reads_back() {
+/// Everything that goes down.
+pub(crate) fn downs() -> Vec<Down> {
+    let (position, hash) = (Position(5), Hash([3; 32]));
+    let mut all = vec![
+        Down::Lead { term: TERM, position, hash },
+        Down::LowWater { ledger: LEDGER, incarnation: INCARNATION, term: TERM, position },
+        Down::TakeInventory { ledger: LEDGER },
+        Down::Seen { term: TERM, position, hash },
+    ];
+    for input in inputs() {
+        all.push(call(input.clone(), Verb::Execute, Direction::Forward));
+        all.push(call(input.clone(), Verb::Undo, Direction::Undo));
+        all.push(call(input.clone(), Verb::Lookup, Direction::Forward));
+        all.push(call(input, Verb::Lookup, Direction::Undo));
+    }
+    all
+}
+
+/// Everything that goes up in one message.
+pub(crate) fn ups() -> Vec<Up> {
     let key = StepKey { saga: SagaId([4; 16]), step: StepIndex(3) };
     let mut all = vec![
         Up::Hello(Hello {
@@ -155,58 +151,17 @@ fn everything_that_goes_up_reads_back() {
             }));
         }
     }
-    for up in all {
-        let mut collector = Collector::default();
-        let messages = encode_up(CELL, "test", &up);
-        assert_eq!(messages.len(), 1);
-        assert_eq!(decode_up(HOST, &mut collector, &messages[0]), Ok(Some(up)));
-    }
+    all
 }
 
-#[test]
-fn an_inventory_of_any_length_reads_back_from_its_pages() {
-    for count in [0_u32, 1, 500, 501, 1700] {
-        let items = (0..count).map(|n| match n % 5 {
-            0 => InventoryItem::Volume { volume: VolumeId::derived(&[1; 16], n), size_gib: u64::from(n) },
-            1 => InventoryItem::Export { volume: VolumeId::derived(&[1; 16], n), host: HOST },
-            2 => InventoryItem::Port { port: PortId::derived(&[1; 16], n), mac: Mac([1; 6]) },
-            3 => InventoryItem::Guest { server: ServerId::derived(&[1; 16], n), vcpus: 1, ram_mib: 2 },
-            _ => InventoryItem::Device {
-                attachment: None,
-                server: ServerId([1; 16]),
-                volume: VolumeId([2; 16]),
-            },
-        });
-        let whole =
-            Inventory { ledger: Some(LEDGER), incarnation: Some(INCARNATION), items: items.collect() };
-        let mut collector = Collector::default();
-        let mut read = None;
-        for message in encode_up(CELL, "test", &Up::Inventory(whole.clone())) {
-            assert_eq!(read, None, "only the last page completes it");
-            read = decode_up(HOST, &mut collector, &message).expect("readable");
-        }
-        assert_eq!(read, Some(Up::Inventory(whole)));
-    }
-}
-
-#[test]
-fn what_is_missing_is_named() {
-    let mut message = encode_down(&call(inputs().remove(0), Verb::Execute, Direction::Forward));
-    if let Some(v1::orchestrator_message::Kind::Execute(execute)) = &mut message.kind {
-        execute.call.as_mut().expect("a call").incarnation = vec![1, 2, 3].into();
-    }
-    assert_eq!(decode_down(HOST, &message).expect_err("refused").field, "incarnation");
-    assert_eq!(decode_down(HOST, &v1::OrchestratorMessage::default()).expect_err("refused").field, "kind");
-    let other = Up::Hello(Hello {
-        cell: CELL,
-        host: HostId([99; 16]),
-        boot: BootId::default(),
-        ledgers: vec![],
-        highest: TERM,
-        seen: (Position(0), Hash::default()),
-        capacity: Capacity::default(),
-        traits: vec![],
+/// An inventory of so many items, of every kind.
+pub(crate) fn inventory(count: u32) -> Inventory {
+    let items = (0..count).map(|n| match n % 5 {
+        0 => InventoryItem::Volume { volume: VolumeId::derived(&[1; 16], n), size_gib: u64::from(n) },
+        1 => InventoryItem::Export { volume: VolumeId::derived(&[1; 16], n), host: HOST },
+        2 => InventoryItem::Port { port: PortId::derived(&[1; 16], n), mac: Mac([1; 6]) },
+        3 => InventoryItem::Guest { server: ServerId::derived(&[1; 16], n), vcpus: 1, ram_mib: 2 },
+        _ => InventoryItem::Device { attachment: None, server: ServerId([1; 16]), volume: VolumeId([2; 16]) },
     });
-    let message = encode_up(CELL, "test", &other).remove(0);
-    assert_eq!(decode_up(HOST, &mut Collector::default(), &message).expect_err("refused").field, "host");
+    Inventory { ledger: Some(LEDGER), incarnation: Some(INCARNATION), items: items.collect() }
 }
