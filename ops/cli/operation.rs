@@ -1,6 +1,7 @@
 //! `windlass operation` and `windlass quarantine`: what is going on, what happened, and what to do about it.
 
 use clap::{Args, Subcommand};
+use tokio::signal::unix::{SignalKind, signal};
 use windlass_client::v1;
 
 use crate::app::{App, of_cell};
@@ -231,14 +232,14 @@ fn details(saga: &v1::Saga, names: &Names) -> String {
 
 async fn watch(app: &App, parent: String, after: Option<u64>) -> anyhow::Result<u8> {
     let one = parent.starts_with("operations/");
+    let mut interrupted = signal(SignalKind::interrupt())?;
     let mut watch = app.client.watch(parent, after);
     let mut last = None;
     loop {
         let answer = tokio::select! {
             biased;
             answer = watch.next() => answer?,
-            signal = tokio::signal::ctrl_c() => {
-                signal?;
+            _ = interrupted.recv() => {
                 let at = watch.position().unwrap_or_default();
                 note(format!("stopped: `--after {at}` goes on from here"));
                 return Ok(exit::INTERRUPTED);

@@ -108,7 +108,12 @@ pub(crate) fn lower(text: &str) -> String {
 
 /// A time in UTC, to the millisecond; empty for none.
 pub(crate) fn time(time: Option<&prost_types::Timestamp>) -> String {
-    time.map(|time| windlass_replay::utc(windlass_sagas::ids::Time(micros(time)))).unwrap_or_default()
+    let Some(time) = time else { return String::new() };
+    let text = windlass_replay::utc(windlass_sagas::ids::Time(micros(time)));
+    text.strip_suffix('Z')
+        .and_then(|text| text.get(..text.len() - 3))
+        .map(|text| format!("{text}Z"))
+        .unwrap_or(text)
 }
 
 /// Microseconds since 1970.

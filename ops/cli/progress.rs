@@ -135,7 +135,9 @@ fn cut(line: &str, columns: usize) -> String {
 
 fn columns() -> usize {
     let size = rustix::termios::tcgetwinsize(std::io::stderr());
-    size.map_or(COLUMNS_DEFAULT, |size| usize::from(size.ws_col)).max(20)
+    // A terminal that was never given a size says 0.
+    let columns = size.map(|size| usize::from(size.ws_col)).ok().filter(|columns| *columns > 0);
+    columns.unwrap_or(COLUMNS_DEFAULT)
 }
 
 /// A step on one line: sign, name, host, state, attempt, how long it took. Empty while nothing happened.

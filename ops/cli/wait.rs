@@ -3,6 +3,7 @@
 
 use std::cell::RefCell;
 
+use tokio::signal::unix::{SignalKind, signal};
 use windlass_client::v1;
 use windlass_client::v1::operation::Result as Outcome;
 use windlass_client::v1::saga::State;
@@ -43,6 +44,8 @@ async fn follow(app: &App, operation: v1::Operation) -> anyhow::Result<(v1::Oper
     if rests(&operation) {
         return Ok((operation, None));
     }
+    // From before anything is shown: who sees a step may interrupt.
+    let mut interrupted = signal(SignalKind::interrupt())?;
     let steps = operation.metadata.iter().flat_map(|saga| &saga.steps);
     let names = Names::of(&app.client, steps.map(|step| step.host.as_str())).await;
     let progress = RefCell::new(Progress::new(names));
@@ -62,7 +65,6 @@ async fn follow(app: &App, operation: v1::Operation) -> anyhow::Result<(v1::Oper
             None => std::future::pending().await,
         }
     });
-    let mut interrupted = Box::pin(tokio::signal::ctrl_c());
     let mut ticks = tokio::time::interval(REDRAW_EVERY);
     let early = loop {
         tokio::select! {
@@ -72,10 +74,7 @@ async fn follow(app: &App, operation: v1::Operation) -> anyhow::Result<(v1::Oper
                 see(&ended);
                 return Ok((ended, None));
             }
-            signal = &mut interrupted => {
-                signal?;
-                break Early::Interrupted;
-            }
+            _ = interrupted.recv() => break Early::Interrupted,
             () = &mut limit => break Early::TimedOut,
             _ = ticks.tick() => progress.borrow_mut().tick(),
         }

@@ -15,7 +15,9 @@ const REQUEST_ID: &str = "01a0c450-6c0f-7000-8000-00000000000a";
 fn table() -> BTreeMap<String, Vec<String>> {
     let text = std::fs::read_to_string(kept("methods.txt")).expect("the table");
     let mut commands: BTreeMap<String, Vec<String>> = BTreeMap::new();
-    for (method, command) in text.lines().filter_map(|line| line.split_once(" = ")) {
+    for (method, command) in
+        text.lines().filter(|line| !line.starts_with('#')).filter_map(|line| line.split_once(" = "))
+    {
         commands.entry(command.into()).or_default().push(method.into());
     }
     commands

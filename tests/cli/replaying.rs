@@ -52,7 +52,7 @@ fn state() -> (TempDir, Embedded) {
 #[test]
 fn the_recorded_journal_reads_as_it_is_kept() {
     let mut text = String::new();
-    for args in [&["replay", "check"][..], &["replay", "verify"], &["replay", "timeline", "--limit", "5"]] {
+    for args in [&["replay", "check"][..], &["replay", "verify"], &["replay", "timeline", "--limit", "15"]] {
         let (shown, code) = run(args);
         assert_eq!(code, 0, "{shown}");
         text.push_str(&shown);

@@ -104,10 +104,23 @@ fn without_waiting_the_operation_is_printed_as_it_began() {
     assert!(cell.calls().iter().all(|(method, _)| method != "OperationService/WatchOperations"));
 }
 
-/// Reads until a text has come.
+/// A command that is under way; it does not outlive its test.
+struct Running(Child);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // Where it has ended, there is nothing to kill.
+        self.0.kill().ok();
+        self.0.wait().ok();
+    }
+}
+
+/// Reads until a text has come; the picture of a terminal goes on for ever, so this does not.
 fn until(from: &mut impl Read, wanted: &str) -> String {
+    const SEEN_BYTES_MAX: usize = 64 * 1024;
     let (mut seen, mut bytes) = (String::new(), [0; 256]);
     while !seen.contains(wanted) {
+        assert!(seen.len() < SEEN_BYTES_MAX, "no {wanted:?} came: {seen}");
         let count = from.read(&mut bytes).expect("readable");
         assert!(count > 0, "it ended before {wanted:?}: {seen}");
         seen.push_str(&String::from_utf8_lossy(&bytes[..count]));
@@ -115,7 +128,7 @@ fn until(from: &mut impl Read, wanted: &str) -> String {
     seen
 }
 
-fn interrupt(child: &Child) {
+fn interrupt(Running(child): &Running) {
     let pid = Pid::from_raw(child.id().cast_signed()).expect("a process that was started");
     kill_process(pid, Signal::INT).expect("it runs");
 }
@@ -123,17 +136,18 @@ fn interrupt(child: &Child) {
 #[test]
 fn an_interrupt_says_that_the_operation_goes_on_and_how_to_follow_it() {
     let cell = slow();
-    let mut child = command(Some(&cell), &["network", "create", "blue"])
+    let child = command(Some(&cell), &["network", "create", "blue"])
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()
         .expect("the binary runs");
-    let mut err = child.stderr.take().expect("piped");
+    let mut child = Running(child);
+    let mut err = child.0.stderr.take().expect("piped");
     until(&mut err, "running");
     interrupt(&child);
     let said = until(&mut err, "turns it back");
     assert!(said.contains("interrupted: the operation goes on: `windlass operation get "), "{said}");
-    assert_eq!(child.wait().expect("it ends").code(), Some(130));
+    assert_eq!(child.0.wait().expect("it ends").code(), Some(130));
 }
 
 #[test]
@@ -145,11 +159,12 @@ fn a_terminal_shows_each_step_on_a_line_that_is_drawn_again() {
     grantpt(&terminal).and_then(|()| unlockpt(&terminal)).expect("its other end can be opened");
     let name = ptsname(&terminal, Vec::new()).expect("it has a name");
     let end = std::fs::OpenOptions::new().read(true).write(true).open(name.to_str().expect("a path"));
-    let mut child = command(Some(&cell), &["network", "create", "blue"])
+    let child = command(Some(&cell), &["network", "create", "blue"])
         .stdout(Stdio::piped())
         .stderr(end.expect("the other end"))
         .spawn()
         .expect("the binary runs");
+    let mut child = Running(child);
     let mut screen = std::fs::File::from(terminal);
     let seen = until(&mut screen, "running, attempt 2, 0.");
     assert!(seen.contains("server.create running"), "{seen}");
@@ -157,7 +172,7 @@ fn a_terminal_shows_each_step_on_a_line_that_is_drawn_again() {
     assert!(seen.contains("\u{1b}[3A\r\u{1b}[2K"), "three lines are drawn over: {seen:?}");
     interrupt(&child);
     assert!(until(&mut screen, "turns it back").contains("interrupted"));
-    assert_eq!(child.wait().expect("it ends").code(), Some(130));
+    assert_eq!(child.0.wait().expect("it ends").code(), Some(130));
 }
 
 #[test]
@@ -172,5 +187,5 @@ fn a_watch_of_an_operation_ends_with_it() {
         &["operation", "watch", "01a0c450-0000-7000-8000-000000000001", "--after", "0"],
     );
     assert_eq!(ran.code, 0, "{ran:?}");
-    assert_eq!(ran.out, "      41  2026-09-21 14:13:20.000000Z  1  step 1 is done\n");
+    assert_eq!(ran.out, "      41  2026-09-21 14:13:20.000Z  1  step 1 is done\n");
 }
