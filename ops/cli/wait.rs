@@ -167,8 +167,3 @@ pub(crate) fn code(operation: &v1::Operation) -> u8 {
         Some(State::Completed | State::Running | State::Unwinding | State::Unspecified) | None => exit::OK,
     }
 }
-
-/// A step on one line, with its host by its id.
-pub(crate) fn line(step: &v1::Step) -> String {
-    crate::progress::line(step, &Names::default())
-}

@@ -12,7 +12,7 @@ use super::run::{golden, shown, windlass};
 
 /// The recorded journal, by a path that the kept texts can show.
 fn recorded() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("replay/tests/golden/journal-1.wlj")
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/journals/journal-1.wlj")
 }
 
 fn run(args: &[&str]) -> (String, i32) {

@@ -13,8 +13,9 @@ use windlass_sagas::protocol::Fold;
 use super::Teller;
 use super::account::{Account, count, decide_again};
 use super::cell::{BROKEN, Cell, HOSTS};
+use crate::names::Names;
 use crate::output::short;
-use crate::{seed, wait};
+use crate::{progress, seed, wait};
 
 /// How often an operation is looked at while the story waits for a step, and how often at most.
 const LOOK: (Duration, u32) = (Duration::from_millis(5), 4_000);
@@ -194,10 +195,14 @@ impl Story {
     /// Waits for an operation's end, showing its steps; counts how it ended.
     async fn follow(&mut self, operation: v1::Operation, shown: bool) -> anyhow::Result<v1::Operation> {
         let teller = &self.teller;
+        let steps = operation.metadata.iter().flat_map(|saga| &saga.steps);
+        let subjects = operation.metadata.iter().map(|saga| saga.subject.as_str());
+        let named = steps.map(|step| step.host.as_str()).chain(subjects);
+        let names = Names::of(&self.cell.client, named).await;
         let mut lines: Vec<String> = Vec::new();
         let show = |change: &v1::OperationChange| {
             let saga = change.operation.as_ref().and_then(|operation| operation.metadata.as_ref());
-            for line in saga.iter().flat_map(|saga| &saga.steps).map(wait::line) {
+            for line in saga.iter().flat_map(|saga| &saga.steps).map(|step| progress::line(step, &names)) {
                 if shown && !line.is_empty() && !lines.contains(&line) {
                     teller.line(&line);
                     lines.push(line);
@@ -214,14 +219,7 @@ impl Story {
                 self.account.missing += 1;
             }
         }
-        let about = saga.steps.len();
-        self.teller.line(&format!(
-            "{} {}: {} steps, {}",
-            saga.kind,
-            short(&ended.name),
-            about,
-            saga.state().as_str_name()
-        ));
+        self.teller.line(&wait::summary(&ended, &names));
         Ok(ended)
     }
 

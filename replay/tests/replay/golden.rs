@@ -18,7 +18,12 @@ const ADVICE: &str = "Review each difference and list it in intended.toml with i
                       release: delete journal-1.wlj and run this test with WINDLASS_BLESS=1.)";
 
 fn kept(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(name)
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/golden/journals").join(name)
+}
+
+fn intended() -> Vec<Intended> {
+    let list = std::fs::read_to_string(kept("intended.toml")).expect("the list of intended differences");
+    Intended::parse(&list).expect("a list")
 }
 
 /// Servers made, rolled back, cancelled and deleted, a volume attached and detached, a host that started anew, under
@@ -70,12 +75,48 @@ fn the_first_recorded_journal_reads_folds_verifies_and_decides() {
     let mut names: Vec<&str> = folded.cell().servers.values().map(|it| it.spec.name.as_str()).collect();
     names.sort_unstable();
     assert_eq!(names, ["web-2", "web-3"], "one was deleted; two rolled back and keep their names");
-    let list = std::fs::read_to_string(kept("intended.toml")).expect("the list of intended differences");
-    let checked = wait(check(&file, &Intended::parse(&list).expect("a list")));
+    let checked = wait(check(&file, &intended()));
     assert!(checked.verdict().passes(), "{checked}{ADVICE}");
     let rolled_back = timeline(&file, sagas(&file)[1]);
     let text = wait(rolled_back).expect("readable").text(&|_| None);
     assert!(text.contains("rolled back after"), "{text}");
+}
+
+/// Every journal of the corpus: one a landing that could record more than the one before.
+#[test]
+fn every_recorded_journal_verifies_folds_and_is_decided_as_it_was() {
+    let directory = kept("");
+    let entries =
+        std::fs::read_dir(&directory).expect("the corpus").map(|entry| entry.expect("readable").path());
+    let mut paths: Vec<PathBuf> =
+        entries.filter(|path| path.extension().is_some_and(|it| it == "wlj")).collect();
+    paths.sort();
+    assert!(paths.len() >= 2, "the corpus is what it was, or more: {paths:?}");
+    for path in paths {
+        let file = File::open(&path).expect("a golden journal");
+        let verified = wait(verify(&file, &[])).expect("readable");
+        assert!(verified.is_whole() && verified.commits > 50, "{}: {verified:?}", path.display());
+        let checked = wait(check(&file, &intended()));
+        assert!(checked.verdict().passes(), "{}: {checked}{ADVICE}", path.display());
+        assert_eq!(checked.commits, verified.commits, "{}: all of it was decided again", path.display());
+    }
+}
+
+/// The demonstration's journal, recorded over real agents: servers made, one rolled back, two processes killed.
+#[test]
+fn the_demonstrations_journal_shows_what_the_demonstration_claims() {
+    let file = File::open(&kept("demo-1.wlj")).expect("the golden journal");
+    let folded = wait(fold(&file, Fold::new(None), Until::End)).expect("readable").fold;
+    assert!(folded.cell().servers.is_empty() && folded.cell().volumes.is_empty(), "all of it was deleted");
+    assert!(folded.cell().sagas.is_empty(), "nothing is open");
+    assert_eq!(folded.cell().hosts.len(), 4);
+    let texts: Vec<String> = sagas(&file)
+        .into_iter()
+        .map(|saga| wait(timeline(&file, saga)).expect("readable").text(&|_| None))
+        .collect();
+    assert_eq!(texts.len(), 7);
+    assert_eq!(texts.iter().filter(|text| text.contains("rolled back after")).count(), 1);
+    assert_eq!(texts.iter().filter(|text| text.contains("completed after")).count(), 6);
 }
 
 /// The servers' create sagas, in order.
