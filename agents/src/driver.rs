@@ -7,8 +7,8 @@
 use std::pin::Pin;
 
 use windlass_sagas::ids::BootId;
-use windlass_sagas::protocol::InventoryItem;
 use windlass_sagas::protocol::ledger::{Observed, Op, Work, WorkResult};
+use windlass_sagas::protocol::{InventoryItem, PlacedView};
 use windlass_sagas::record::{Capacity, Refusal, RefusalCode, Role, StepOutput};
 
 use crate::AgentError;
@@ -29,6 +29,9 @@ pub trait Driver: Send + Sync {
 
     /// Everything that the role holds, partial things too.
     fn inventory(&self, role: Role) -> Pending<Result<Vec<InventoryItem>, Refusal>>;
+
+    /// Puts a view in force: all of it, and nothing else of its kind; the same one again changes nothing.
+    fn apply(&self, view: PlacedView) -> Pending<Result<(), Refusal>>;
 
     /// What the host offers in all.
     fn capacity(&self) -> Capacity;

@@ -25,6 +25,8 @@ pub const ORCHESTRATORS_MAX: usize = 16;
 pub const WORK_TIME_MAX: Duration = Duration::from_secs(600);
 /// The longest that a driver may take to list what it holds.
 pub const INVENTORY_TIME_MAX: Duration = Duration::from_secs(60);
+/// The longest that a driver may take to put a view in force.
+pub const VIEW_TIME_MAX: Duration = Duration::from_secs(60);
 /// How long an agent that is told to stop waits for work that runs.
 pub const DRAIN_TIME_MAX: Duration = Duration::from_secs(20);
 /// How long an agent that stops waits for its last messages to leave, and for each of its threads to end.

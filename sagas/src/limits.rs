@@ -89,5 +89,9 @@ pub const SEEN_PAUSE_MS: u64 = 5_000;
 pub const REPORT_AGAIN_MS: (u64, u64) = (1_000, 60_000);
 /// The pause before an inventory that did not arrive, or admitted nothing, is asked for again, milliseconds.
 pub const INVENTORY_AGAIN_MS: u64 = 30_000;
+/// The pause before a host's view that is not in force is sent again, milliseconds.
+pub const VIEW_AGAIN_MS: u64 = 10_000;
+/// The largest view of one host, bytes as it is stored.
+pub const VIEW_BYTES_MAX: usize = 1024 * 1024;
 /// What a deadline that ran out without a leader gets anew, milliseconds; as much again is spread by jitter.
 pub const DEADLINE_RESTART_MS: u64 = 30_000;

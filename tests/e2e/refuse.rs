@@ -1,5 +1,7 @@
 //! A step that is refused for good: whatever came before it is undone, at each step of the plan, and nothing is left.
 
+use windlass_client::v1;
+
 use super::support::*;
 
 /// The host that does a step of `server.create` with a data volume.
@@ -62,7 +64,19 @@ async fn s4_refused_at_attach() {
     rolls_back_at("attach", false).await;
 }
 
+/// `confirm` can't be refused on a simulated host, whose guests show that they run; before it, a cancel turns back.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn s4_refused_at_confirm() {
-    rolls_back_at("confirm", false).await;
+async fn s7_a_cancel_before_the_pivot_turns_back_and_after_the_end_is_refused() {
+    let slow = HostSetup { latency_ms: 200, ..hypervisor("h1") };
+    let mut cell = Cell::with(vec![storage("s1"), slow]).await;
+    let asked = cell.client.call(server("web", "h1", &[])).await.unwrap();
+    let cancel = v1::CancelOperationRequest { name: asked.name.clone(), ..Default::default() };
+    cell.completes(cell.client.call(cancel.clone()).await.unwrap()).await;
+    cell.rolls_back(asked).await;
+    let refused = cell.client.call(cancel).await.unwrap_err();
+    assert_eq!(refused.reason_name, "ALREADY_ENDED", "{refused:?}");
+    cell.is_well().await;
+    cell.completes(cell.client.call(delete_server("web")).await.unwrap()).await;
+    cell.nothing_repeated().await;
+    cell.nothing_left().await;
 }

@@ -184,9 +184,7 @@ impl Dialer {
                 Err(status) => return said(&status),
             };
             let down = match decode_down(host, &message) {
-                Ok(Some(down)) => down,
-                // A view: this build applies none.
-                Ok(None) => continue,
+                Ok(down) => down,
                 Err(error) => return format!("a message can't be used: {error}"),
             };
             if self.events.send(Event::Said { link, down }).await.is_err() {

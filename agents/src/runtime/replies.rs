@@ -40,7 +40,11 @@ impl Replies {
     pub(super) fn pass(&mut self, link: LinkId, up: Up) -> Option<Up> {
         let strike = match &up {
             Up::Reply(reply) => self.place(reply).and_then(|place| self.faults.ask(&place)),
-            Up::Hello(_) | Up::FencedLead { .. } | Up::Inventory(_) | Up::Heartbeat { .. } => None,
+            Up::Hello(_)
+            | Up::FencedLead { .. }
+            | Up::Inventory(_)
+            | Up::ViewApplied(_)
+            | Up::Heartbeat { .. } => None,
         };
         let Some(strike) = strike else { return Some(up) };
         self.count += 1;

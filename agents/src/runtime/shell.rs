@@ -8,14 +8,15 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::{Id, JoinError, JoinSet};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::AbortOnDropHandle;
 use windlass_agent_wire::encode_up;
 use windlass_proto::agent::v1::AgentMessage;
-use windlass_sagas::ids::{BootId, CellId, HostId, Term};
+use windlass_sagas::ids::{BootId, CellId, HostId, Position, Term};
 use windlass_sagas::protocol::ledger::{
     BatchId, Input, Ledger, LinkId, Op, Output, Work, WorkId, WorkResult,
 };
-use windlass_sagas::protocol::{Down, Hello, Inventory, Up};
-use windlass_sagas::record::{LedgerId, Role};
+use windlass_sagas::protocol::{Down, Hello, Inventory, PlacedView, Up};
+use windlass_sagas::record::{LedgerId, Refusal, Role};
 
 use super::dial::{Dialers, Event};
 use super::replies::Replies;
@@ -26,7 +27,7 @@ use crate::config::role_name;
 use crate::driver::{self, Driver, driver_failed, refused};
 use crate::faults::Faults;
 use crate::identity::Identity;
-use crate::limits::{DRAIN_TIME_MAX, HEARTBEAT_EVERY, INVENTORY_TIME_MAX, WORK_TIME_MAX};
+use crate::limits::{DRAIN_TIME_MAX, HEARTBEAT_EVERY, INVENTORY_TIME_MAX, VIEW_TIME_MAX, WORK_TIME_MAX};
 use crate::store::Writer;
 
 /// What the agent says of its build.
@@ -71,6 +72,7 @@ struct Link {
 enum Finished {
     Work(Role, WorkId, WorkResult),
     Inventory(LinkId, Option<Inventory>),
+    View(Role, Position, Result<(), Refusal>),
 }
 
 impl Shell {
@@ -176,6 +178,7 @@ impl Shell {
         for output in out {
             match output {
                 Output::Begin(work) => self.begin(role, *work),
+                Output::Apply(view) => self.apply(role, *view),
                 Output::Persist { batch, rows } => {
                     if let Some(slot) = self.slots.get(&role) {
                         slot.writer.write(batch, rows)?;
@@ -211,6 +214,24 @@ impl Shell {
         self.working.insert(task.id(), (role, id, op));
     }
 
+    /// Lets the driver put a view in force; its deadline kills it. A panic is an answer too: none may stay out.
+    fn apply(&mut self, role: Role, view: PlacedView) {
+        let position = view.position;
+        tracing::debug!(%position, hash = %view.hash, "a view is put in force");
+        let applying = AbortOnDropHandle::new(tokio::spawn(self.driver.apply(view)));
+        self.tasks.spawn(async move {
+            let result = match tokio::time::timeout(VIEW_TIME_MAX, applying).await {
+                Ok(Ok(result)) => result,
+                Ok(Err(error)) => Err(driver_failed(&format!("the driver panicked: {error}"))),
+                Err(_) => Err(driver_failed("the driver took too long")),
+            };
+            if let Err(refusal) = &result {
+                tracing::warn!(%position, why = refusal.message, "a view can't be put in force");
+            }
+            Finished::View(role, position, result)
+        });
+    }
+
     fn finished(&mut self, ended: Result<(Id, Finished), JoinError>) -> Result<(), AgentError> {
         match ended {
             Ok((task, Finished::Work(role, work, result))) => {
@@ -222,6 +243,9 @@ impl Shell {
                     self.send(link, &Up::Inventory(inventory));
                 }
                 Ok(())
+            }
+            Ok((_, Finished::View(role, position, result))) => {
+                self.step(role, Input::Applied { position, result })
             }
             Err(error) => {
                 tracing::error!(%error, "a driver panicked");
@@ -263,6 +287,7 @@ impl Shell {
             Down::Seen { term, position, hash } => {
                 self.every_role(&Input::Seen { link, term, position, hash })
             }
+            Down::View { term, view } => self.step(Role::Network, Input::View { link, term, view }),
             Down::Call(call) => {
                 self.replies.note(&call);
                 self.step(call.ledger.role, Input::Call { link, call })

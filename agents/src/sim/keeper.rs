@@ -8,7 +8,7 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Mutex, PoisonError};
 
 use tokio::sync::oneshot;
-use windlass_sagas::protocol::InventoryItem;
+use windlass_sagas::protocol::{InventoryItem, PlacedView};
 use windlass_sagas::record::{Capacity, Refusal, RefusalCode, Role};
 use windlass_world::{Operation, Progress, World};
 
@@ -33,6 +33,7 @@ type Stepped = Result<(Operation, Progress), Refusal>;
 enum Request {
     Step { operation: Box<Operation>, answer: oneshot::Sender<Stepped> },
     Inventory { role: Role, answer: oneshot::Sender<Vec<InventoryItem>> },
+    Apply { view: Box<PlacedView>, answer: oneshot::Sender<Result<(), Refusal>> },
     Power { power: Power, done: oneshot::Sender<()> },
 }
 
@@ -102,6 +103,13 @@ impl Keeper {
         answered.await.map_err(|_| closed())
     }
 
+    /// Puts a view in force; it is on disk when this answers.
+    pub(super) async fn apply(&self, view: PlacedView) -> Result<(), Refusal> {
+        let (answer, answered) = oneshot::channel();
+        self.ask(Request::Apply { view: Box::new(view), answer });
+        answered.await.unwrap_or_else(|_| Err(closed()))
+    }
+
     /// The power goes, or the kernel starts anew; on disk when this answers.
     pub(super) async fn power(&self, power: Power) {
         let (done, answered) = oneshot::channel();
@@ -149,6 +157,11 @@ impl Thread {
                     Request::Inventory { role, answer } => {
                         // Whoever asked may have given up waiting; here and below nobody then misses the answer.
                         answer.send(self.world.inventory(role)).ok();
+                    }
+                    Request::Apply { view, answer } => {
+                        self.settle(&mut stepped);
+                        self.world.apply_view(&view);
+                        answer.send(self.write()).ok();
                     }
                     Request::Power { power, done } => {
                         self.settle(&mut stepped);

@@ -8,8 +8,8 @@ use std::sync::Arc;
 
 use windlass_sagas::fault::FaultKind;
 use windlass_sagas::ids::{BootId, HostId};
-use windlass_sagas::protocol::InventoryItem;
 use windlass_sagas::protocol::ledger::{Observed, Op, Work, WorkResult};
+use windlass_sagas::protocol::{InventoryItem, PlacedView};
 use windlass_sagas::record::{Capacity, Direction, Refusal, RefusalCode, Role, StepOutput};
 use windlass_world::{Operation, Progress};
 
@@ -181,6 +181,11 @@ impl Driver for Sim {
     fn inventory(&self, role: Role) -> Pending<Result<Vec<InventoryItem>, Refusal>> {
         let inner = Arc::clone(&self.0);
         Box::pin(async move { inner.keeper.inventory(role).await })
+    }
+
+    fn apply(&self, view: PlacedView) -> Pending<Result<(), Refusal>> {
+        let inner = Arc::clone(&self.0);
+        Box::pin(async move { inner.keeper.apply(view).await })
     }
 
     fn capacity(&self) -> Capacity {

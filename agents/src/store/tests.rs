@@ -34,7 +34,7 @@ fn lead(open: &mut Open, elected: u64) -> BatchId {
     open.ledger.step(lead, Time(0), &mut out);
     let written = out.into_iter().find_map(|output| match output {
         Output::Persist { batch, rows } => Some((batch, rows)),
-        Output::Begin(_) | Output::Send { .. } => None,
+        Output::Begin(_) | Output::Apply(_) | Output::Send { .. } => None,
     });
     let (batch, rows) = written.unwrap();
     open.writer.write(batch, rows).unwrap();

@@ -6,9 +6,10 @@ use std::collections::VecDeque;
 use prost::Message as _;
 use windlass_agent_wire::{decode_down, encode_down};
 use windlass_proto::agent::v1::OrchestratorMessage;
+use windlass_sagas::cell::views::{HostView, NetworkView};
 use windlass_sagas::ids::*;
 use windlass_sagas::protocol::ledger::{Input, Ledger, LinkId, Output};
-use windlass_sagas::protocol::{Answer, Call, CallBody, Down, Owner, Verb};
+use windlass_sagas::protocol::{Answer, Call, CallBody, Down, Owner, PlacedView, Verb};
 use windlass_sagas::record::*;
 use windlass_world::{Operation, Progress, World};
 
@@ -56,6 +57,9 @@ fn samples() -> Vec<Vec<u8>> {
     let endpoint = Endpoint { host: "host-1".into(), port: 10_809 };
     let guest = guest(1, &Answer::Done(StepOutput::Export(endpoint)));
     let mut downs = vec![Down::Lead { term: term(5), position: Position(5), hash: Hash([1; 32]) }];
+    let network = NetworkView { vni: 1, mtu: 1450, peers: ["192.0.2.1".parse().expect("an address")].into() };
+    let view = HostView { networks: [(NetworkId([7; 16]), network)].into(), ..HostView::default() };
+    downs.push(Down::View { term: term(5), view: Box::new(PlacedView::new(Position(20), view)) });
     for role in Role::ALL {
         let ledger = LedgerId { host: HOST, role: *role };
         let position = Position(12);
@@ -98,6 +102,9 @@ impl Bare {
                     self.step(index, Input::Seen { link: LINK, term, position, hash }, now);
                 }
             }
+            Down::View { term, view } => {
+                self.step(index(Role::Network), Input::View { link: LINK, term, view }, now);
+            }
             Down::Call(call) => self.step(index(call.ledger.role), Input::Call { link: LINK, call }, now),
             Down::LowWater { ledger, incarnation, term, position } => {
                 self.step(
@@ -130,6 +137,10 @@ impl Bare {
                             }
                         };
                         inputs.push_back(Input::Worked { work: work.id, result });
+                    }
+                    Output::Apply(view) => {
+                        self.world.apply_view(&view);
+                        inputs.push_back(Input::Applied { position: view.position, result: Ok(()) });
                     }
                     Output::Persist { batch, rows } => {
                         for row in rows {
@@ -173,7 +184,7 @@ fn no_bytes_of_an_orchestrator_panic_an_agent() {
             bare = Bare { answers, ..Bare::new() };
             bare.take(Down::Lead { term: term(5), position: Position(5), hash: Hash([1; 32]) }, Time(0));
         }
-        let Ok(Some(down)) = decode_down(HOST, &message) else { continue };
+        let Ok(down) = decode_down(HOST, &message) else { continue };
         passed += 1;
         bare.take(down, Time(i64::from(round)));
         assert!(bare.ledgers.iter().all(Ledger::is_quiet));

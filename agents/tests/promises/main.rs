@@ -13,3 +13,4 @@ mod restart;
 mod session;
 mod steps;
 mod terms;
+mod views;

@@ -132,14 +132,26 @@ impl AgentService for Service {
         let certificates = request.peer_certs().filter(|all| !all.is_empty());
         let certificate =
             certificates.ok_or_else(|| Status::unauthenticated("show a certificate"))?[0].to_vec();
-        let (out, messages) = mpsc::unbounded_channel();
+        let (out, mut messages) = mpsc::unbounded_channel();
+        let (carried, carries) = mpsc::unbounded_channel();
         let told = self.told.clone();
         tokio::spawn(async move {
             let mut stream = request.into_inner();
             let mut collector = Collector::default();
             let (sender, ups) = mpsc::unbounded_channel();
             let mut first = Some((out, ups));
-            while let Some(Ok(message)) = stream.next().await {
+            loop {
+                let message = tokio::select! {
+                    biased;
+                    message = stream.next() => message,
+                    Some(down) = messages.recv() => {
+                        // Where the agent is gone, its stream ends next.
+                        carried.send(down).ok();
+                        continue;
+                    }
+                };
+                // The agent's end of the stream ends this one too, whoever still holds the session.
+                let Some(Ok(message)) = message else { return };
                 let up = decode_up(HOST, &mut collector, &message).expect("an agent's message can be used");
                 match (up, first.take()) {
                     (Some(Up::Hello(hello)), Some((out, ups))) => {
@@ -154,7 +166,7 @@ impl AgentService for Service {
                 }
             }
         });
-        Ok(Response::new(Box::pin(UnboundedReceiverStream::new(messages))))
+        Ok(Response::new(Box::pin(UnboundedReceiverStream::new(carries))))
     }
 }
 

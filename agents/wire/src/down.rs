@@ -7,14 +7,15 @@ use windlass_sagas::protocol::{Down, Verb};
 use windlass_sagas::record::{Direction, LedgerId};
 
 use crate::call::{call, call_out};
+use crate::view::{view, view_out};
 use crate::{WireError, bad, hash, id, role, role_out, term, term_out};
 
-/// Reads a message for the agent of `host`. `None` for a kind that this build does not act on (a view).
+/// Reads a message for the agent of `host`.
 ///
 /// # Errors
 /// The field at fault.
-pub fn decode_down(host: HostId, message: &v1::OrchestratorMessage) -> Result<Option<Down>, WireError> {
-    let down = match message.kind.as_ref().ok_or(bad("kind"))? {
+pub fn decode_down(host: HostId, message: &v1::OrchestratorMessage) -> Result<Down, WireError> {
+    Ok(match message.kind.as_ref().ok_or(bad("kind"))? {
         Kind::Lead(m) => Down::Lead {
             term: term(m.term.as_ref())?,
             position: Position(m.position),
@@ -42,9 +43,8 @@ pub fn decode_down(host: HostId, message: &v1::OrchestratorMessage) -> Result<Op
             position: Position(m.position),
             hash: hash(&m.hash, "hash")?,
         },
-        Kind::View(_) => return Ok(None),
-    };
-    Ok(Some(down))
+        Kind::View(m) => Down::View { term: term(m.term.as_ref())?, view: Box::new(view(m)?) },
+    })
 }
 
 /// Writes a message.
@@ -79,6 +79,7 @@ pub fn encode_down(down: &Down) -> v1::OrchestratorMessage {
         Down::TakeInventory { ledger } => {
             Kind::TakeInventory(v1::TakeInventory { role: role_out(ledger.role), ..Default::default() })
         }
+        Down::View { term, view } => Kind::View(v1::View { term: Some(term_out(*term)), ..view_out(view) }),
         Down::Seen { term, position, hash } => Kind::Seen(v1::Seen {
             position: position.0,
             hash: hash.0.to_vec().into(),

@@ -10,6 +10,7 @@ pub mod limits;
 mod outcome;
 mod step;
 mod up;
+mod view;
 
 pub use down::{decode_down, encode_down};
 pub use inventory::{Collector, pages};

@@ -8,6 +8,7 @@ use windlass_sagas::record::{Capacity, LedgerId};
 
 use crate::inventory::{Collector, pages};
 use crate::outcome::{call_error, outcome, reply_out};
+use crate::view::{applied, applied_out};
 use crate::{WireError, bad, hash, id, role, role_out, term, term_out};
 
 /// Reads a message of the agent of `host`; `None` for one that says nothing by itself (a page that is not the last).
@@ -32,7 +33,8 @@ pub fn decode_up(
         Kind::FencedLead(m) => Some(Up::FencedLead { highest: term(m.highest.as_ref())? }),
         Kind::Inventory(m) => collector.page(host, m)?.map(Up::Inventory),
         Kind::Heartbeat(_) => Some(Up::Heartbeat { host }),
-        Kind::Progress(_) | Kind::Capacity(_) | Kind::ViewApplied(_) => None,
+        Kind::ViewApplied(m) => Some(Up::ViewApplied(applied(host, m)?)),
+        Kind::Progress(_) | Kind::Capacity(_) => None,
     })
 }
 
@@ -46,6 +48,7 @@ pub fn encode_up(cell: CellId, build: &str, up: &Up) -> Vec<v1::AgentMessage> {
             Kind::FencedLead(v1::FencedLead { refused: None, highest: Some(term_out(*highest)) })
         }
         Up::Inventory(inventory) => return pages(inventory),
+        Up::ViewApplied(applied) => Kind::ViewApplied(applied_out(applied)),
         Up::Heartbeat { .. } => Kind::Heartbeat(v1::Heartbeat::default()),
     };
     vec![v1::AgentMessage { kind: Some(kind) }]

@@ -4,7 +4,7 @@ use alloc::vec::Vec;
 
 use crate::world::World;
 
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
 
 /// The bytes are not a world that this build can read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]

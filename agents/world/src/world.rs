@@ -5,7 +5,9 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use serde::{Deserialize, Serialize};
+use windlass_sagas::cell::views::HostView;
 use windlass_sagas::ids::*;
+use windlass_sagas::protocol::PlacedView;
 use windlass_sagas::record::{Capacity, Endpoint, Mac};
 
 use crate::count::{Counts, Thing};
@@ -87,6 +89,15 @@ pub(crate) struct Disk {
 pub(crate) struct Kernel {
     pub(crate) ports: BTreeMap<PortId, PortLink>,
     pub(crate) guests: BTreeMap<ServerId, Guest>,
+    pub(crate) view: Option<ViewInForce>,
+}
+
+/// A view (A9) in force, as the running kernel holds it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct ViewInForce {
+    pub(crate) position: Position,
+    pub(crate) hash: Hash,
+    pub(crate) content: Vec<u8>,
 }
 
 /// A host.
@@ -153,7 +164,20 @@ impl World {
         self.kernel.guests.get(&id)
     }
 
-    /// Whether it holds nothing at all.
+    /// The view in force, and the position that it is of.
+    #[must_use]
+    pub fn view(&self) -> Option<(Position, HostView)> {
+        let view = self.kernel.view.as_ref()?;
+        Some((view.position, HostView::decode(&view.content)?))
+    }
+
+    /// Puts a view in force, in place of the one before.
+    pub fn apply_view(&mut self, view: &PlacedView) {
+        let (position, hash) = (view.position, view.hash);
+        self.kernel.view = Some(ViewInForce { position, hash, content: view.content.encode() });
+    }
+
+    /// Whether it holds nothing at all; a view is no thing of anybody's.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.disk.volumes.is_empty()

@@ -190,6 +190,7 @@ fn within(up: &Up, host: HostId, roles: &[Role]) -> bool {
         Up::Hello(hello) => hello.host == host && hello.ledgers.iter().all(|(ledger, _)| covered(ledger)),
         Up::Reply(reply) => covered(&reply.ledger),
         Up::Inventory(inventory) => inventory.ledger.as_ref().is_some_and(covered),
+        Up::ViewApplied(applied) => applied.host == host && roles.contains(&Role::Network),
         Up::Heartbeat { host: named } => *named == host,
         Up::FencedLead { .. } => true,
     }

@@ -1,20 +1,21 @@
 //! The leader's task: takes whatever wakes it, steps the machines, and does what they say, in their order. It decides
 //! nothing; one closed `select!` lists everything that can wake it.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
 use tokio::sync::{broadcast, mpsc, oneshot};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use windlass_journal::{Append, Read};
+use windlass_sagas::cell::views::host_views;
 use windlass_sagas::cell::{Effect, reconcile};
-use windlass_sagas::ids::{CellId, Hash, HostId, Time};
+use windlass_sagas::ids::{CellId, Hash, HostId, Position, Time};
 use windlass_sagas::protocol::dispatcher::{self, Dispatcher, LinkId};
 use windlass_sagas::protocol::orchestrator::{
     self as lead, Config, Input, Lease, Led, Orchestrator, Output, Standing,
 };
-use windlass_sagas::protocol::{Down, Inventory, Poisoned, Up};
+use windlass_sagas::protocol::{Down, Inventory, PlacedView, Poisoned, Up};
 use windlass_sagas::record::{Cause, Commit, Fact, LedgerId, Report};
 use windlass_store::{Image, Store};
 
@@ -26,6 +27,8 @@ use crate::{clock, metrics};
 
 /// The longest that the task sleeps: machines are told the time at least so often.
 const TICK: Duration = Duration::from_millis(500);
+/// Views of hosts that are computed at a time, before the task does anything else.
+const VIEWS_OF_ONE_READ: usize = 512;
 /// The answer to facts that want none.
 const NO_TOKEN: u64 = 0;
 
@@ -88,6 +91,7 @@ where
         replies: BTreeMap::new(),
         reads: BTreeMap::new(),
         answers: BTreeMap::new(),
+        views: BTreeMap::new(),
         token: NO_TOKEN,
         wake_at: [None, None],
         started: Instant::now(),
@@ -135,11 +139,28 @@ struct Shell {
     replies: BTreeMap<u64, oneshot::Sender<Result<Receipt, Refused>>>,
     reads: BTreeMap<u64, ReadFold>,
     answers: BTreeMap<u64, Box<dyn FnOnce() + Send>>,
+    /// The reads that are views of hosts.
+    views: BTreeMap<u64, Views>,
     token: u64,
     /// When the leader's and the dispatcher's machine want to be woken.
     wake_at: [Option<Time>; 2],
     started: Instant,
     ended: Option<Ended>,
+}
+
+/// Views that are one read of the fold.
+#[derive(Default)]
+struct Views {
+    hosts: BTreeSet<HostId>,
+    /// The position that they are of, once they are computed.
+    position: Option<Position>,
+    computed: Vec<(HostId, Box<PlacedView>)>,
+}
+
+impl Views {
+    fn takes_more(&self) -> bool {
+        self.position.is_none() && self.hosts.len() < VIEWS_OF_ONE_READ
+    }
 }
 
 impl Shell {
@@ -187,12 +208,18 @@ impl Shell {
                 metrics::leading(false);
                 self.work.push_back(Work::Dispatch(dispatcher::Input::SteppedDown));
             }
+            Output::ReadNow { token, position } if self.views.contains_key(&token) => {
+                self.compute_views(token, position);
+            }
             Output::ReadNow { token, .. } => {
                 if let (Some(read), Some(fold)) = (self.reads.remove(&token), self.machine.fold()) {
                     self.answers.insert(token, read(fold.cell(), self.images.recent()));
                 }
             }
             Output::ReadReady { token, .. } => {
+                for (host, view) in self.views.remove(&token).into_iter().flat_map(|views| views.computed) {
+                    self.work.push_back(Work::Dispatch(dispatcher::Input::View { host, view }));
+                }
                 if let Some(answer) = self.answers.remove(&token) {
                     answer();
                 }
@@ -255,8 +282,7 @@ impl Shell {
             dispatcher::Output::Seen { seen, highest } => {
                 self.work.push_back(Work::Lead(Input::Seen { seen, highest }));
             }
-            // Views reach hosts once a driver acts on them; the sim driver has nothing to do with one.
-            dispatcher::Output::PushView { host, .. } => tracing::trace!(%host, "a view changed"),
+            dispatcher::Output::PushView { host } => self.push_view(host),
             dispatcher::Output::WakeAt(time) => self.wake_at[1] = Some(time),
             dispatcher::Output::Alarm(alarm) => tracing::error!(?alarm, "an agent needs a look"),
         }
@@ -299,6 +325,27 @@ impl Shell {
             drop(asker.try_send(inventory.clone()));
         }
         true
+    }
+
+    /// A view is a read of the fold: computed now, it leaves once its position is durable. Those that wait for the same
+    /// read are one read.
+    fn push_view(&mut self, host: HostId) {
+        if let Some(views) = self.views.values_mut().find(|views| views.takes_more()) {
+            views.hosts.insert(host);
+            return;
+        }
+        self.token += 1;
+        let token = self.token;
+        self.views.insert(token, Views { hosts: BTreeSet::from([host]), ..Views::default() });
+        self.work.push_back(Work::Lead(Input::Read { token, min_position: Position(0) }));
+    }
+
+    fn compute_views(&mut self, token: u64, position: Position) {
+        let (Some(fold), Some(views)) = (self.machine.fold(), self.views.get_mut(&token)) else { return };
+        views.position = Some(position);
+        let all = host_views(fold.cell(), &views.hosts).into_iter();
+        let placed = |content| Box::new(PlacedView::new(position, content));
+        views.computed = all.map(|(host, content)| (host, placed(content))).collect();
     }
 
     fn fact(&mut self, fact: Fact) {
@@ -363,7 +410,7 @@ impl Shell {
 
     fn reply(&mut self, token: u64, reply: Result<lead::Receipt, lead::Refused>) {
         // An answer on a read's token: what it would have rested on is gone, so its reader is told nothing.
-        drop((self.reads.remove(&token), self.answers.remove(&token)));
+        drop((self.reads.remove(&token), self.answers.remove(&token), self.views.remove(&token)));
         let Some(sender) = self.replies.remove(&token) else { return };
         let reply = match reply {
             Ok(lead::Receipt { position, saga }) => Ok(Receipt { position, saga }),

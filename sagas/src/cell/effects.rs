@@ -3,6 +3,7 @@
 //! Law: what a new leader must look up or send (`pending`) is every effect that no later commit settled.
 
 use alloc::boxed::Box;
+use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
 
 use crate::cell::state::{Saga, StepState};
@@ -80,11 +81,14 @@ pub struct OpenCall {
     pub body: CallBody,
 }
 
-/// The effects of one commit, to be released once it is durable; `cell` is the fold with it applied.
+/// The effects of one commit, to be released once it is durable; `cell` is the fold with it applied, `left` what
+/// `views::left` says of the fold before it.
 #[must_use]
-pub fn effects(cell: &Cell, commit: &Commit) -> Vec<Effect> {
+pub fn effects(cell: &Cell, commit: &Commit, left: BTreeSet<HostId>) -> Vec<Effect> {
     let mut all: Vec<Effect> = commit.events.iter().flat_map(|event| of_event(cell, event)).collect();
-    all.extend(views::touched(cell, commit).into_iter().map(|host| Effect::View { host }));
+    let mut hosts = views::touched(cell, commit);
+    hosts.extend(left);
+    all.extend(hosts.into_iter().map(|host| Effect::View { host }));
     all
 }
 

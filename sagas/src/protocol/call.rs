@@ -2,11 +2,13 @@
 //!
 //! A call ends in an outcome or in a call error; a call error is never recorded and never means "nothing changed".
 
+use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
 
 use sha2::{Digest, Sha256};
 
+use crate::cell::views::HostView;
 use crate::ids::*;
 use crate::record::{BoundExport, ClosedKey, Direction, LedgerId, Refusal, StepInput, StepKey, StepOutput};
 
@@ -150,7 +152,7 @@ pub enum Down {
         hash: Hash,
     },
     /// A call.
-    Call(alloc::boxed::Box<Call>),
+    Call(Box<Call>),
     /// Every call strictly below this position is settled.
     LowWater {
         /// Whose ledger.
@@ -167,6 +169,13 @@ pub enum Down {
         /// Whose ledger.
         ledger: LedgerId,
     },
+    /// What the host should know beside steps (A9).
+    View {
+        /// The leader's term.
+        term: Term,
+        /// The view.
+        view: Box<PlacedView>,
+    },
     /// The last durable commit, for the agent to remember (O6).
     Seen {
         /// The leader's term.
@@ -176,6 +185,38 @@ pub enum Down {
         /// Its hash.
         hash: Hash,
     },
+}
+
+/// What a host should know (A9), as of a position.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PlacedView {
+    /// The position that it is of.
+    pub position: Position,
+    /// The content's hash: equal is the same view.
+    pub hash: Hash,
+    /// What the host should know.
+    pub content: HostView,
+}
+
+impl PlacedView {
+    /// This content, as of this position.
+    #[must_use]
+    pub fn new(position: Position, content: HostView) -> Self {
+        Self { position, hash: content.content_hash(), content }
+    }
+}
+
+/// What an agent says of its host's view.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ViewApplied {
+    /// Which host.
+    pub host: HostId,
+    /// The position of the view in force; 0: none.
+    pub position: Position,
+    /// Its hash.
+    pub hash: Hash,
+    /// Why a newer one could not be applied.
+    pub failure: Option<String>,
 }
 
 /// What an agent sends up.
@@ -192,6 +233,8 @@ pub enum Up {
     },
     /// What the host holds for one ledger.
     Inventory(Inventory),
+    /// What is in force of the host's view.
+    ViewApplied(ViewApplied),
     /// I live.
     Heartbeat {
         /// Who.

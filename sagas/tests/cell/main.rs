@@ -7,4 +7,5 @@ mod checks;
 mod random;
 mod servers;
 mod support;
+mod views;
 mod volumes;

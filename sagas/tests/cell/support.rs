@@ -1,5 +1,8 @@
 //! A cell under test: facts in, commits folded, every invariant checked after each of them.
 
+use std::collections::BTreeMap;
+
+use windlass_sagas::cell::views::{self, HostView};
 use windlass_sagas::cell::{Cell, Decline, Effect, Reason, Rejection, decide, effects, pending};
 use windlass_sagas::ids::*;
 use windlass_sagas::record::*;
@@ -174,13 +177,30 @@ impl World {
         };
         let commit = Commit { header, cause: Cause::default(), fact, events: events.clone() };
         commit.encode().expect("a commit within its bounds");
+        let (before, left) = (self.views(), views::left(&self.cell, &commit));
         self.cell.fold(&commit);
-        let released = effects(&self.cell, &commit);
+        let released = effects(&self.cell, &commit, left);
+        self.check_views(&before, &released);
         self.settle(released);
         self.commits.push(commit);
         checks::all(&self.cell, &self.commits);
         checks::pending_is_what_is_open(&pending(&self.cell), &self.open);
         Ok(events)
+    }
+
+    fn views(&self) -> BTreeMap<HostId, HostView> {
+        views::host_views(&self.cell, &self.cell.hosts.keys().copied().collect())
+    }
+
+    /// Every host whose view is another one than before is told.
+    fn check_views(&self, before: &BTreeMap<HostId, HostView>, released: &[Effect]) {
+        for (host, view) in self.views() {
+            assert_eq!(HostView::decode(&view.encode()).as_ref(), Some(&view));
+            assert_eq!(views::host_view(&self.cell, host), view);
+            let same = before.get(&host).map_or(HostView::default() == view, |before| *before == view);
+            let told = released.contains(&Effect::View { host });
+            assert!(same || told, "the view of {host} changed, and nobody is told: {:?}", self.cell.position);
+        }
     }
 
     /// Keeps the list of effects that no later one settled: the law that `pending` must equal.

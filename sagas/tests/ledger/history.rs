@@ -237,6 +237,7 @@ impl History {
         for output in out {
             match output {
                 Output::Begin(work) => self.host.begin(*work),
+                Output::Apply(view) => return Err(format!("no view was pushed: {view:?}")),
                 Output::Persist { batch, rows } => self.batches.push_back((batch, rows)),
                 Output::Send { up: Up::Reply(reply), .. } => self.replies.push(reply),
                 Output::Send { up: Up::FencedLead { highest }, .. } => {

@@ -47,7 +47,6 @@ pub(crate) fn storage(name: &'static str) -> HostSetup {
 pub(crate) struct Cell {
     pub(crate) home: TempDir,
     pub(crate) address: String,
-    pub(crate) token: String,
     pub(crate) client: Client,
     hosts: Vec<HostSetup>,
     orchestrator: Option<Child>,
@@ -64,18 +63,11 @@ impl Cell {
         let (orchestrator, address) = start_orchestrator(home.path(), "127.0.0.1:0").await;
         let mut config = Config::new([format!("https://{address}")]);
         config.ca_pem = Some(std::fs::read_to_string(home.path().join("identity/ca.pem")).unwrap());
-        config.token = Some(made.admin_token.clone());
+        config.token = Some(made.admin_token);
         config.deadline = Duration::from_secs(60);
         let client = Client::new(&config).unwrap();
-        let mut cell = Self {
-            home,
-            address,
-            token: made.admin_token,
-            client,
-            hosts,
-            orchestrator: Some(orchestrator),
-            agents: BTreeMap::new(),
-        };
+        let mut cell =
+            Self { home, address, client, hosts, orchestrator: Some(orchestrator), agents: BTreeMap::new() };
         cell.seed().await;
         for setup in cell.hosts.clone() {
             cell.join(&setup).await;

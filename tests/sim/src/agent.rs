@@ -285,6 +285,7 @@ impl Sim {
             Down::LowWater { ledger, incarnation, term, position } => {
                 self.ledger(host, ledger.role, Input::LowWater { link, incarnation, term, position });
             }
+            Down::View { term, view } => self.ledger(host, Role::Network, Input::View { link, term, view }),
             Down::TakeInventory { ledger } => self.inventory(host, link, ledger),
         }
     }
@@ -310,6 +311,13 @@ impl Sim {
         for output in out {
             match output {
                 Output::Begin(work) => self.begin_work(host, life, role, &work),
+                Output::Apply(view) => {
+                    let position = view.position;
+                    if let Some(it) = self.hosts.get_mut(host) {
+                        it.world.apply_view(&view);
+                    }
+                    self.ledger(host, role, Input::Applied { position, result: Ok(()) });
+                }
                 Output::Persist { batch, rows } => self.persist(host, life, role, batch, &rows),
                 Output::Send { link, up } => self.send_up(host, link, up),
             }

@@ -4,12 +4,13 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
+use windlass_sagas::cell::views::host_view;
 use windlass_sagas::cell::{Cell, reconcile};
 use windlass_sagas::fault::FaultKind;
 use windlass_sagas::ids::*;
 use windlass_sagas::protocol::dispatcher::{self, Dispatcher};
 use windlass_sagas::protocol::orchestrator::{Alarm, Config, Input, Lease, Orchestrator, Output, Standing};
-use windlass_sagas::protocol::{AppendError, Cursor, Down, Fold, Hello, Up};
+use windlass_sagas::protocol::{AppendError, Cursor, Down, Fold, Hello, PlacedView, Up};
 use windlass_sagas::record::{Cause, Fact, Report, Tip};
 
 use crate::agenda::Instant;
@@ -427,7 +428,16 @@ impl Sim {
                 }
             }
             dispatcher::Output::Seen { seen, highest } => self.machine(node, Input::Seen { seen, highest }),
-            dispatcher::Output::PushView { .. } => self.seen.views += 1,
+            dispatcher::Output::PushView { host } => {
+                self.seen.views += 1;
+                // A fold that is not settled at this moment is asked again: the dispatcher pushes until it is applied.
+                let fold = self.nodes.get(node).and_then(|it| it.machine.durable_fold());
+                let view =
+                    fold.map(|fold| PlacedView::new(fold.tip().position, host_view(fold.cell(), host)));
+                if let Some(view) = view {
+                    self.dispatcher(node, dispatcher::Input::View { host, view: Box::new(view) });
+                }
+            }
             dispatcher::Output::WakeAt(time) => self.wake_at(node, 1, time),
             dispatcher::Output::Alarm(alarm) => {
                 self.seen.alarms += 1;

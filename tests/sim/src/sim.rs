@@ -296,7 +296,7 @@ impl Sim {
             Down::LowWater { .. } => {
                 self.ask(Lane::Stream(node, host), Place::plain("a low water"), LOW_WATER)
             }
-            Down::Lead { .. } | Down::TakeInventory { .. } | Down::Seen { .. } => None,
+            Down::Lead { .. } | Down::TakeInventory { .. } | Down::View { .. } | Down::Seen { .. } => None,
         };
         let Some(mut at) = self.net.arrival(End::Node(node), End::Host(host), now) else { return };
         let (mut down, mut late) = (Box::new(down), false);
@@ -327,7 +327,11 @@ impl Sim {
         self.check_answer(&up);
         let fault = match &up {
             Up::Reply(_) => self.ask(Lane::Stream(node, host), Place::plain("an answer"), ANSWER),
-            Up::Hello(_) | Up::FencedLead { .. } | Up::Inventory(_) | Up::Heartbeat { .. } => None,
+            Up::Hello(_)
+            | Up::FencedLead { .. }
+            | Up::Inventory(_)
+            | Up::ViewApplied(_)
+            | Up::Heartbeat { .. } => None,
         };
         let Some(mut at) = self.net.arrival(End::Host(host), End::Node(node), now) else { return };
         let (up, mut late) = (Box::new(up), false);

@@ -1,5 +1,6 @@
 //! One message of every kind, with every optional part there and missing.
 
+use windlass_sagas::cell::views::{HostView, NetworkView, PortView};
 use windlass_sagas::ids::*;
 use windlass_sagas::protocol::*;
 use windlass_sagas::record::*;
@@ -103,6 +104,28 @@ pub(crate) fn answers() -> Vec<Answer> {
     all
 }
 
+/// A view with a rule of every kind.
+fn view() -> HostView {
+    let (network, group) = (NetworkId([6; 16]), SecurityGroupId([7; 16]));
+    let ip = |text: &str| text.parse().expect("an address");
+    let range = Cidr { address: ip("10.0.0.0"), prefix_bits: 8 };
+    let rule =
+        |protocol, ports, remote| SecurityRule { direction: RuleDirection::Ingress, protocol, ports, remote };
+    let rules = vec![
+        rule(Protocol::Tcp, Some((80, 443)), Remote::Range(range)),
+        rule(Protocol::Udp, None, Remote::Group(group)),
+        SecurityRule { direction: RuleDirection::Egress, ..rule(Protocol::Any, None, Remote::Any) },
+        rule(Protocol::Icmp, None, Remote::Any),
+    ];
+    let port = PortView { network, mac: Mac([1; 6]), addresses: vec![ip("10.0.0.2"), ip("fd00::2")], rules };
+    let peers = [ip("192.0.2.1"), ip("192.0.2.2")].into();
+    HostView {
+        networks: [(network, NetworkView { vni: 4096, mtu: 1450, peers })].into(),
+        ports: [(PortId([5; 16]), port)].into(),
+        groups: [(group, [ip("10.0.0.9")].into())].into(),
+    }
+}
+
 /// Everything that goes down.
 pub(crate) fn downs() -> Vec<Down> {
     let (position, hash) = (Position(5), Hash([3; 32]));
@@ -111,6 +134,7 @@ pub(crate) fn downs() -> Vec<Down> {
         Down::LowWater { ledger: LEDGER, incarnation: INCARNATION, term: TERM, position },
         Down::TakeInventory { ledger: LEDGER },
         Down::Seen { term: TERM, position, hash },
+        Down::View { term: TERM, view: Box::new(PlacedView::new(position, view())) },
     ];
     for input in inputs() {
         all.push(call(input.clone(), Verb::Execute, Direction::Forward));
@@ -136,6 +160,18 @@ pub(crate) fn ups() -> Vec<Up> {
             traits: vec!["fast".into()],
         }),
         Up::FencedLead { highest: TERM },
+        Up::ViewApplied(ViewApplied {
+            host: HOST,
+            position: Position(4),
+            hash: Hash([4; 32]),
+            failure: None,
+        }),
+        Up::ViewApplied(ViewApplied {
+            host: HOST,
+            position: Position(0),
+            hash: Hash::default(),
+            failure: Some("full".into()),
+        }),
         Up::Heartbeat { host: HOST },
     ];
     for answer in answers() {

@@ -10,7 +10,7 @@ use sha2::{Digest, Sha256};
 
 use super::state::{Cell, Port};
 use crate::ids::*;
-use crate::record::{Commit, Event, Mac, Remote, SecurityRule};
+use crate::record::{Commit, Event, Mac, Remote, ResourceRef, SecurityRule, whole};
 
 /// What the network agent of a host should know.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -22,6 +22,13 @@ pub struct HostView {
     /// The members of each group that a rule on the host names.
     pub groups: BTreeMap<SecurityGroupId, BTreeSet<IpAddr>>,
 }
+
+/// A view, as stored: networks, ports, groups.
+type Stored = (
+    Vec<(NetworkId, u32, u16, BTreeSet<IpAddr>)>,
+    Vec<(PortId, NetworkId, Mac, Vec<IpAddr>, Vec<SecurityRule>)>,
+    BTreeMap<SecurityGroupId, BTreeSet<IpAddr>>,
+);
 
 /// A network, as a host sees it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -51,93 +58,181 @@ impl HostView {
     /// The hash by which an agent knows that it has this view.
     #[must_use]
     pub fn content_hash(&self) -> Hash {
+        Hash(Sha256::new_with_prefix(b"windlass view 1\0").chain_update(self.encode()).finalize().into())
+    }
+
+    /// Its bytes, as an agent stores them.
+    #[must_use]
+    pub fn encode(&self) -> Vec<u8> {
         let network = |(id, view): (&NetworkId, &NetworkView)| (*id, view.vni, view.mtu, view.peers.clone());
         let port = |(id, view): (&PortId, &PortView)| {
             (*id, view.network, view.mac, view.addresses.clone(), view.rules.clone())
         };
         let networks: Vec<_> = self.networks.iter().map(network).collect();
         let ports: Vec<_> = self.ports.iter().map(port).collect();
-        let bytes = postcard::to_allocvec(&(networks, ports, &self.groups)).unwrap_or_default();
-        Hash(Sha256::new_with_prefix(b"windlass view 1\0").chain_update(bytes).finalize().into())
+        postcard::to_allocvec(&(networks, ports, &self.groups)).unwrap_or_default()
+    }
+
+    /// Reads bytes that `encode` wrote; total. `None` where they are none.
+    #[must_use]
+    pub fn decode(bytes: &[u8]) -> Option<Self> {
+        let (networks, ports, groups): Stored = whole(bytes).ok()?;
+        let network = |(id, vni, mtu, peers)| (id, NetworkView { vni, mtu, peers });
+        let port = |(id, network, mac, addresses, rules)| (id, PortView { network, mac, addresses, rules });
+        let networks = networks.into_iter().map(network).collect();
+        Some(Self { networks, ports: ports.into_iter().map(port).collect(), groups })
     }
 }
 
 /// The view of one host.
 #[must_use]
 pub fn host_view(cell: &Cell, host: HostId) -> HostView {
-    let mut view = HostView::default();
-    for port in cell.ports.values().filter(|port| on(port) == Some(host)) {
-        let rules: Vec<SecurityRule> = port
-            .spec
-            .groups
-            .iter()
-            .filter_map(|group| cell.security_groups.get(group))
-            .flat_map(|group| group.rules.iter().copied())
-            .collect();
+    host_views(cell, &BTreeSet::from([host])).remove(&host).unwrap_or_default()
+}
+
+/// The views of these hosts, in one pass over the ports: a new leader sends those of all hosts.
+#[must_use]
+pub fn host_views(cell: &Cell, hosts: &BTreeSet<HostId>) -> BTreeMap<HostId, HostView> {
+    let mut views: BTreeMap<_, _> = hosts.iter().map(|host| (*host, HostView::default())).collect();
+    let mut known = Known { cell, members: BTreeMap::new(), hosts: BTreeMap::new() };
+    for port in cell.ports.values() {
+        if let Some((host, view)) = on(port).and_then(|host| Some((host, views.get_mut(&host)?))) {
+            known.show(port, host, view);
+        }
+    }
+    views
+}
+
+/// What several ports' views share, looked up once.
+struct Known<'a> {
+    cell: &'a Cell,
+    members: BTreeMap<SecurityGroupId, BTreeSet<IpAddr>>,
+    /// The hosts with ports of each network.
+    hosts: BTreeMap<NetworkId, BTreeSet<HostId>>,
+}
+
+impl Known<'_> {
+    /// Adds a port of a host to the host's view.
+    fn show(&mut self, port: &Port, host: HostId, view: &mut HostView) {
+        let cell = self.cell;
+        let groups = port.spec.groups.iter().filter_map(|group| cell.security_groups.get(group));
+        let rules: Vec<SecurityRule> = groups.flat_map(|group| group.rules.iter().copied()).collect();
         for rule in &rules {
             if let Remote::Group(group) = rule.remote {
-                view.groups.entry(group).or_insert_with(|| members(cell, group));
+                view.groups.entry(group).or_insert_with(|| self.members(group));
             }
         }
         let network = port.spec.network;
-        view.networks.entry(network).or_insert_with(|| network_view(cell, network, host));
+        view.networks.entry(network).or_insert_with(|| self.network(network, host));
         let addresses = port.spec.addresses.iter().map(|address| address.ip).collect();
         view.ports.insert(port.spec.id, PortView { network, mac: port.spec.mac, addresses, rules });
     }
-    view
+
+    fn members(&mut self, group: SecurityGroupId) -> BTreeSet<IpAddr> {
+        let members = self.members.entry(group).or_insert_with(|| {
+            let ports = self.cell.ports.values().filter(|port| port.spec.groups.contains(&group));
+            ports.flat_map(|port| port.spec.addresses.iter().map(|address| address.ip)).collect()
+        });
+        members.clone()
+    }
+
+    fn network(&mut self, id: NetworkId, host: HostId) -> NetworkView {
+        let Some(network) = self.cell.networks.get(&id) else { return NetworkView::default() };
+        let hosts = self.hosts.entry(id).or_insert_with(|| {
+            network.macs.values().filter_map(|port| self.cell.ports.get(port)).filter_map(on).collect()
+        });
+        let others = hosts.iter().filter(|other| **other != host);
+        let peers = others.filter_map(|other| self.cell.hosts.get(other)?.address).collect();
+        NetworkView { vni: network.vni, mtu: network.mtu, peers }
+    }
 }
 
 fn on(port: &Port) -> Option<HostId> {
     port.user().map(|(_, host)| host)
 }
 
-fn members(cell: &Cell, group: SecurityGroupId) -> BTreeSet<IpAddr> {
-    let ports = cell.ports.values().filter(|port| port.spec.groups.contains(&group));
-    ports.flat_map(|port| port.spec.addresses.iter().map(|address| address.ip)).collect()
-}
-
-fn network_view(cell: &Cell, id: NetworkId, host: HostId) -> NetworkView {
-    let Some(network) = cell.networks.get(&id) else { return NetworkView::default() };
-    let ports = network.macs.values().filter_map(|port| cell.ports.get(port));
-    let others = ports.filter_map(on).filter(|other| *other != host).collect::<BTreeSet<_>>();
-    let peers =
-        others.iter().filter_map(|other| cell.hosts.get(other).and_then(|host| host.address)).collect();
-    NetworkView { vni: network.vni, mtu: network.mtu, peers }
-}
-
-/// The hosts whose view a commit may have changed: those of ports that share a network or a group with what changed.
+/// The hosts whose view a commit changes by what it takes away; `cell` is the fold before it. With those of `touched`
+/// these are all.
 #[must_use]
-pub fn touched(cell: &Cell, commit: &Commit) -> BTreeSet<HostId> {
-    let mut networks = BTreeSet::new();
-    let mut groups = BTreeSet::new();
+pub fn left(cell: &Cell, commit: &Commit) -> BTreeSet<HostId> {
+    let mut changed = Changed::default();
     for event in &commit.events {
         match event {
-            Event::PortClaimed(e) => {
-                groups.extend(e.groups.iter().copied());
-            }
-            Event::PortBound(e) => {
-                if let Some(port) = cell.ports.get(&e.port) {
-                    networks.insert(port.spec.network);
-                    groups.extend(port.spec.groups.iter().copied());
+            Event::PortUnbound(e) => changed.port(cell, e.port),
+            Event::PortDeleted(e) => changed.member(cell, e.port),
+            Event::ResourceDiscarded(e) => {
+                if let ResourceRef::Port(port) = e.resource {
+                    changed.member(cell, port);
                 }
-            }
-            Event::SecurityRulesSet(e) => {
-                groups.insert(e.group);
             }
             _ => {}
         }
     }
-    if networks.is_empty() && groups.is_empty() {
-        return BTreeSet::new();
-    }
-    let concerned = |port: &&Port| {
-        networks.contains(&port.spec.network)
-            || port.spec.groups.iter().any(|group| groups.contains(group) || names_any(cell, *group, &groups))
-    };
-    cell.ports.values().filter(concerned).filter_map(on).collect()
+    changed.hosts(cell)
 }
 
-fn names_any(cell: &Cell, group: SecurityGroupId, groups: &BTreeSet<SecurityGroupId>) -> bool {
-    let named = |rule: &SecurityRule| matches!(rule.remote, Remote::Group(id) if groups.contains(&id));
-    cell.security_groups.get(&group).is_some_and(|group| group.rules.iter().any(named))
+/// The hosts whose view a commit changes by what it brings; `cell` is the fold with it applied.
+#[must_use]
+pub fn touched(cell: &Cell, commit: &Commit) -> BTreeSet<HostId> {
+    let mut changed = Changed::default();
+    for event in &commit.events {
+        match event {
+            Event::PortClaimed(e) => changed.members.extend(&e.groups),
+            Event::PortBound(e) => changed.port(cell, e.port),
+            Event::SecurityRulesSet(e) => {
+                changed.rules.insert(e.group);
+            }
+            // It may have come to another address.
+            Event::HostJoined(e) => {
+                let ports = cell.ports.values().filter(|port| on(port) == Some(e.id));
+                changed.networks.extend(ports.map(|port| port.spec.network));
+            }
+            _ => {}
+        }
+    }
+    changed.hosts(cell)
+}
+
+/// What changed.
+#[derive(Default)]
+struct Changed {
+    /// Networks in which a port came to a host or left it.
+    networks: BTreeSet<NetworkId>,
+    /// Groups that have other members.
+    members: BTreeSet<SecurityGroupId>,
+    /// Groups that have other rules.
+    rules: BTreeSet<SecurityGroupId>,
+}
+
+impl Changed {
+    fn port(&mut self, cell: &Cell, port: PortId) {
+        self.networks.extend(cell.ports.get(&port).map(|port| port.spec.network));
+    }
+
+    fn member(&mut self, cell: &Cell, port: PortId) {
+        self.port(cell, port);
+        let groups = cell.ports.get(&port).map(|port| port.spec.groups.as_slice());
+        self.members.extend(groups.unwrap_or_default());
+    }
+
+    /// The hosts with a port that sees any of it.
+    fn hosts(&self, cell: &Cell) -> BTreeSet<HostId> {
+        let networks = self.networks.iter().filter_map(|network| cell.networks.get(network));
+        let near = networks.flat_map(|network| network.macs.values()).filter_map(|port| cell.ports.get(port));
+        let mut hosts: BTreeSet<HostId> = near.filter_map(on).collect();
+        if !self.members.is_empty() || !self.rules.is_empty() {
+            let sees = |port: &&Port| port.spec.groups.iter().any(|group| self.shows(cell, *group));
+            hosts.extend(cell.ports.values().filter(sees).filter_map(on));
+        }
+        hosts
+    }
+
+    /// Whether a port in this group sees any of it.
+    fn shows(&self, cell: &Cell, group: SecurityGroupId) -> bool {
+        let named =
+            |rule: &SecurityRule| matches!(rule.remote, Remote::Group(id) if self.members.contains(&id));
+        let names_any =
+            || cell.security_groups.get(&group).is_some_and(|group| group.rules.iter().any(named));
+        self.rules.contains(&group) || names_any()
+    }
 }

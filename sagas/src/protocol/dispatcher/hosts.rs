@@ -57,6 +57,7 @@ impl Dispatcher {
                     out.push(Output::Reconcile(inventory));
                 }
             }
+            Up::ViewApplied(applied) => self.view_applied(link, &applied, out),
             Up::Heartbeat { .. } => {}
         }
         self.heard(link, now, out);
@@ -108,6 +109,7 @@ impl Dispatcher {
             self.take_inventory(ledger, now, out);
             self.pump(ledger, now, out);
         }
+        self.push_view(host, now, out);
     }
 
     pub(super) fn link_down(&mut self, link: LinkId, now: Time) {

@@ -4,7 +4,7 @@ use alloc::boxed::Box;
 use alloc::vec::Vec;
 
 use super::super::orchestrator::{Led, Stop};
-use super::super::{Down, Inventory, Up};
+use super::super::{Down, Inventory, PlacedView, Up};
 use crate::cell::Effect;
 use crate::ids::*;
 use crate::record::{Fact, LedgerId, StepKey};
@@ -50,6 +50,13 @@ pub enum Input {
         /// The position.
         position: Position,
     },
+    /// A view that was asked for, of a durable position.
+    View {
+        /// Which host's.
+        host: HostId,
+        /// The view.
+        view: Box<PlacedView>,
+    },
     /// Time passes.
     Tick,
 }
@@ -82,12 +89,10 @@ pub enum Output {
         /// The highest term that it knows.
         highest: Term,
     },
-    /// Compute this host's views and push them; without a stream, when it has one.
+    /// Compute this host's view from the fold and answer with `View` once the fold's position is durable.
     PushView {
         /// Which host.
         host: HostId,
-        /// Its stream.
-        link: Option<LinkId>,
     },
     /// Tick at this time at the latest; replaces the one before.
     WakeAt(Time),
@@ -101,6 +106,11 @@ pub enum Alarm {
     /// Two agents claim one host at one time: the newer stream is kept.
     HostClaimedTwice {
         /// Which.
+        host: HostId,
+    },
+    /// An agent can't put the host's view in force; its log says why. It is sent again.
+    ViewNotApplied {
+        /// Which host.
         host: HostId,
     },
     /// An agent of another cell came; its stream is closed.

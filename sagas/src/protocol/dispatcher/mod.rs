@@ -11,6 +11,7 @@ mod message;
 mod open;
 #[cfg(test)]
 mod tests;
+mod views;
 
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
@@ -20,6 +21,7 @@ pub use message::*;
 use self::deadline::Start;
 use self::hosts::{Host, Link};
 use self::open::{Open, Pause};
+use self::views::Wanted;
 use super::orchestrator::Led;
 use crate::cell::Effect;
 use crate::ids::*;
@@ -46,6 +48,7 @@ struct Lead {
     lanes: BTreeMap<LedgerId, Lane>,
     calls: BTreeMap<StepKey, Open>,
     sagas: BTreeMap<SagaId, (Time, Pause)>,
+    views: BTreeMap<HostId, Wanted>,
     /// When to look at what; what has changed since is found to need nothing.
     timers: BTreeSet<(Time, Timer)>,
 }
@@ -77,6 +80,8 @@ enum Timer {
     Host(HostId),
     /// A ledger's inventory is asked for again.
     Inventory(LedgerId),
+    /// A host's view is sent again.
+    View(HostId),
     /// Agents are told of the last durable commit.
     Seen,
 }
@@ -119,6 +124,7 @@ impl Dispatcher {
             Input::Durable { effects, position, hash } => self.durable(effects, position, hash, now, out),
             Input::Up { link, up } => self.up(link, *up, now, out),
             Input::LinkDown { link } => self.link_down(link, now),
+            Input::View { host, view } => self.send_view(host, view, out),
             Input::LowWater { ledger, incarnation, position } => {
                 self.low_water(ledger, incarnation, position, out);
             }
@@ -140,6 +146,7 @@ impl Dispatcher {
             lanes: BTreeMap::new(),
             calls: BTreeMap::new(),
             sagas: BTreeMap::new(),
+            views: BTreeMap::new(),
             timers: BTreeSet::from([(now.plus_ms(SEEN_PAUSE_MS), Timer::Seen)]),
         });
         // Agents hear of the lead before its calls; inventories wait until what is admitted is known.
@@ -180,7 +187,7 @@ impl Dispatcher {
             Effect::Retired { host } => self.retired(host, now),
             Effect::View { host } => {
                 self.expect(host, now);
-                out.push(Output::PushView { host, link: self.link(host) });
+                self.view_changed(host, now, out);
             }
         }
     }
@@ -211,6 +218,7 @@ impl Dispatcher {
                 Timer::Saga(saga) => self.saga_overdue(saga, now, out),
                 Timer::Host(host) => self.host_due(host, now, out),
                 Timer::Inventory(ledger) => self.take_inventory(ledger, now, out),
+                Timer::View(host) => self.push_view(host, now, out),
                 Timer::Seen => self.tell_durable(now, out),
             }
         }

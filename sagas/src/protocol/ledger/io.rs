@@ -7,7 +7,7 @@ use alloc::vec::Vec;
 
 use super::row::Row;
 use crate::ids::*;
-use crate::protocol::{Call, Owner, Up};
+use crate::protocol::{Call, Owner, PlacedView, Up};
 use crate::record::{BoundExport, Refusal, StepInput, StepKey, StepOutput};
 
 /// One stream to one orchestrator, numbered by the shell and never used again once lost.
@@ -65,6 +65,22 @@ pub enum Input {
         /// Its hash.
         hash: Hash,
     },
+    /// What the host should know (A9); for the network role.
+    View {
+        /// The stream.
+        link: LinkId,
+        /// The leader's term.
+        term: Term,
+        /// The view.
+        view: Box<PlacedView>,
+    },
+    /// The driver has applied the view of this position, durably where it can be, or could not.
+    Applied {
+        /// Of which position.
+        position: Position,
+        /// How it ended.
+        result: Result<(), Refusal>,
+    },
     /// The stream is gone: nothing more comes from it, nothing more goes there.
     LinkLost {
         /// The stream.
@@ -91,6 +107,8 @@ pub enum Input {
 pub enum Output {
     /// Begin this driver work; answer it with `Worked`, once, unless the process dies.
     Begin(Box<Work>),
+    /// Put this view in force: all of it, and nothing else of its kind. Answer with `Applied`, once.
+    Apply(Box<PlacedView>),
     /// Write these rows atomically, behind the batches before; answer with `Synced` once they are durable.
     Persist {
         /// The batch's number.

@@ -29,6 +29,9 @@ impl Ledger {
                 self.low_water = Position::default();
                 self.durable.put(Row::LowWater(self.low_water));
             }
+            if term.generation > self.highest.generation {
+                self.begin_generation();
+            }
             self.highest = term;
             self.highest_in = self.durable.put(Row::Highest(term));
         }
@@ -76,6 +79,7 @@ impl Ledger {
             running.callers.retain(|caller| caller.link != link);
         }
         self.durable.forget(link);
+        self.views.forget(link);
     }
 
     /// Takes no more calls: those that wait are sent away, since nothing has begun for them.

@@ -15,6 +15,7 @@ pub mod limits;
 mod row;
 #[cfg(test)]
 mod tests;
+mod view;
 
 use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
 use alloc::vec::Vec;
@@ -51,6 +52,7 @@ pub struct Ledger {
     locked: BTreeSet<StepKey>,
     last_work: WorkId,
     durable: Durable,
+    views: view::Views,
     draining: bool,
 }
 
@@ -73,6 +75,7 @@ impl Ledger {
             locked: BTreeSet::new(),
             last_work: WorkId(0),
             durable: Durable::default(),
+            views: view::Views::default(),
             draining: false,
         }
     }
@@ -100,6 +103,7 @@ impl Ledger {
                 Row::Seen(seen) => ledger.seen = seen,
                 Row::LowWater(position) => ledger.low_water = position,
                 Row::Entry(key, entry) => ledger.entries.restore(key, *entry),
+                Row::View(view) => ledger.views.restore(view),
                 Row::Dropped(_) => {}
             }
         }
@@ -123,6 +127,8 @@ impl Ledger {
                     self.show(Seen { term, position, hash });
                 }
             }
+            Input::View { link, term, view } => self.take_view(link, term, view, out),
+            Input::Applied { position, result } => self.applied(position, result, out),
             Input::LinkLost { link } => self.lose(link),
             Input::Worked { work, result } => self.worked(work, result, now, out),
             Input::Synced { batch } => self.durable.synced(batch, out),
@@ -181,7 +187,7 @@ impl Ledger {
     /// Whether no work runs, no call waits and everything given out is durable.
     #[must_use]
     pub fn is_quiet(&self) -> bool {
-        self.running.is_empty() && self.queue.is_empty() && self.durable.is_quiet()
+        self.running.is_empty() && self.queue.is_empty() && self.durable.is_quiet() && self.views.is_quiet()
     }
 }
 

@@ -10,9 +10,11 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::entry::{Backward, Entry, Forward};
-use super::limits::{LEDGER_KEY_BYTES_MAX, LEDGER_ROW_BYTES_MAX};
+use super::limits::{LEDGER_KEY_BYTES_MAX, LEDGER_ROW_BYTES_MAX, LEDGER_VIEW_BYTES_MAX};
+use crate::cell::views::HostView;
 use crate::ids::*;
 use crate::limits::TEXT_BYTES_MAX;
+use crate::protocol::PlacedView;
 use crate::record::{LedgerId, Refusal, StepKey, StepOutput, whole};
 
 /// One change of what a ledger has stored: each row replaces what its key held.
@@ -26,6 +28,8 @@ pub enum Row {
     Seen(Seen),
     /// Entries strictly below are settled.
     LowWater(Position),
+    /// The last view that was applied.
+    View(Box<PlacedView>),
     /// The record of a key.
     Entry(StepKey, Box<Entry>),
     /// The record of a key is gone.
@@ -75,6 +79,7 @@ const IDENTITY: u8 = 1;
 const HIGHEST: u8 = 2;
 const SEEN: u8 = 3;
 const LOW_WATER: u8 = 4;
+const VIEW: u8 = 5;
 const ENTRY: u8 = 16;
 /// The version that this build writes and reads, of every kind.
 const VERSION: u8 = 1;
@@ -98,7 +103,7 @@ impl Row {
         bytes
     }
 
-    /// The value's bytes; at most `LEDGER_ROW_BYTES_MAX`. `None`: the key is to be deleted.
+    /// The value's bytes; at most `LEDGER_ROW_BYTES_MAX`, of a view `LEDGER_VIEW_BYTES_MAX`. `None`: the key is to be deleted.
     #[must_use]
     pub fn value_bytes(&self) -> Option<Vec<u8>> {
         Some(match self {
@@ -106,6 +111,7 @@ impl Row {
             Self::Highest(term) => value(term),
             Self::Seen(seen) => value(&(seen.term, seen.position, seen.hash)),
             Self::LowWater(position) => value(position),
+            Self::View(view) => value(&(view.position, view.hash, view.content.encode())),
             Self::Entry(_, entry) => value(&stored(entry)),
             Self::Dropped(_) => return None,
         })
@@ -135,6 +141,12 @@ impl Row {
                 single()?;
                 read(kind, bytes).map(Self::LowWater)
             }
+            VIEW => {
+                single()?;
+                let (position, hash, content): (_, _, Vec<u8>) = read(kind, bytes)?;
+                let content = HostView::decode(&content).ok_or(RowError::Value { kind })?;
+                Ok(Self::View(Box::new(PlacedView { position, hash, content })))
+            }
             ENTRY => {
                 let key = step_key(rest).ok_or(RowError::Key { kind })?;
                 let entry = entry(read(kind, bytes)?).ok_or(RowError::Value { kind })?;
@@ -150,6 +162,7 @@ impl Row {
             Self::Highest(_) => HIGHEST,
             Self::Seen(_) => SEEN,
             Self::LowWater(_) => LOW_WATER,
+            Self::View(_) => VIEW,
             Self::Entry(..) | Self::Dropped(_) => ENTRY,
         }
     }
@@ -165,7 +178,8 @@ fn read<T: DeserializeOwned>(kind: u8, bytes: &[u8]) -> Result<T, RowError> {
     if version != VERSION {
         return Err(RowError::Unknown { kind, version });
     }
-    if bytes.len() > LEDGER_ROW_BYTES_MAX {
+    let most = if kind == VIEW { LEDGER_VIEW_BYTES_MAX } else { LEDGER_ROW_BYTES_MAX };
+    if bytes.len() > most {
         return Err(RowError::Value { kind });
     }
     whole(body).map_err(|_| RowError::Value { kind })

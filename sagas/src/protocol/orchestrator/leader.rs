@@ -140,9 +140,10 @@ impl Orchestrator {
         let commit = Commit { header, cause, fact, events };
         match StoredCommit::of(&commit) {
             Ok(stored) => {
+                let left = cell::views::left(fold.cell(), &commit);
                 let tip = fold.speculate(&commit, &stored);
                 self.witnesses.note(position, tip.hash);
-                let effects = cell::effects(fold.cell(), &commit);
+                let effects = cell::effects(fold.cell(), &commit, left);
                 leader.queue.push_back(Decided { stored, commit, effects, tip });
                 leader.gate.grant(token, Receipt { position, saga });
             }

@@ -154,13 +154,6 @@ fn a_lead_that_an_agent_fences_stops() {
 }
 
 #[test]
-fn views_are_pushed_to_where_the_host_is() {
-    let mut desk = Desk::ready();
-    desk.effects(alloc::vec![Effect::View { host: HOST }]);
-    assert!(desk.wants(&Output::PushView { host: HOST, link: Some(LINK) }));
-}
-
-#[test]
 fn s6_what_is_open_on_a_host_declared_gone_is_overdue_at_once_and_later_calls_too() {
     let mut desk = Desk::ready();
     desk.effects(alloc::vec![call_effect(0, Direction::Undo, 1)]);

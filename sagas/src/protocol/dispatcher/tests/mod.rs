@@ -3,6 +3,7 @@
 mod answers;
 mod hosts;
 mod take_over;
+mod views;
 
 use alloc::boxed::Box;
 use alloc::vec::Vec;

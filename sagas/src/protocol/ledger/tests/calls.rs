@@ -198,7 +198,7 @@ fn the_driver_learns_how_long_is_left() {
         .iter()
         .filter_map(|output| match output {
             Output::Begin(work) => Some(work.remaining_ms),
-            Output::Persist { .. } | Output::Send { .. } => None,
+            Output::Apply(_) | Output::Persist { .. } | Output::Send { .. } => None,
         })
         .collect();
     assert_eq!(left, [100, 440]);

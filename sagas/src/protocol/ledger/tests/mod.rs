@@ -8,6 +8,7 @@ mod locks;
 mod low_water;
 mod rows;
 mod traces;
+mod views;
 
 use alloc::boxed::Box;
 use alloc::format;
@@ -269,6 +270,7 @@ fn say(output: &Output) -> String {
             let rows: Vec<String> = rows.iter().map(say_row).collect();
             format!("persist {}: {}", batch.0, rows.join(", "))
         }
+        Output::Apply(view) => format!("apply {}", view.position),
         Output::Send { link, up } => format!("send {}: {}", link.0, say_up(up)),
     }
 }
@@ -279,6 +281,7 @@ fn say_row(row: &Row) -> String {
         Row::Highest(term) => format!("highest {term}"),
         Row::Seen(seen) => format!("seen {}", seen.position),
         Row::LowWater(position) => format!("low {position}"),
+        Row::View(view) => format!("view {}", view.position),
         Row::Dropped(key) => format!("drop s{}", key.step),
         Row::Entry(key, entry) => {
             let forward = match &entry.forward {
@@ -311,6 +314,10 @@ fn say_up(up: &Up) -> String {
                 Answer::Error(error) => error.to_string(),
             };
             format!("s{}#{} {answer}", reply.key.step, reply.attempt)
+        }
+        Up::ViewApplied(applied) => {
+            let failure = applied.failure.as_ref().map(|why| format!(", not {why}"));
+            format!("in force {}{}", applied.position, failure.unwrap_or_default())
         }
         Up::Hello(_) | Up::Inventory(_) | Up::Heartbeat { .. } => "not a ledger's word".into(),
     }

@@ -3,6 +3,8 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::cell::views::{HostView, NetworkView};
+use crate::protocol::PlacedView;
 
 fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
@@ -10,6 +12,11 @@ fn hex(bytes: &[u8]) -> String {
 
 fn entry(forward: Forward, undo: Backward) -> Entry {
     Entry { dispatched: Position(300), body: Some(Hash([0xab; 32])), forward, undo }
+}
+
+fn view() -> HostView {
+    let network = NetworkView { vni: 4096, mtu: 1450, ..NetworkView::default() };
+    HostView { networks: BTreeMap::from([(NetworkId([1; 16]), network)]), ..HostView::default() }
 }
 
 fn samples() -> Vec<Row> {
@@ -28,6 +35,7 @@ fn samples() -> Vec<Row> {
             Box::new(entry(Forward::Done(StepOutput::None), Backward::Refused(Attempt(1), full())))
         ),
         Row::Entry(key(4), Box::new(closed)),
+        Row::View(Box::new(PlacedView { position: Position(20), hash: Hash([0xef; 32]), content: view() })),
     ]
 }
 

@@ -1,0 +1,157 @@
+//! A host's view, down, and what of it is in force, up.
+
+use std::collections::BTreeSet;
+use std::net::IpAddr;
+
+use windlass_proto::agent::v1;
+use windlass_proto::agent::v1::security_rule::Remote as WireRemote;
+use windlass_sagas::cell::views::{HostView, NetworkView, PortView};
+use windlass_sagas::ids::{HostId, NetworkId, PortId, Position, SecurityGroupId};
+use windlass_sagas::protocol::{PlacedView, ViewApplied};
+use windlass_sagas::record::{Cidr, Mac, Protocol, Remote, RuleDirection, SecurityRule};
+
+use crate::{WireError, address, address_out, bad, hash, id};
+
+pub(crate) fn view(m: &v1::View) -> Result<PlacedView, WireError> {
+    let content = m.content.as_ref().ok_or(bad("content"))?;
+    Ok(PlacedView {
+        position: Position(m.position),
+        hash: hash(&m.hash, "hash")?,
+        content: HostView {
+            networks: content.networks.iter().map(network).collect::<Result<_, _>>()?,
+            ports: content.ports.iter().map(port).collect::<Result<_, _>>()?,
+            groups: content.groups.iter().map(group).collect::<Result<_, _>>()?,
+        },
+    })
+}
+
+pub(crate) fn view_out(view: &PlacedView) -> v1::View {
+    let HostView { networks, ports, groups } = &view.content;
+    v1::View {
+        position: view.position.0,
+        hash: view.hash.0.to_vec().into(),
+        content: Some(v1::HostView {
+            networks: networks.iter().map(|(network, view)| network_out(network.0, view)).collect(),
+            ports: ports.iter().map(|(port, view)| port_out(port.0, view)).collect(),
+            groups: groups.iter().map(|(group, members)| group_out(group.0, members)).collect(),
+        }),
+        ..Default::default()
+    }
+}
+
+pub(crate) fn applied(host: HostId, m: &v1::ViewApplied) -> Result<ViewApplied, WireError> {
+    // Nothing is in force: no hash either.
+    let hash = if m.hash.is_empty() { Default::default() } else { hash(&m.hash, "hash")? };
+    let failure = (!m.failure.is_empty()).then(|| m.failure.clone());
+    Ok(ViewApplied { host, position: Position(m.position), hash, failure })
+}
+
+pub(crate) fn applied_out(applied: &ViewApplied) -> v1::ViewApplied {
+    v1::ViewApplied {
+        position: applied.position.0,
+        hash: applied.hash.0.to_vec().into(),
+        failure: applied.failure.clone().unwrap_or_default(),
+    }
+}
+
+fn network(m: &v1::NetworkView) -> Result<(NetworkId, NetworkView), WireError> {
+    let view = NetworkView {
+        vni: m.vni,
+        mtu: u16::try_from(m.mtu).map_err(|_| bad("networks.mtu"))?,
+        peers: addresses(&m.peers, "networks.peers")?,
+    };
+    Ok((id(&m.network, "networks.network")?, view))
+}
+
+fn network_out(network: [u8; 16], view: &NetworkView) -> v1::NetworkView {
+    v1::NetworkView {
+        network: network.to_vec().into(),
+        vni: view.vni,
+        mtu: u32::from(view.mtu),
+        peers: view.peers.iter().copied().map(address_out).collect(),
+    }
+}
+
+fn port(m: &v1::PortView) -> Result<(PortId, PortView), WireError> {
+    let view = PortView {
+        network: id(&m.network, "ports.network")?,
+        mac: Mac(m.mac.as_ref().try_into().map_err(|_| bad("ports.mac"))?),
+        addresses: addresses(&m.addresses, "ports.addresses")?,
+        rules: m.rules.iter().map(rule).collect::<Result<_, _>>()?,
+    };
+    Ok((id(&m.port, "ports.port")?, view))
+}
+
+fn port_out(port: [u8; 16], view: &PortView) -> v1::PortView {
+    v1::PortView {
+        port: port.to_vec().into(),
+        network: view.network.0.to_vec().into(),
+        mac: view.mac.0.to_vec().into(),
+        addresses: view.addresses.iter().copied().map(address_out).collect(),
+        rules: view.rules.iter().map(rule_out).collect(),
+    }
+}
+
+fn group(m: &v1::GroupView) -> Result<(SecurityGroupId, BTreeSet<IpAddr>), WireError> {
+    Ok((id(&m.group, "groups.group")?, addresses(&m.members, "groups.members")?))
+}
+
+fn group_out(group: [u8; 16], members: &BTreeSet<IpAddr>) -> v1::GroupView {
+    v1::GroupView {
+        group: group.to_vec().into(),
+        members: members.iter().copied().map(address_out).collect(),
+    }
+}
+
+fn rule(m: &v1::SecurityRule) -> Result<SecurityRule, WireError> {
+    let number = |port: u32| u16::try_from(port).map_err(|_| bad("rules.ports"));
+    let ports = |range: &v1::PortRange| Ok((number(range.first)?, number(range.last)?));
+    Ok(SecurityRule {
+        direction: match v1::RuleDirection::try_from(m.direction) {
+            Ok(v1::RuleDirection::Ingress) => RuleDirection::Ingress,
+            Ok(v1::RuleDirection::Egress) => RuleDirection::Egress,
+            Ok(v1::RuleDirection::Unspecified) | Err(_) => return Err(bad("rules.direction")),
+        },
+        protocol: match m.protocol {
+            0 => Protocol::Any,
+            1 => Protocol::Icmp,
+            6 => Protocol::Tcp,
+            17 => Protocol::Udp,
+            _ => return Err(bad("rules.protocol")),
+        },
+        ports: m.ports.as_ref().map(ports).transpose()?,
+        remote: match &m.remote {
+            None => Remote::Any,
+            Some(WireRemote::Range(range)) => Remote::Range(Cidr {
+                address: address(range.address.as_ref(), "rules.range")?,
+                prefix_bits: u8::try_from(range.prefix_bits).map_err(|_| bad("rules.range"))?,
+            }),
+            Some(WireRemote::Group(group)) => Remote::Group(id(group, "rules.group")?),
+        },
+    })
+}
+
+fn rule_out(rule: &SecurityRule) -> v1::SecurityRule {
+    v1::SecurityRule {
+        direction: match rule.direction {
+            RuleDirection::Ingress => v1::RuleDirection::Ingress,
+            RuleDirection::Egress => v1::RuleDirection::Egress,
+        } as i32,
+        protocol: u32::from(rule.protocol as u8),
+        ports: rule
+            .ports
+            .map(|(first, last)| v1::PortRange { first: u32::from(first), last: u32::from(last) }),
+        remote: match rule.remote {
+            Remote::Any => None,
+            Remote::Range(Cidr { address, prefix_bits }) => Some(WireRemote::Range(v1::IpPrefix {
+                address: Some(address_out(address)),
+                prefix_bits: u32::from(prefix_bits),
+            })),
+            Remote::Group(group) => Some(WireRemote::Group(group.0.to_vec().into())),
+        },
+    }
+}
+
+fn addresses<T: FromIterator<IpAddr>>(all: &[v1::IpAddress], field: &'static str) -> Result<T, WireError> {
+    all.iter().map(|one| address(Some(one), field)).collect()
+}

@@ -1,0 +1,87 @@
+//! What hosts should know beside steps (A9): each host's view is sent, and sent again, until it is in force.
+//!
+//! Invariant: what is in force is believed of the stream that said so alone: a new stream may be a rebooted host. A late
+//! view only delays, so that nothing here stops a lead or a call.
+
+use alloc::boxed::Box;
+use alloc::vec::Vec;
+
+use super::super::{Down, PlacedView, ViewApplied};
+use super::{Alarm, Dispatcher, LinkId, Output, Timer};
+use crate::ids::*;
+use crate::limits::VIEW_AGAIN_MS;
+use crate::record::Role;
+
+/// The view of one host.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Wanted {
+    /// The last position that may have changed it.
+    position: Position,
+    /// Up to where it is in force, and which stream said so.
+    applied: Option<(LinkId, Position)>,
+    /// For which stream and position it was asked for last, and when it is asked for again.
+    asked: Option<(LinkId, Position, Time)>,
+}
+
+impl Dispatcher {
+    /// Up to which position the host's view is known to be in force, by the stream that stands.
+    #[must_use]
+    pub fn view_applied_at(&self, host: HostId) -> Option<Position> {
+        let (on, position) = self.lead.as_ref()?.views.get(&host)?.applied?;
+        (self.link(host) == Some(on)).then_some(position)
+    }
+
+    /// What the host should know may have changed.
+    pub(super) fn view_changed(&mut self, host: HostId, now: Time, out: &mut Vec<Output>) {
+        let Some(lead) = &mut self.lead else { return };
+        lead.views.entry(host).or_default().position = lead.durable.0;
+        self.push_view(host, now, out);
+    }
+
+    /// Wants the view computed and sent, where it is not in force and not on its way.
+    pub(super) fn push_view(&mut self, host: HostId, now: Time, out: &mut Vec<Output>) {
+        let Some(link) = self.way_of_views(host) else { return };
+        let Some(lead) = &mut self.lead else { return };
+        let Some(wanted) = lead.views.get_mut(&host) else { return };
+        if wanted.applied.is_some_and(|(on, at)| on == link && at >= wanted.position) {
+            return;
+        }
+        let on_its_way = |(on, position, again): (LinkId, Position, Time)| {
+            on == link && position >= wanted.position && again > now
+        };
+        if wanted.asked.is_some_and(on_its_way) {
+            return;
+        }
+        let again = now.plus_ms(VIEW_AGAIN_MS);
+        wanted.asked = Some((link, wanted.position, again));
+        lead.timers.insert((again, Timer::View(host)));
+        out.push(Output::PushView { host });
+    }
+
+    /// The view was computed, from durable positions.
+    pub(super) fn send_view(&self, host: HostId, view: Box<PlacedView>, out: &mut Vec<Output>) {
+        let (Some(lead), Some(link)) = (&self.lead, self.way_of_views(host)) else { return };
+        out.push(Output::Send { link, down: Down::View { term: lead.term, view } });
+    }
+
+    /// An agent says what is in force. What it could not apply is sent again in time.
+    pub(super) fn view_applied(&mut self, link: LinkId, applied: &ViewApplied, out: &mut Vec<Output>) {
+        let Some(host) = self.links.get(&link).map(|link| link.hello.host) else { return };
+        if host != applied.host {
+            return;
+        }
+        if applied.failure.is_some() {
+            out.push(Output::Alarm(Alarm::ViewNotApplied { host }));
+        }
+        let Some(wanted) = self.lead.as_mut().and_then(|lead| lead.views.get_mut(&host)) else { return };
+        wanted.applied = Some((link, applied.position));
+    }
+
+    /// The stream of a host that takes views: only the network role applies them.
+    fn way_of_views(&self, host: HostId) -> Option<LinkId> {
+        let place = self.hosts.get(&host).filter(|place| !place.retired)?;
+        let link = place.link?;
+        let mut ledgers = self.links.get(&link)?.hello.ledgers.iter();
+        ledgers.any(|(ledger, _)| ledger.role == Role::Network).then_some(link)
+    }
+}
