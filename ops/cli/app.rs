@@ -59,6 +59,7 @@ struct How {
 /// The heading of what every subcommand takes.
 pub(crate) const GLOBAL: &str = "Global options";
 
+#[expect(clippy::large_enum_variant, reason = "there is one, for the life of the process")]
 #[derive(Subcommand, Debug)]
 enum Command {
     /// Make a cell: its certificate authority, certificates and the administrator's token.

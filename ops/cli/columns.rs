@@ -79,6 +79,23 @@ const fn saga(operation: &v1::Operation) -> Option<&v1::Saga> {
     operation.metadata.as_ref()
 }
 
+/// The name of a thing, or whose it is where a server made it without one.
+fn own(name: &str, server: &str, what: &str, names: &Names) -> String {
+    if name.is_empty() && !server.is_empty() {
+        format!("({what} of {})", names.show(server))
+    } else {
+        name.to_string()
+    }
+}
+
+/// The group at the other end of a rule.
+fn group_of(rule: &v1::SecurityRule) -> Option<&str> {
+    match &rule.remote {
+        Some(v1::security_rule::Remote::RemoteGroup(group)) => Some(group),
+        Some(v1::security_rule::Remote::RemoteCidr(_)) | None => None,
+    }
+}
+
 fn rule(rule: &v1::SecurityRule, names: &Names) -> String {
     use v1::security_rule::Remote;
     let ports = match (rule.port_min, rule.port_max) {
@@ -111,9 +128,9 @@ rows! {
     }
     v1::Volume [|v| {
         let servers = v.attachments.iter().map(|it| it.server.as_str());
-        servers.chain([v.host.as_str()]).collect()
+        servers.chain([v.host.as_str(), &v.root_of]).collect()
     }] {
-        "NAME" => |v, _| v.display_name.clone(),
+        "NAME" => |v, names| own(&v.display_name, &v.root_of, "root", names),
         "STATE" => |v, _| word(v.state().as_str_name()),
         "GIB" => |v, _| v.size_gib.to_string(),
         "HOST" => |v, names| names.show(&v.host),
@@ -136,7 +153,7 @@ rows! {
         "ID" => |s, _| s.uid.clone(),
     }
     v1::Port [|p| vec![&p.server, &p.network]] {
-        "NAME" => |p, _| p.display_name.clone(),
+        "NAME" => |p, names| own(&p.display_name, &p.server, "port", names),
         "STATE" => |p, _| word(p.state().as_str_name()),
         "MAC" => |p, _| p.mac_address.clone(),
         "ADDRESSES" => |p, _| addresses(&p.fixed_ips),
@@ -144,7 +161,7 @@ rows! {
         "SERVER" => |p, names| names.show(&p.server),
         "ID" => |p, _| p.uid.clone(),
     }
-    v1::SecurityGroup [|_| Vec::new()] {
+    v1::SecurityGroup [|g| g.rules.iter().filter_map(group_of).collect()] {
         "NAME" => |g, _| g.display_name.clone(),
         "RULES" => |g, names| g.rules.iter().map(|it| rule(it, names)).collect::<Vec<_>>().join(" "),
         "DEFAULT" => |g, _| g.is_default.to_string(),

@@ -167,10 +167,11 @@ async fn blockers(app: &App, name: String) -> anyhow::Result<()> {
 async fn drain(app: &App, host: &v1::Host) -> anyhow::Result<()> {
     let Some(drain) = &host.drain else { return Ok(()) };
     let since = time(drain.start_time.as_ref());
+    let since = if since.is_empty() { since } else { format!(" since {since}") };
     if drain.quiet {
-        return say(format!("drained since {since}: quiet, nothing is left on it"));
+        return say(format!("drained{since}: quiet, nothing is left on it"));
     }
-    say(format!("draining since {since}, {} still there:", drain.blockers.len()))?;
+    say(format!("draining{since}, {} still there:", drain.blockers.len()))?;
     let names = Names::of(&app.client, drain.blockers.iter().map(|it| it.resource.as_str())).await;
     for it in &drain.blockers {
         say(format!(

@@ -30,6 +30,25 @@ impl Names {
         self.0.get(name).cloned().unwrap_or_else(|| short(name))
     }
 
+    /// The display name, else as much of the id as tells it from its neighbours.
+    pub(crate) fn brief(&self, name: &str) -> String {
+        const ID_DIGITS: usize = 8;
+        self.0.get(name).cloned().unwrap_or_else(|| short(name).chars().take(ID_DIGITS).collect())
+    }
+
+    /// A text in which each resource name is replaced by what it shows.
+    pub(crate) fn within(&self, text: &str) -> String {
+        let shown = text.split(' ').map(|word| {
+            let name = word.trim_end_matches(',');
+            if is_name(name) {
+                format!("{}{}", self.show(name), &word[name.len()..])
+            } else {
+                word.to_string()
+            }
+        });
+        shown.collect::<Vec<_>>().join(" ")
+    }
+
     /// Several in a row.
     pub(crate) fn all<'a>(&self, names: impl IntoIterator<Item = &'a String>) -> String {
         names.into_iter().map(|name| self.show(name)).collect::<Vec<_>>().join(",")
@@ -41,6 +60,12 @@ impl<const N: usize> From<[(&str, &str); N]> for Names {
     fn from(names: [(&str, &str); N]) -> Self {
         Self(names.map(|(name, shown)| (name.to_string(), shown.to_string())).into())
     }
+}
+
+/// Whether a word is a resource name, as `flavors/ID`.
+pub(crate) fn is_name(word: &str) -> bool {
+    let id = word.rsplit('/').next().unwrap_or_default();
+    word.contains('/') && id.len() == 36 && id.bytes().all(|byte| byte.is_ascii_hexdigit() || byte == b'-')
 }
 
 async fn display_name(client: &Client, name: &str) -> Option<String> {
@@ -67,5 +92,24 @@ async fn display_name(client: &Client, name: &str) -> Option<String> {
         "principals" => look!(GetPrincipalRequest),
         // Operations and tokens are shown by their ids.
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_within_a_text_are_shown() {
+        let known = "flavors/0b000000-0000-5000-8000-000000000007";
+        let names = Names::from([(known, "small")]);
+        let text =
+            format!("flavor {known}, cidr 10.0.0.0/24, host hosts/0b000000-0000-5000-8000-000000000011");
+        assert_eq!(
+            names.within(&text),
+            "flavor small, cidr 10.0.0.0/24, host 0b000000-0000-5000-8000-000000000011"
+        );
+        assert_eq!(names.brief("hosts/0b000000-0000-5000-8000-000000000011"), "0b000000");
+        assert_eq!(names.brief(known), "small");
     }
 }

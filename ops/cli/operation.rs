@@ -259,8 +259,8 @@ async fn watch(app: &App, parent: String, after: Option<u64>) -> anyhow::Result<
 fn seen(answer: &v1::WatchOperationsResponse) -> anyhow::Result<()> {
     for change in &answer.changes {
         if answer.snapshot {
-            let standing = change.operation.iter().map(|it| wait::summary(it, &Names::default()));
-            standing.map(|line| say(format!("{:>8}  {line}", answer.position))).collect::<Result<(), _>>()?;
+            let mut standing = change.operation.iter().map(|it| wait::summary(it, &Names::default()));
+            standing.try_for_each(|line| say(format!("{:>8}  {line}", answer.position)))?;
         }
         for event in &change.events {
             let (at, operation) = (time(event.time.as_ref()), output::short(&event.operation));

@@ -4,7 +4,7 @@ use windlass_client::v1;
 
 use crate::app::App;
 use crate::columns::amounts;
-use crate::names::Names;
+use crate::names::{Names, is_name};
 use crate::output::{lower, say};
 
 /// Prints it.
@@ -15,7 +15,9 @@ pub(crate) async fn show(app: &App, preview: &v1::Preview) -> anyhow::Result<()>
         weighed.chain([it.host.as_str(), it.what.as_str()])
     });
     let project = preview.quota.iter().map(|quota| quota.project.as_str());
-    say(text(preview, &Names::of(&app.client, hosts.chain(placed).chain(project)).await))
+    let touched = preview.changes.iter().flat_map(|change| change.detail.split([' ', ',']));
+    let touched = touched.filter(|word| is_name(word));
+    say(text(preview, &Names::of(&app.client, hosts.chain(placed).chain(project).chain(touched)).await))
 }
 
 fn text(preview: &v1::Preview, names: &Names) -> String {
@@ -28,7 +30,8 @@ fn text(preview: &v1::Preview, names: &Names) -> String {
     for step in &preview.steps {
         let pivot = if step.pivot { "  (the pivot: behind it there is no way back)" } else { "" };
         lines.push(format!("  + {:<15} {:<12} {}{pivot}", step.kind, names.show(&step.host), step.forward));
-        lines.push(format!("  - {:<15} {:<12} {}", "", "", step.undo));
+        let undo = if step.undo == "none" { "nothing to undo" } else { &step.undo };
+        lines.push(format!("  - {:<15} {:<12} {undo}", "", ""));
     }
     for placement in &preview.placements {
         let (what, host) = (names.show(&placement.what), names.show(&placement.host));
@@ -47,7 +50,11 @@ fn text(preview: &v1::Preview, names: &Names) -> String {
         lines.push(format!("  limits  {}", amounts(quota.limits.as_ref())));
     }
     for change in &preview.changes {
-        let detail = if change.detail.is_empty() { String::new() } else { format!(" ({})", change.detail) };
+        let detail = if change.detail.is_empty() {
+            String::new()
+        } else {
+            format!(" ({})", names.within(&change.detail))
+        };
         let (action, name) = (lower(change.action().as_str_name()), names.show(&change.resource));
         lines.push(format!("would {action} {} {name}{detail}", change.kind));
     }

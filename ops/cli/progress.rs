@@ -108,7 +108,7 @@ fn live_lines(
     for step in &saga.steps {
         let mut text = line(step, names);
         if text.is_empty() {
-            text = format!("  {:<15} {:<12} waiting", step.kind, names.show(&step.host));
+            text = format!("  {:<15} {:<12} waiting", step.kind, names.brief(&step.host));
         }
         if let Some(time) = under_way(step).and_then(|undo| elapsed(step, undo)) {
             text.push_str(&format!(", {}", seconds(ms(time))));
@@ -143,7 +143,7 @@ fn columns() -> usize {
 /// A step on one line: sign, name, host, state, attempt, how long it took. Empty while nothing happened.
 pub(crate) fn line(step: &Step, names: &Names) -> String {
     use step::{State as S, UndoState as U};
-    let host = names.show(&step.host);
+    let host = names.brief(&step.host);
     let refused = step.refusal.as_ref().map(|refusal| format!(": {}", refusal.message)).unwrap_or_default();
     let took = |from, to| between(from, to).map(|time| format!(" in {time}")).unwrap_or_default();
     let again = |attempt| if attempt > 1 { format!(", attempt {attempt}") } else { String::new() };

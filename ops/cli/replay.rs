@@ -214,7 +214,7 @@ async fn export(place: &Place, file: &Path, format: Format) -> anyhow::Result<u8
     };
     match format {
         Format::Table => {
-            note(format!("{} frames, {} bytes in {}", exported.frames, exported.bytes, file.display()))
+            note(format!("{} frames, {} bytes in {}", exported.frames, exported.bytes, file.display()));
         }
         Format::Json => say(serde_json::json!({ "frames": exported.frames, "bytes": exported.bytes }))?,
     }

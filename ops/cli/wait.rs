@@ -25,11 +25,15 @@ pub(crate) async fn finish(app: &App, operation: v1::Operation) -> anyhow::Resul
         }
         return Ok(exit::OK);
     }
+    // Looked up now: what is deleted has its name for the last time.
+    let subject = operation.metadata.iter().map(|saga| saga.subject.as_str());
+    let hosts = operation.metadata.iter().flat_map(|saga| &saga.steps).map(|step| step.host.as_str());
+    let names = Names::of(&app.client, subject.chain(hosts)).await;
     if !app.wait {
-        return told(app, &operation, None).await;
+        return told(app, &operation, None, &names);
     }
-    let (operation, early) = follow(app, operation).await?;
-    told(app, &operation, early).await
+    let (operation, early) = follow(app, operation, &names).await?;
+    told(app, &operation, early, &names)
 }
 
 /// Why the waiting ended before the operation.
@@ -40,15 +44,17 @@ enum Early {
 }
 
 /// Follows the operation to its end, to where it is stuck, or to where the waiting ends.
-async fn follow(app: &App, operation: v1::Operation) -> anyhow::Result<(v1::Operation, Option<Early>)> {
+async fn follow(
+    app: &App,
+    operation: v1::Operation,
+    names: &Names,
+) -> anyhow::Result<(v1::Operation, Option<Early>)> {
     if rests(&operation) {
         return Ok((operation, None));
     }
     // From before anything is shown: who sees a step may interrupt.
     let mut interrupted = signal(SignalKind::interrupt())?;
-    let steps = operation.metadata.iter().flat_map(|saga| &saga.steps);
-    let names = Names::of(&app.client, steps.map(|step| step.host.as_str())).await;
-    let progress = RefCell::new(Progress::new(names));
+    let progress = RefCell::new(Progress::new(names.clone()));
     let last = RefCell::new(operation.clone());
     let see = |now: &v1::Operation| {
         if let Some(saga) = &now.metadata {
@@ -96,13 +102,10 @@ fn goes_on(name: &str) -> String {
 }
 
 /// Prints how the operation stands, and gives the exit code.
-async fn told(app: &App, operation: &v1::Operation, early: Option<Early>) -> anyhow::Result<u8> {
+fn told(app: &App, operation: &v1::Operation, early: Option<Early>, names: &Names) -> anyhow::Result<u8> {
     match app.format {
         Format::Json => output::json(operation)?,
-        Format::Table => {
-            let subject = operation.metadata.iter().map(|saga| saga.subject.as_str());
-            output::say(summary(operation, &Names::of(&app.client, subject).await))?;
-        }
+        Format::Table => output::say(summary(operation, names))?,
     }
     if let Some(text) = trouble(operation) {
         note(text);

@@ -144,9 +144,10 @@ fn json_is_the_apis_message_and_one_document() {
     let one: windlass_proto::v1::ListVolumesResponse =
         windlass_proto::from_json(read(&["volume", "list", "-o", "json", "--limit", "1"])).expect("the same");
     assert_eq!((one.volumes.len(), one.next_page_token.as_str()), (1, "more"), "it can be gone on with");
-    let _: windlass_proto::v1::Server =
+    let server: windlass_proto::v1::Server =
         windlass_proto::from_json(read(&["server", "get", "web-1", "-o", "json"]))
             .expect("the API's message");
+    assert_eq!(server.display_name, "web-1");
     let history = read(&["operation", "history", "01a0c450-0000-7000-8000-000000000001", "-o", "json"]);
     let history: windlass_proto::v1::ListEventsResponse =
         windlass_proto::from_json(history).expect("the API's message");

@@ -56,15 +56,14 @@ pub(crate) fn golden(name: &str, text: &str) {
         std::fs::write(&path, text).expect("the kept text can be written");
     }
     let before = std::fs::read_to_string(&path).unwrap_or_default();
-    if before != text {
-        let line = before.lines().zip(text.lines()).position(|(old, new)| old != new);
-        let line = line.unwrap_or_else(|| before.lines().count().min(text.lines().count()));
-        let (old, new) = (before.lines().nth(line), text.lines().nth(line));
-        panic!(
-            "{name} differs at line {}:\n kept {old:?}\n now  {new:?}\nSee it, then WINDLASS_GOLDEN=update",
-            line + 1
-        );
-    }
+    let line = before.lines().zip(text.lines()).position(|(old, new)| old != new);
+    let line = line.unwrap_or_else(|| before.lines().count().min(text.lines().count()));
+    let (old, new) = (before.lines().nth(line), text.lines().nth(line));
+    let place = line + 1;
+    assert!(
+        before == text,
+        "{name} differs at line {place}:\n kept {old:?}\n now  {new:?}\nSee it, then WINDLASS_GOLDEN=update"
+    );
 }
 
 /// How a command went, as the kept texts show it.
