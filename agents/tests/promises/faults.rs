@@ -155,7 +155,7 @@ async fn f1_hang_holds_the_work_until_its_deadline_kills_it() {
     let host = start(&cell, &orchestrator, "[[fault]]\nkind = \"hang\"\n").await;
     let mut session = orchestrator.led(5).await;
     let mut call = session.call(&volume(1), Verb::Execute, 1);
-    call.remaining_ms = 200;
+    call.remaining_ms = 3_000;
     session.send(&Down::Call(Box::new(call)));
     while host.strikes().is_empty() {
         tokio::task::yield_now().await;

@@ -1,7 +1,7 @@
 //! An orchestrator that does what a test says, behind real TLS on loopback: it takes agents' streams, reads what they
 //! say and sends what the test wants sent. It can die and come back at the same address.
 
-use std::net::SocketAddr;
+use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -35,6 +35,7 @@ pub(crate) struct Orchestrator {
     pub(crate) address: SocketAddr,
     sessions: mpsc::UnboundedReceiver<Session>,
     server: JoinHandle<()>,
+    connections: Arc<Mutex<Vec<TcpStream>>>,
 }
 
 /// What hosts ask for beside their streams.
@@ -86,10 +87,17 @@ impl Cell {
             .expect("a good certificate")
             .add_service(AgentServiceServer::new(service.clone()))
             .add_service(JoinServiceServer::new(service));
-        let server = tokio::spawn(async move {
-            router.serve_with_incoming(TcpListenerStream::new(listener)).await.expect("it serves");
+        let connections = Arc::<Mutex<Vec<TcpStream>>>::default();
+        let kept = Arc::clone(&connections);
+        let incoming = TcpListenerStream::new(listener).map(move |stream| {
+            let stream = stream?.into_std()?;
+            kept.lock().expect("no test panics while it holds this").push(stream.try_clone()?);
+            tokio::net::TcpStream::from_std(stream)
         });
-        Orchestrator { address, sessions, server }
+        let server = tokio::spawn(async move {
+            router.serve_with_incoming(incoming).await.expect("it serves");
+        });
+        Orchestrator { address, sessions, server, connections }
     }
 }
 
@@ -106,11 +114,15 @@ impl Orchestrator {
         session
     }
 
-    /// Dies without a word: every connection is dropped. Sessions that are still held must be dropped too.
+    /// Dies without a word: nobody is accepted any more, and every connection is cut.
     pub(crate) async fn die(self) -> SocketAddr {
         self.server.abort();
         // Aborted: that is what was asked for.
         self.server.await.ok();
+        for connection in self.connections.lock().expect("no test panics while it holds this").drain(..) {
+            // One that is closed already is cut.
+            connection.shutdown(Shutdown::Both).ok();
+        }
         self.address
     }
 }

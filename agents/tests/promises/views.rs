@@ -21,7 +21,7 @@ async fn push(session: &mut Session, view: &PlacedView) -> ViewApplied {
     session.send(&Down::View { term: session.term, view: Box::new(view.clone()) });
     match session.next().await {
         Some(Up::ViewApplied(applied)) => applied,
-        other => panic!("expected what is in force, not {other:?}"),
+        other => unreachable!("expected what is in force, not {other:?}"),
     }
 }
 

@@ -1,5 +1,6 @@
 //! Sub-changes: the smallest things that a driver does, and what each does to the host.
 
+use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 
 use windlass_sagas::ids::*;
@@ -60,44 +61,13 @@ impl World {
     pub fn apply(&mut self, change: &Change) {
         self.counts.changed();
         match change {
-            Change::Allocate { .. }
-            | Change::Fill { .. }
-            | Change::OpenExport { .. }
-            | Change::CloseExport { .. }
-            | Change::DeleteVolume { .. } => self.change_disk(change),
-            Change::MakeLink { .. }
-            | Change::Tunnel { .. }
-            | Change::Rules { .. }
-            | Change::Reservation { .. }
-            | Change::RemoveLink { .. } => self.change_port(change),
-            Change::Define { .. }
-            | Change::Start { .. }
-            | Change::Stop { .. }
-            | Change::Undefine { .. }
-            | Change::AddNode { .. }
-            | Change::Plug { .. }
-            | Change::Unplug { .. }
-            | Change::RemoveNode { .. } => self.change_guest(change),
-        }
-    }
-
-    fn change_disk(&mut self, change: &Change) {
-        match change {
-            Change::Allocate { volume, size_gib } => {
-                let file = VolumeFile { size_gib: *size_gib, image: None };
-                let there = self.disk.volumes.insert(*volume, file).is_some();
-                self.counts.made(Thing::Volume(*volume), there);
-            }
+            Change::Allocate { volume, size_gib } => self.allocate(*volume, *size_gib),
             Change::Fill { volume, image } => {
                 if let Some(file) = self.disk.volumes.get_mut(volume) {
                     file.image = Some(*image);
                 }
             }
-            Change::OpenExport { volume, to } => {
-                let export = Export { to: *to, endpoint: self.endpoint(*volume) };
-                let there = self.disk.exports.insert(*volume, export).is_some();
-                self.counts.made(Thing::Export(*volume), there);
-            }
+            Change::OpenExport { volume, to } => self.open_export(*volume, *to),
             Change::CloseExport { volume } => {
                 let gone = self.disk.exports.remove(volume).is_some();
                 self.counts.removed(Thing::Export(*volume), gone);
@@ -106,67 +76,26 @@ impl World {
                 let gone = self.disk.volumes.remove(volume).is_some();
                 self.counts.removed(Thing::Volume(*volume), gone);
             }
-            _ => {}
-        }
-    }
-
-    fn change_port(&mut self, change: &Change) {
-        match change {
-            Change::MakeLink { port, network, mac } => {
-                let (network, mac) = (*network, *mac);
-                let link = PortLink { network, mac, tunnel: false, rules: false, reservation: false };
-                let there = self.kernel.ports.insert(*port, link).is_some();
-                self.counts.made(Thing::Port(*port), there);
-            }
-            Change::Tunnel { port, on } => self.link(*port, |link| link.tunnel = *on),
-            Change::Rules { port, on } => self.link(*port, |link| link.rules = *on),
-            Change::Reservation { port, on } => self.link(*port, |link| link.reservation = *on),
+            Change::MakeLink { port, network, mac } => self.make_link(*port, *network, *mac),
+            Change::Tunnel { port, on } => self.on_link(*port, |link| link.tunnel = *on),
+            Change::Rules { port, on } => self.on_link(*port, |link| link.rules = *on),
+            Change::Reservation { port, on } => self.on_link(*port, |link| link.reservation = *on),
             Change::RemoveLink { port } => {
                 let gone = self.kernel.ports.remove(port).is_some();
                 self.counts.removed(Thing::Port(*port), gone);
             }
-            _ => {}
-        }
-    }
-
-    fn link(&mut self, port: PortId, change: impl FnOnce(&mut PortLink)) {
-        if let Some(link) = self.kernel.ports.get_mut(&port) {
-            change(link);
-        }
-    }
-
-    fn change_guest(&mut self, change: &Change) {
-        match change {
             Change::Define { server, vcpus, ram_mib, ports, volumes } => {
-                let device = |(place, (volume, endpoint)): (usize, &(VolumeId, Endpoint))| {
-                    let place = u8::try_from(place).unwrap_or(u8::MAX);
-                    (*volume, Device { attachment: None, place, plugged: true, endpoint: endpoint.clone() })
-                };
-                let devices = volumes.iter().enumerate().map(device).collect();
                 let (vcpus, ram_mib, ports) = (*vcpus, *ram_mib, ports.clone());
-                let guest = Guest { vcpus, ram_mib, running: false, ports, devices };
-                let there = self.kernel.guests.insert(*server, guest).is_some();
-                self.counts.made(Thing::Guest(*server), there);
-                for (volume, _) in volumes {
-                    self.counts.made(Thing::Device(*server, *volume), false);
-                }
+                let guest = Guest { vcpus, ram_mib, running: false, ports, devices: BTreeMap::new() };
+                self.define(*server, guest, volumes);
             }
             Change::Start { server } => self.on_guest(*server, |guest| guest.running = true),
             Change::Stop { server } => self.on_guest(*server, |guest| guest.running = false),
-            Change::Undefine { server } => {
-                if let Some(guest) = self.kernel.guests.remove(server) {
-                    self.counts.removed(Thing::Guest(*server), true);
-                    for volume in guest.devices.keys() {
-                        self.counts.removed(Thing::Device(*server, *volume), true);
-                    }
-                }
-            }
+            Change::Undefine { server } => self.undefine(*server),
             Change::AddNode { server, volume, attachment, place, endpoint } => {
                 let (attachment, place) = (Some(*attachment), *place);
                 let device = Device { attachment, place, plugged: false, endpoint: endpoint.clone() };
-                let Some(guest) = self.kernel.guests.get_mut(server) else { return };
-                let there = guest.devices.insert(*volume, device).is_some();
-                self.counts.made(Thing::Device(*server, *volume), there);
+                self.add_node(*server, *volume, device);
             }
             Change::Plug { server, volume } => {
                 self.on_device(*server, *volume, |device| device.plugged = true);
@@ -174,13 +103,66 @@ impl World {
             Change::Unplug { server, volume } => {
                 self.on_device(*server, *volume, |device| device.plugged = false);
             }
-            Change::RemoveNode { server, volume } => {
-                let Some(guest) = self.kernel.guests.get_mut(server) else { return };
-                let gone = guest.devices.remove(volume).is_some();
-                self.counts.removed(Thing::Device(*server, *volume), gone);
-            }
-            _ => {}
+            Change::RemoveNode { server, volume } => self.remove_node(*server, *volume),
         }
+    }
+
+    fn allocate(&mut self, volume: VolumeId, size_gib: u64) {
+        let there = self.disk.volumes.insert(volume, VolumeFile { size_gib, image: None }).is_some();
+        self.counts.made(Thing::Volume(volume), there);
+    }
+
+    fn open_export(&mut self, volume: VolumeId, to: HostId) {
+        let export = Export { to, endpoint: self.endpoint(volume) };
+        let there = self.disk.exports.insert(volume, export).is_some();
+        self.counts.made(Thing::Export(volume), there);
+    }
+
+    fn make_link(&mut self, port: PortId, network: NetworkId, mac: Mac) {
+        let link = PortLink { network, mac, tunnel: false, rules: false, reservation: false };
+        let there = self.kernel.ports.insert(port, link).is_some();
+        self.counts.made(Thing::Port(port), there);
+    }
+
+    fn on_link(&mut self, port: PortId, change: impl FnOnce(&mut PortLink)) {
+        if let Some(link) = self.kernel.ports.get_mut(&port) {
+            change(link);
+        }
+    }
+
+    /// The guest, with the volumes that it boots with.
+    fn define(&mut self, server: ServerId, mut guest: Guest, volumes: &[(VolumeId, Endpoint)]) {
+        let device = |(place, (volume, endpoint)): (usize, &(VolumeId, Endpoint))| {
+            let place = u8::try_from(place).unwrap_or(u8::MAX);
+            (*volume, Device { attachment: None, place, plugged: true, endpoint: endpoint.clone() })
+        };
+        guest.devices = volumes.iter().enumerate().map(device).collect();
+        let there = self.kernel.guests.insert(server, guest).is_some();
+        self.counts.made(Thing::Guest(server), there);
+        for (volume, _) in volumes {
+            self.counts.made(Thing::Device(server, *volume), false);
+        }
+    }
+
+    fn undefine(&mut self, server: ServerId) {
+        if let Some(guest) = self.kernel.guests.remove(&server) {
+            self.counts.removed(Thing::Guest(server), true);
+            for volume in guest.devices.keys() {
+                self.counts.removed(Thing::Device(server, *volume), true);
+            }
+        }
+    }
+
+    fn add_node(&mut self, server: ServerId, volume: VolumeId, device: Device) {
+        let Some(guest) = self.kernel.guests.get_mut(&server) else { return };
+        let there = guest.devices.insert(volume, device).is_some();
+        self.counts.made(Thing::Device(server, volume), there);
+    }
+
+    fn remove_node(&mut self, server: ServerId, volume: VolumeId) {
+        let Some(guest) = self.kernel.guests.get_mut(&server) else { return };
+        let gone = guest.devices.remove(&volume).is_some();
+        self.counts.removed(Thing::Device(server, volume), gone);
     }
 
     fn on_guest(&mut self, server: ServerId, change: impl FnOnce(&mut Guest)) {

@@ -15,7 +15,7 @@ use windlass_sagas::record::Role;
 use super::IdentityError;
 use crate::clock;
 
-/// How long a host's certificate holds, days; agents renew at half of it.
+/// How long a host's certificate holds, days; agents renew at two thirds of it.
 const HOST_CERTIFICATE_DAYS: i64 = 7;
 const AUTHORITY_DAYS: i64 = 3650;
 const ORCHESTRATOR_DAYS: i64 = 365;

@@ -72,8 +72,7 @@ impl Ledger {
             return;
         }
         if view.content.encode().len() > VIEW_BYTES_MAX {
-            let failure = "the view is over its bound of 1 MiB".into();
-            return self.tell_view(link, Some(failure), out);
+            return self.tell_view(link, Some("the view is over its bound of 1 MiB"), out);
         }
         let older = view.position < self.views.newest();
         if older && !self.views.in_force && self.views.applying.is_none() {
@@ -122,7 +121,7 @@ impl Ledger {
         };
         match self.views.next.take() {
             Some(next) => self.apply_view(next, out),
-            None => self.tell_all(failure, out),
+            None => self.tell_all(failure.as_deref(), out),
         }
     }
 
@@ -142,18 +141,19 @@ impl Ledger {
         }
     }
 
-    fn tell_all(&mut self, failure: Option<String>, out: &mut Vec<Output>) {
+    fn tell_all(&mut self, failure: Option<&str>, out: &mut Vec<Output>) {
         for link in core::mem::take(&mut self.views.callers) {
-            self.tell_view(link, failure.clone(), out);
+            self.tell_view(link, failure, out);
         }
     }
 
     /// Says what is in force, once that is durable, and why nothing newer is.
-    fn tell_view(&mut self, link: LinkId, failure: Option<String>, out: &mut Vec<Output>) {
+    fn tell_view(&mut self, link: LinkId, failure: Option<&str>, out: &mut Vec<Output>) {
         let held = self.views.held.as_ref().filter(|_| self.views.in_force);
         let (position, hash) = held.map(|held| (held.position, held.hash)).unwrap_or_default();
         let failure = failure.map(|why| {
-            if why.len() <= TEXT_BYTES_MAX { why } else { "the driver's message is over its bound".into() }
+            let fits = why.len() <= TEXT_BYTES_MAX;
+            String::from(if fits { why } else { "the driver's message is over its bound" })
         });
         let applied = ViewApplied { host: self.id.host, position, hash, failure };
         self.durable.send(link, Up::ViewApplied(applied), self.views.held_in, out);
