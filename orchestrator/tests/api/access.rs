@@ -152,7 +152,7 @@ async fn tokens_end_by_time_by_revoking_and_with_their_principal() {
     let cell = GetCellRequest::default;
     ann.call(cell()).await.expect("good");
     let secret = NewSecret::of("wlt_short");
-    let seconds = windlass_orchestrator::clock::now().0 / 1_000_000 + 2;
+    let seconds = windlass_orchestrator::clock::now().0 / 1_000_000 + 4;
     let api_token = ApiToken {
         display_name: "short".into(),
         secret_sha256: secret.sha256,
@@ -162,7 +162,10 @@ async fn tokens_end_by_time_by_revoking_and_with_their_principal() {
     let parent = "principals/ann".to_owned();
     ask(&admin, CreateApiTokenRequest { parent, api_token: Some(api_token), ..Default::default() }).await;
     let short = world.client(Some("wlt_short"));
-    short.call(cell()).await.expect("in force");
+    let answer = short.call(cell()).await;
+    // A slow machine may have let its time pass.
+    let in_force = windlass_orchestrator::clock::now().0 / 1_000_000 < seconds;
+    assert!(answer.is_ok() || !in_force, "{answer:?}");
     let name = "principals/ann/apiTokens/test".to_owned();
     ask(&admin, RevokeApiTokenRequest { name, ..Default::default() }).await;
     assert_eq!(why(&refused(&ann, cell()).await).0, Unauthenticated);

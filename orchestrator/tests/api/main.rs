@@ -10,6 +10,7 @@ mod lists;
 mod mutations;
 mod operations;
 mod reads;
+mod reasons;
 mod refusals;
 mod repeats;
 mod support;

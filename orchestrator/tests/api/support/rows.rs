@@ -184,6 +184,11 @@ fn creates(rows: &mut Rows) {
             (spoilt!(subnet.dns_nameservers = vec!["x".into()]), InvalidField, "subnet.dns_nameservers[0]"),
         ],
     );
+    ports(rows);
+    groups(rows);
+}
+
+fn ports(rows: &mut Rows) {
     rows.add(
         port("p2"),
         &[
@@ -217,7 +222,6 @@ fn creates(rows: &mut Rows) {
             (spoilt!(key_pair.public_key = "k".repeat(5_000)), InvalidField, "key_pair.public_key"),
         ],
     );
-    groups(rows);
 }
 
 fn groups(rows: &mut Rows) {
