@@ -19,8 +19,12 @@ use super::{fields, names};
 const FILTERS: [&str; 3] = ["display_name", "scope", "role"];
 const CREATE: FieldNames = &[("name", "principal.display_name")];
 const NAMED: FieldNames = &[("principal", "name"), ("role", "grant.role"), ("scope", "grant.scope")];
-const TOKEN: FieldNames =
-    &[("name", "api_token.display_name"), ("expires", "api_token.expire_time"), ("principal", "parent")];
+const TOKEN: FieldNames = &[
+    ("name", "api_token.display_name"),
+    ("secret_sha256", "api_token.secret_sha256"),
+    ("expires", "api_token.expire_time"),
+    ("principal", "parent"),
+];
 const REVOKE: FieldNames = &[("credential", "name")];
 
 #[tonic::async_trait]
