@@ -182,7 +182,10 @@ fn print((name, tally, lines): &Part) {
     lines.iter().for_each(|line| println!("{line}"));
     let [completed, rolled_back, abandoned] = tally.ended;
     let Tally { worlds, events, commits, void, seen, .. } = tally;
-    println!("{name}: {worlds} worlds, {events} events, {commits} commits, {void} void, {} leads", seen.leads);
+    println!(
+        "{name}: {worlds} worlds, {events} events, {commits} commits, {void} void, {} leads",
+        seen.leads
+    );
     println!("  sagas: {completed} completed, {rolled_back} rolled back, {abandoned} abandoned");
     println!("  faults fired: {}", tally.fired.values().sum::<u64>());
     for (kind, count) in &tally.fired {

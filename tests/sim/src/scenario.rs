@@ -139,7 +139,7 @@ impl Scenario {
             wishes: workload::random(&mut rng),
             faults_ms: rng.between(FAULTS_MS.0, FAULTS_MS.1),
             one_replica: rng.chance(300),
-            gives_up: rng.chance(120),
+            gives_up: rng.chance(250),
             tail_loss: None,
             keep_trace: false,
         };

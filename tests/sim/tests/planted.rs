@@ -14,7 +14,7 @@ const PAGE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../ops/handbook/simu
 const BEGIN: &str = "<!-- planted bugs: begin -->\n";
 const END: &str = "<!-- planted bugs: end -->";
 /// Random worlds that look for a bug, from seed 1 on.
-const WORLDS: u64 = 4_000;
+const WORLDS: u64 = 2_000;
 
 /// The bugs, alone or together, as people call them.
 const PLANTED: [(&[Bug], &str); 8] = [
@@ -42,7 +42,7 @@ fn f3_every_planted_bug_is_caught() {
     for (bugs, what) in PLANTED {
         planted::set(bugs);
         let (world, law) = by_its_world(&mut lab, bugs);
-        let random = by_random_worlds(&mut lab);
+        let random = by_random_worlds(&mut lab, bugs);
         planted::set(&[]);
         let _ = writeln!(table, "| {what} | `{world}` | {law} | {random} |");
     }
@@ -63,9 +63,12 @@ fn by_its_world(lab: &mut Lab, bugs: &[Bug]) -> (&'static str, &'static str) {
 
 /// The first random world that finds the planted bugs, shrunk: it fails again by its faults alone, and without the bugs
 /// it does not.
-fn by_random_worlds(lab: &mut Lab) -> String {
+fn by_random_worlds(lab: &mut Lab, bugs: &[Bug]) -> String {
+    // Its trace is 25 steps long: chance does not find it in so few worlds, its named world does.
+    let rare = bugs == [Bug::LookupDoneUnrecorded, Bug::DeleteClosesNoKey];
     let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     let Some((seed, outcome)) = lab.first_failure(1, WORLDS, threads) else {
+        assert!(rare, "no random world finds {bugs:?} any more");
         return format!("none of {WORLDS} | – | –");
     };
     let violation = outcome.violation.clone().expect("a failure has a violation");
@@ -74,10 +77,9 @@ fn by_random_worlds(lab: &mut Lab) -> String {
     let faults = failure.faults.clone().unwrap_or_default();
     let again = lab.run(&scenario, seed, Plan::Exactly(faults.clone()), false);
     assert_eq!(again.violation, Some(failure.violation), "seed {seed}");
-    let bugs: Vec<Bug> = Bug::ALL.into_iter().filter(|bug| planted::on(*bug)).collect();
     planted::set(&[]);
     assert_eq!(lab.run(&scenario, seed, plan, false).violation, None, "seed {seed} fails by itself");
-    planted::set(&bugs);
+    planted::set(bugs);
     format!("{seed} | {} | {}", violation.law, faults.len())
 }
 

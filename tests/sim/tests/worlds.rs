@@ -63,13 +63,10 @@ fn f3_ten_thousand_random_worlds_keep_every_promise() {
     assert!(completed > 0 && rolled_back > 0 && abandoned > 0, "{:?}", tally.ended);
     // What the promises speak of has happened, many times: a check that sees nothing proves nothing.
     let seen = tally.seen;
-    let met = [seen.stepped_down, seen.looked_up, seen.fenced, seen.tombstoned, seen.wrong_incarnation];
-    assert!(met.iter().all(|count| *count > 100), "{seen:?}");
-    assert!(
-        tally.void > 100 && seen.below_low_water > 0 && seen.reads > 1_000,
-        "void {} {seen:?}",
-        tally.void
-    );
+    let met = [seen.stepped_down, seen.looked_up, seen.fenced, seen.reads, seen.acknowledged];
+    assert!(met.iter().all(|count| *count > 500), "{seen:?}");
+    let rare = [seen.tombstoned, seen.wrong_incarnation, seen.below_low_water, tally.void];
+    assert!(rare.iter().all(|count| *count > 5), "void {}, {seen:?}", tally.void);
 }
 
 #[test]

@@ -123,7 +123,7 @@ impl Sim {
                 let mut refusal = failed(op, RefusalCode::Injected, "the driver failed before its change");
                 if op == Op::Execute && dice.chance(500) {
                     refusal = for_good(refusal);
-                } else if op == Op::Undo && dice.chance(150) {
+                } else if op == Op::Undo && dice.chance(300) {
                     refusal = for_good(refusal);
                 }
                 self.worked(host, role, work, refusal);

@@ -15,16 +15,16 @@ pub(super) fn worlds() -> Vec<Named> {
         .fails_with(&[Bug::LandedByTermAndPosition]),
         Named::new(
             "p5-a-second-frame-lands-behind-another-leader",
-            "A frame is late, the lease is lost, another leader is elected and takes the frame's place, and the deposed one \
-             hears late of that. Were a second frame in flight, it would land and be acknowledged behind the other leader.",
+            "A frame is late, its leader stands still before it sends on and hears late of anything else; another leader is \
+             elected and takes the frame's place. Were a second frame in flight, it would now land behind the other leader and \
+             be acknowledged.",
             vec![
                 Wish::ask(2_000, create_volume("grey")).insisting(9),
                 Wish::ask(2_010, create_volume("red")).insisting(9),
             ],
             vec![
                 Rule::at("an append", Kind::Delay).after(1).lasting_ms(9_000),
-                Rule::at("an append", Kind::Delay).after(2).lasting_ms(5_000),
-                Rule::at("an append", Kind::Partition).after(3).lasting_ms(9_000).way(0),
+                Rule::at("before an append is sent", Kind::OrchestratorPause).after(2).lasting_ms(1_700),
                 Rule::at("a delivery of the journal", Kind::Delay).on(FIRST_LEADER).after(2).lasting_ms(9_000),
             ],
         )
@@ -33,12 +33,13 @@ pub(super) fn worlds() -> Vec<Named> {
         .fails_with(&[Bug::TwoFramesInFlight]),
         Named::new(
             "o6-an-acknowledged-tail-is-gone",
-            "The stream loses the frame that ended a saga, after it was acknowledged; nobody leads until an operator orders \
-             to go on; then the saga ends anew, with what its agent still knows.",
-            vec![red(200)],
+            "The stream loses the frame that ended a saga, after it was acknowledged. The next append finds out; nobody leads \
+             until an operator orders to go on; then the saga ends anew, with what its agent still knows.",
+            vec![red(200), Wish::ask(6_000, create_volume("grey")).insisting(9)],
             vec![],
         )
+        .ends(2, 0, 0)
         .orchestrators(2)
-        .loses_tail(4_000, 1, 15_000),
+        .loses_tail(4_000, 1, 20_000),
     ]
 }

@@ -133,7 +133,9 @@ const fn reserve(what: &'static str, kind: Kind) -> Rule {
 
 const RESERVE: &str = "reserve_volume";
 /// The orchestrator that leads first in a world of two with this seed.
-const FIRST_LEADER: Lane = Lane::Journal(0);
+const FIRST_LEADER: Lane = Lane::Journal(1);
+/// The host of a scripted world that runs guests.
+const HYPERVISOR: Lane = Lane::Host(0);
 /// The storage host of a scripted world.
 const STORAGE: Lane = Lane::Host(1);
 const CALL: &str = "a call";

@@ -34,11 +34,12 @@ impl Sim {
         if let Some(Fault { kind, mut dice }) = fault {
             match kind {
                 FaultKind::JournalUnavailable => self.journal_fails(&mut dice),
-                FaultKind::JournalUnknown => match dice.branch(4) {
+                FaultKind::JournalUnknown => match dice.branch(5) {
                     0 => return,
                     1 => fate = Fate::AnswerLost,
                     2 => fate = Fate::LeaderLost,
-                    _ => at = at.plus_ms(dice.ms(DELAY_MS)),
+                    3 => at = at.plus_ms(dice.ms(DELAY_MS)),
+                    _ => (at, fate) = (at.plus_ms(dice.ms(DELAY_MS)), Fate::Unfenced),
                 },
                 FaultKind::Delay => at = at.plus_ms(dice.ms(DELAY_MS)),
                 _ => return self.part(End::Node(node), End::Journal, &mut dice),

@@ -24,13 +24,13 @@ impl Sim {
         let Some(it) = self.nodes.get_mut(node) else { return };
         let dense = it.handed.is_none_or(|before| before.next() == first);
         let before = it.handed.replace(last);
-        self.require(dense, "watch R2", || format!("orchestrator {node} hands out {first} after {before:?}"));
         let ours = self.chain.hash_at(last) == Some(hash);
         self.require(ours, "property P5", || {
             format!(
                 "orchestrator {node} lets out the effects of position {last}, which is not in the valid log"
             )
         });
+        self.require(dense, "watch R2", || format!("orchestrator {node} hands out {first} after {before:?}"));
     }
 
     pub(super) fn check_lead(&mut self, node: usize, term: Term, position: Position, hash: Hash) {

@@ -86,6 +86,35 @@ pub(crate) enum Work {
     Ring(usize, u64),
 }
 
+impl Work {
+    /// What it is, for people.
+    pub(crate) fn line(&self) -> String {
+        match self {
+            Self::Machine(input) => match &**input {
+                Input::Loaded(fold) => format!("loaded at {}", fold.tip().position),
+                Input::Tail { cursor, .. } => format!("frame {}", cursor.0),
+                Input::TailEnd { cursor, .. } => format!("the journal ends at {}", cursor.0),
+                Input::Appended { append, result } => format!("append {append}: {result:?}"),
+                Input::Fact { fact, .. } => format!("asked {}", fact.name()),
+                Input::Lease(_)
+                | Input::Read { .. }
+                | Input::Seen { .. }
+                | Input::StopLeading(_)
+                | Input::Recover(_)
+                | Input::Tick { .. } => format!("{input:?}"),
+            },
+            Self::Dispatcher(_) => "an agent's word".to_string(),
+            Self::Rest(outputs) => format!("{} things left to do", outputs.len()),
+            Self::Open(host, ..) => format!("the stream of host {host} opens"),
+            Self::Broken(link) => format!("stream {link} is gone"),
+            Self::LeaseDue => "looks after the lease".to_string(),
+            Self::Leased(held, ..) => format!("holds the lease: {held}"),
+            Self::Unanswered(append, _) => format!("append {append} had time"),
+            Self::Ring(..) => "its clock rings".to_string(),
+        }
+    }
+}
+
 impl Node {
     pub(crate) fn new(node: usize, seed: u64, clock_us: i64, founding: (Cell, Tip)) -> Self {
         let dice = Rng::of(seed, 0x0dd + node as u64);
@@ -318,4 +347,6 @@ pub(crate) enum Fate {
     AnswerLost,
     /// The stream's leader goes while it is in process.
     LeaderLost,
+    /// It lands wherever the stream ends: for once the broker does not look at the expected cursor.
+    Unfenced,
 }

@@ -23,7 +23,7 @@ impl Sim {
 
     pub(super) fn submit(&mut self, waiting: Waiting, frame: &[u8], fate: Fate) {
         let lost = fate == Fate::AnswerLost;
-        match self.journal.submit(waiting, frame) {
+        match self.journal.submit(waiting, frame, fate == Fate::Unfenced) {
             Some(answered) => {
                 self.journal_moved();
                 if !lost {
@@ -46,7 +46,7 @@ impl Sim {
             return self.later_ms(READ_PAUSE_MS, Event::Settle { fate });
         }
         self.journal_moved();
-        if fate == Fate::Taken {
+        if matches!(fate, Fate::Taken | Fate::Unfenced) {
             for answered in answers {
                 self.answer(answered);
             }

@@ -42,6 +42,46 @@ pub(crate) enum Event {
 }
 
 impl Event {
+    /// What it is, for people: ids in short, no bytes.
+    pub(super) fn line(&self) -> String {
+        match self {
+            Self::HostStarts { host, .. } => format!("host {host}"),
+            Self::Dial { host, node, .. } => format!("host {host} to orchestrator {node}"),
+            Self::StreamOpen { host, node, link, .. }
+            | Self::StreamBroken { host, node, link }
+            | Self::HostLosesLink { host, node, link } => {
+                format!("{link}, host {host} and orchestrator {node}")
+            }
+            Self::Heartbeat { host, .. } => format!("of host {host}"),
+            Self::Down { host, node, late, down, .. } => {
+                format!("orchestrator {node} to host {host}{}: {}", often(*late), of_down(down))
+            }
+            Self::Up { host, node, late, up, .. } => {
+                format!("host {host} to orchestrator {node}{}: {}", often(*late), of_up(up))
+            }
+            Self::Work { host, role, work, .. } => format!("{} at host {host}, {role:?}", work.0),
+            Self::Sync { host, role, batch, .. } => format!("batch {} at host {host}, {role:?}", batch.0),
+            Self::NodeStarts { node, life } | Self::NodeResumes { node, life } => {
+                format!("orchestrator {node}, life {life}")
+            }
+            Self::Node { node, work, .. } => format!("orchestrator {node}: {}", work.line()),
+            Self::Submit { waiting, frame, fate } => {
+                let Waiting { from, append, after } = waiting;
+                let (node, after, bytes) = (from.node, after.0, frame.len());
+                format!("append {append} of orchestrator {node} behind {after}, {bytes} bytes, {fate:?}")
+            }
+            Self::Settle { fate } => format!("{fate:?}"),
+            Self::Subscribe { from, cursor, .. } => format!("orchestrator {} from {}", from.node, cursor.0),
+            Self::Deliver { to } => format!("to orchestrator {}", to.node),
+            Self::LeaseAsked { from, .. } => format!("by orchestrator {}", from.node),
+            Self::ClientAsks { place } => format!("wish {place}"),
+            Self::ClientWaits { token } => format!("wish {}", token >> 16),
+            Self::ClientHears { token, reply } => format!("wish {}: {reply:?}", token >> 16),
+            Self::TailLost { frames } => format!("{frames} frames"),
+            Self::OperatorLooks | Self::Recover | Self::FaultsStop | Self::Look => String::new(),
+        }
+    }
+
     /// Its name and the numbers that tell it from others, for the trace.
     pub(super) fn mark(&self) -> (&'static str, [u64; 3]) {
         match self {
@@ -76,5 +116,35 @@ impl Event {
             Self::FaultsStop => ("faults stop", [0; 3]),
             Self::Look => ("look", [0; 3]),
         }
+    }
+}
+
+const fn often(late: bool) -> &'static str {
+    if late { ", late" } else { "" }
+}
+
+fn of_down(down: &Down) -> String {
+    match down {
+        Down::Lead { term, position, .. } => format!("lead {term} at {position}"),
+        Down::Seen { position, .. } => format!("seen {position}"),
+        Down::Call(call) => {
+            let (verb, direction, attempt) = (call.verb, call.direction, call.attempt);
+            format!("{verb:?} {direction:?} {} attempt {attempt}", call.body.input.name())
+        }
+        Down::LowWater { ledger, position, .. } => format!("low water {position} of {:?}", ledger.role),
+        Down::TakeInventory { ledger } => format!("take inventory of {:?}", ledger.role),
+    }
+}
+
+fn of_up(up: &Up) -> String {
+    match up {
+        Up::Hello(hello) => format!("hello, highest {}", hello.highest),
+        Up::Reply(reply) => {
+            let (step, verb, attempt) = (reply.key.step, reply.verb, reply.attempt);
+            format!("to {verb:?} of step {step} attempt {attempt}: {:?}", reply.answer)
+        }
+        Up::FencedLead { .. } => format!("{up:?}"),
+        Up::Inventory(inventory) => format!("inventory of {} things", inventory.items.len()),
+        Up::Heartbeat { .. } => "heartbeat".to_string(),
     }
 }

@@ -189,7 +189,7 @@ impl Sim {
         let now = self.agenda.now();
         self.journal.advance(now);
         let (what, numbers) = event.mark();
-        self.trace.note(now, what, &numbers, || format!("{event:?}"));
+        self.trace.note(now, what, &numbers, || event.line());
         match event {
             Event::HostStarts { host, life } => self.host_starts(host, life),
             Event::Dial { host, life, node } => self.dial(host, life, node),
