@@ -25,12 +25,13 @@ const PROGRESS_PAUSE: Duration = Duration::from_secs(5);
 Examples:
   windlass sim --worlds 10000                    ten thousand random worlds
   windlass sim --mode single                     every single fault at every place of the scripted worlds
+  windlass sim --mode pair --worlds 50000        pairs of faults in them
   windlass sim --mode named                      the worlds that once broke an earlier protocol
   windlass sim --seed 17 --trace                 one random world, event by event
   windlass sim --seed 17 --faults 1700003:drop   the same with exactly this fault; `none`: without any
   windlass sim --world v1 --trace                a named world, by the beginning of its name")]
 pub(crate) struct Simulate {
-    /// How many worlds; with `--mode random`.
+    /// How many worlds; with `--mode random` or `pair`.
     #[arg(long, default_value_t = 1000)]
     worlds: u64,
     /// The first world's seed.
@@ -61,6 +62,8 @@ enum Mode {
     Random,
     /// Every single fault at every place of the scripted worlds, `server.create` and `volume.attach` among them.
     Single,
+    /// Pairs of faults in the scripted worlds, as many as `--worlds` says, drawn by the seed.
+    Pair,
     /// The named worlds.
     Named,
 }
@@ -119,6 +122,17 @@ fn many(simulate: &Simulate) -> Vec<Part> {
                 part(format!("single {}", scenario.name), tally)
             })
             .collect(),
+        Mode::Pair => {
+            let scenarios = Scenario::singles();
+            let each = simulate.worlds / (scenarios.len() as u64).max(1);
+            scenarios
+                .iter()
+                .map(|scenario| {
+                    let tally = lab.pairs(scenario, seed, each, bounds, progress(Some(each)));
+                    part(format!("pair {}", scenario.name), tally)
+                })
+                .collect()
+        }
         Mode::Named => vec![part("named".to_string(), lab.all_named())],
     }
 }

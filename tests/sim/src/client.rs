@@ -140,11 +140,11 @@ impl Sim {
                 FaultKind::Delay => at = late,
                 _ => {
                     let copy = Box::new(self.another(&input));
-                    self.to_node(node, life, late, Work::Machine(copy));
+                    self.put_node(node, life, late, Work::Machine(copy));
                 }
             }
         }
-        self.to_node(node, life, at, Work::Machine(Box::new(input)));
+        self.put_node(node, life, at, Work::Machine(Box::new(input)));
     }
 
     /// A second copy of what was asked: a read is a call of its own to whoever serves it.

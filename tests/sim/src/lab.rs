@@ -1,5 +1,5 @@
-//! Running worlds: one of a scenario, a seed and faults; many random ones; every single fault at every place of one;
-//! the named ones.
+//! Running worlds: one of a scenario, a seed and faults; many random ones; every single fault at every place of one,
+//! and pairs of them; the named ones.
 //!
 //! Invariant: a world runs on one thread and shares nothing; how many run at once changes no outcome and no sum. A
 //! failure is never dropped, not even one that can't be shrunk.
@@ -16,9 +16,13 @@ use crate::founding::{Founding, Topology};
 use crate::limits::{ROUND_WORLDS, SHRINK_RUNS_MAX};
 use crate::named::{self, Named};
 use crate::report::{Failure, Outcome, Tally};
+use crate::rng::Rng;
 use crate::scenario::Scenario;
 use crate::shrink::shrink;
 use crate::sim::Sim;
+
+/// The label of the stream that pairs are drawn from.
+const PAIRS: u64 = 0x9a12 << 32;
 
 /// How many worlds run at once, and how many may fail before a run of many ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -117,12 +121,7 @@ impl Lab {
         mut progress: impl FnMut(&Tally),
     ) -> Tally {
         let mut tally = Tally::default();
-        let calm = self.run(scenario, seed, Plan::Calm, true);
-        let choices = calm
-            .asked
-            .iter()
-            .flat_map(|asked| asked.kinds.iter().map(|kind| Choice { id: asked.id, kind: Some(*kind) }));
-        let choices: Vec<Choice> = choices.collect();
+        let (calm, choices) = self.choices(scenario, seed);
         let of = |place: u64| usize::try_from(place).ok().and_then(|place| choices.get(place)).copied();
         count(&mut tally, scenario, seed, Some(Vec::new()), calm);
         self.many(
@@ -139,6 +138,50 @@ impl Lab {
             },
         );
         tally
+    }
+
+    /// Runs a scenario with `pairs` pairs of faults, drawn by the seed from all that its calm run offers. The second one of
+    /// a pair may never come to pass; a failure is shrunk.
+    pub fn pairs(
+        &mut self,
+        scenario: &Scenario,
+        seed: u64,
+        pairs: u64,
+        bounds: Bounds,
+        mut progress: impl FnMut(&Tally),
+    ) -> Tally {
+        let mut tally = Tally::default();
+        let (_, choices) = self.choices(scenario, seed);
+        let pair = |place: u64| {
+            let mut rng = Rng::of(seed, PAIRS ^ place);
+            let two = [rng.pick(&choices), rng.pick(&choices)];
+            Plan::Exactly(two.into_iter().flatten().copied().collect())
+        };
+        self.many(
+            pairs,
+            bounds.threads,
+            |lab, place| lab.run(scenario, seed, pair(place), false),
+            |lab, _, outcome| {
+                tally.add(&outcome);
+                if let Some(violation) = &outcome.violation {
+                    tally.failures.push(lab.shrunk(scenario, seed, &outcome, violation));
+                }
+                progress(&tally);
+                tally.failures.len() < bounds.failures_max
+            },
+        );
+        tally
+    }
+
+    /// A calm run, and every kind of fault at every place that it passes.
+    fn choices(&mut self, scenario: &Scenario, seed: u64) -> (Outcome, Vec<Choice>) {
+        let calm = self.run(scenario, seed, Plan::Calm, true);
+        let choices = calm
+            .asked
+            .iter()
+            .flat_map(|asked| asked.kinds.iter().map(|kind| Choice { id: asked.id, kind: Some(*kind) }));
+        let choices = choices.collect();
+        (calm, choices)
     }
 
     /// Runs a named world by its script.

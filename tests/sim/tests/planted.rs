@@ -54,11 +54,10 @@ fn by_its_world(lab: &mut Lab, bugs: &[Bug]) -> (&'static str, &'static str) {
     let mut caught = Vec::new();
     for world in named::all().into_iter().filter(|world| world.bugs == bugs) {
         let outcome = lab.run(&world.scenario, named::SEED, world.plan(), false);
-        let violation = outcome.violation;
-        let violation = violation.unwrap_or_else(|| panic!("{} does not find {bugs:?}", world.name));
-        caught.push((world.name, violation.law));
+        assert!(outcome.violation.is_some(), "{} does not find {bugs:?}", world.name);
+        caught.extend(outcome.violation.map(|violation| (world.name, violation.law)));
     }
-    *caught.first().unwrap_or_else(|| panic!("no named world looks for {bugs:?}"))
+    *caught.first().expect("every planted bug has a named world")
 }
 
 /// The first random world that finds the planted bugs, shrunk: it fails again by its faults alone, and without the bugs

@@ -5,7 +5,7 @@ use windlass_sim::{Lab, Outcome, named};
 
 /// Runs a named world: its script fires wholly, its sagas end as they must, nothing is left over.
 fn holds(beginning: &str) -> Outcome {
-    let world = named::find(beginning).unwrap_or_else(|| panic!("one world begins with {beginning}"));
+    let world = named::find(beginning).expect("exactly one world's name begins so");
     let outcome = Lab::new().named(&world);
     assert_eq!(outcome.violation, None, "{}: {}", world.name, world.about);
     outcome

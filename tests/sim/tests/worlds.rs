@@ -53,6 +53,15 @@ fn f2_every_single_fault_at_every_place_of_a_whole_life_leaves_nothing() {
 }
 
 #[test]
+fn f3_pairs_of_faults_leave_nothing() {
+    for scenario in [Scenario::server_create(), Scenario::volume_attach()] {
+        let tally = Lab::new().pairs(&scenario, 1, 1_000, bounds(), |_| {});
+        sound(&tally);
+        assert!(tally.fired.values().sum::<u64>() > 1_500, "{:?}", tally.fired);
+    }
+}
+
+#[test]
 fn f3_ten_thousand_random_worlds_keep_every_promise() {
     let tally = Lab::new().randoms(1, WORLDS, bounds(), |_| {});
     sound(&tally);

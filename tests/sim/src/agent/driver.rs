@@ -121,9 +121,12 @@ impl Sim {
         match fault.kind {
             FaultKind::ErrorBefore => {
                 let mut refusal = failed(op, RefusalCode::Injected, "the driver failed before its change");
-                if op == Op::Execute && dice.chance(500) {
-                    refusal = for_good(refusal);
-                } else if op == Op::Undo && dice.chance(300) {
+                let permille = match op {
+                    Op::Execute => Some(500),
+                    Op::Undo => Some(300),
+                    Op::Observe => None,
+                };
+                if permille.is_some_and(|permille| dice.chance(permille)) {
                     refusal = for_good(refusal);
                 }
                 self.worked(host, role, work, refusal);

@@ -175,13 +175,13 @@ impl Sim {
         };
         let life = it.life;
         for (node, link) in links {
-            self.to_node_later(host, node, link);
+            self.tell_node_later(host, node, link);
         }
         self.later_ms(rest_ms, Event::HostStarts { host, life });
     }
 
     /// The orchestrator's end of a broken stream learns it.
-    fn to_node_later(&mut self, host: usize, node: usize, link: u64) {
+    fn tell_node_later(&mut self, host: usize, node: usize, link: u64) {
         let at = self.net.arrival(End::Host(host), End::Node(node), self.agenda.now());
         let at = at.unwrap_or_else(|| self.agenda.now().plus_ms(DIAL_MS));
         self.agenda.put(at, Event::StreamBroken { host, node, link });

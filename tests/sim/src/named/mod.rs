@@ -116,7 +116,15 @@ impl Named {
 /// All of them.
 #[must_use]
 pub fn all() -> Vec<Named> {
-    [journal::worlds(), step::worlds(), step::refusals(), ledger::worlds(), low_water::worlds()].concat()
+    [
+        journal::worlds(),
+        step::worlds(),
+        step::refusals(),
+        step::given_up(),
+        ledger::worlds(),
+        low_water::worlds(),
+    ]
+    .concat()
 }
 
 fn red(at_ms: u64) -> Wish {

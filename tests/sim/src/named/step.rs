@@ -125,6 +125,11 @@ pub(super) fn refusals() -> Vec<Named> {
         )
         .orchestrators(2)
         .ends(2, 0, 0),
+    ]
+}
+
+pub(super) fn given_up() -> Vec<Named> {
+    vec![
         Named::new(
             "l1-a-saga-is-given-up",
             "Forward and undo are refused for good, the saga is stuck, an operator gives it up: what it held stays in \

@@ -26,7 +26,7 @@ impl Sim {
         let sending = it.sendings.entry(append).or_default();
         *sending += 1;
         let sending = *sending;
-        self.to_node(node, from.life, now.plus_ms(APPEND_ANSWER_MS), Work::Unanswered(append, sending));
+        self.put_node(node, from.life, now.plus_ms(APPEND_ANSWER_MS), Work::Unanswered(append, sending));
         let waiting = Waiting { from, append, after };
         let fault = self.ask(Lane::Journal(node), Place::plain("an append"), APPEND);
         let Some(mut at) = self.net.arrival(End::Node(node), End::Journal, now) else { return };
@@ -84,14 +84,14 @@ impl Sim {
                     place.ended = true;
                     let cursor = self.journal.broker.last();
                     let input = Input::TailEnd { cursor, read: place.read };
-                    self.to_node(to.node, to.life, at, Work::Machine(Box::new(input)));
+                    self.put_node(to.node, to.life, at, Work::Machine(Box::new(input)));
                 }
                 break;
             };
             place.next = *last;
             for (cursor, frame) in frames {
                 let input = Input::Tail { cursor, bytes: frame.bytes().to_vec() };
-                self.to_node(to.node, to.life, at, Work::Machine(Box::new(input)));
+                self.put_node(to.node, to.life, at, Work::Machine(Box::new(input)));
             }
         }
         if let Some(it) = self.nodes.get_mut(to.node) {
@@ -129,7 +129,7 @@ impl Sim {
             self.machine(node, Input::Lease(Lease::Lost));
         }
         self.ask_lease(node, None);
-        self.to_node(node, life, now.plus_ms(LEASE_PAUSE_MS), Work::LeaseDue);
+        self.put_node(node, life, now.plus_ms(LEASE_PAUSE_MS), Work::LeaseDue);
     }
 
     pub(super) fn ask_lease(&mut self, node: usize, asked: Option<u64>) {

@@ -193,7 +193,7 @@ impl Sim {
         self.machine(node, Input::Tick { up_ms: 0 });
         self.machine(node, Input::Loaded(Box::new(fold)));
         let pause = self.nodes.get_mut(node).map_or(0, |it| it.dice.between(1, LEASE_PAUSE_MS));
-        self.to_node(node, life, self.agenda.now().plus_ms(pause), Work::LeaseDue);
+        self.put_node(node, life, self.agenda.now().plus_ms(pause), Work::LeaseDue);
     }
 
     /// The process dies; another one starts later.
@@ -236,7 +236,7 @@ impl Sim {
     }
 
     /// Puts work for an orchestrator's process.
-    pub(crate) fn to_node(&mut self, node: usize, life: u32, at: Instant, work: Work) {
+    pub(crate) fn put_node(&mut self, node: usize, life: u32, at: Instant, work: Work) {
         self.agenda.put(at, Event::Node { node, life, work });
     }
 

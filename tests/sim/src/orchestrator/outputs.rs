@@ -81,7 +81,7 @@ impl Sim {
                 let (fold, life, ms) = (it.fold(from_start), it.life, it.dice.between(5, 60));
                 it.handed = None;
                 let at = self.agenda.now().plus_ms(ms);
-                self.to_node(node, life, at, Work::Machine(Box::new(Input::Loaded(Box::new(fold)))));
+                self.put_node(node, life, at, Work::Machine(Box::new(Input::Loaded(Box::new(fold)))));
             }
             Output::RenewLease { asked } => self.ask_lease(node, Some(asked)),
             Output::LowWater { ledger, incarnation, position } => {
@@ -110,7 +110,7 @@ impl Sim {
         let (ring, life) = (*ring, it.life);
         let us = u64::try_from(time.0.saturating_sub(now.0)).unwrap_or(0);
         let at = self.agenda.now().plus_us(us.max(1));
-        self.to_node(node, life, at, Work::Ring(which, ring));
+        self.put_node(node, life, at, Work::Ring(which, ring));
     }
 
     /// A durable fold is now and then kept as the image that the next start begins with.

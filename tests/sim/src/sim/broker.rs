@@ -58,7 +58,7 @@ impl Sim {
         let append = waiting.append;
         if let Some(at) = self.net.arrival(End::Journal, End::Node(node), self.agenda.now()) {
             let input = windlass_sagas::protocol::orchestrator::Input::Appended { append, result };
-            self.to_node(node, life, at, Work::Machine(Box::new(input)));
+            self.put_node(node, life, at, Work::Machine(Box::new(input)));
         }
     }
 
@@ -108,7 +108,7 @@ impl Sim {
         for node in 0..self.nodes.len() {
             let life = self.nodes.get(node).map_or(0, |it| it.life);
             let order = Recover { order: "the tail is gone".to_string(), above: 0 };
-            self.to_node(node, life, self.agenda.now(), Work::Machine(Box::new(Input::Recover(order))));
+            self.put_node(node, life, self.agenda.now(), Work::Machine(Box::new(Input::Recover(order))));
         }
     }
 
@@ -116,7 +116,7 @@ impl Sim {
         let now = self.agenda.now();
         let Some(held) = self.journal.lease(from, now) else { return };
         if let Some(at) = self.net.arrival(End::Journal, End::Node(from.node), now) {
-            self.to_node(from.node, from.life, at, Work::Leased(held, asked, sent));
+            self.put_node(from.node, from.life, at, Work::Leased(held, asked, sent));
         }
     }
 }
