@@ -40,6 +40,9 @@ impl Bug {
     ];
 }
 
+/// Whether bugs can be planted in this build at all.
+pub const COMPILED: bool = cfg!(feature = "planted");
+
 #[cfg(feature = "planted")]
 static PLANTED: core::sync::atomic::AtomicU64 = core::sync::atomic::AtomicU64::new(0);
 

@@ -138,10 +138,23 @@ impl Sim {
             match kind {
                 FaultKind::Drop => return,
                 FaultKind::Delay => at = late,
-                _ => self.to_node(node, life, late, Work::Machine(Box::new(input.clone()))),
+                _ => {
+                    let copy = Box::new(self.another(&input));
+                    self.put_node(node, life, late, Work::Machine(copy));
+                }
             }
         }
-        self.to_node(node, life, at, Work::Machine(Box::new(input)));
+        self.put_node(node, life, at, Work::Machine(Box::new(input)));
+    }
+
+    /// A second copy of what was asked: a read is a call of its own to whoever serves it.
+    fn another(&mut self, input: &Input) -> Input {
+        let mut copy = input.clone();
+        if let Input::Read { token, .. } = &mut copy {
+            self.readers += 1;
+            *token = u64::MAX - self.readers;
+        }
+        copy
     }
 
     /// No answer came: the same request goes to another orchestrator.

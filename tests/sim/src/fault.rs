@@ -154,16 +154,17 @@ impl Rates {
 const fn rate(kind: FaultKind) -> u64 {
     match kind {
         FaultKind::ErrorBefore | FaultKind::ErrorAfter => 9_000,
-        FaultKind::CrashBefore | FaultKind::CrashBetween | FaultKind::CrashAfter => 5_000,
-        FaultKind::PowerCut | FaultKind::HostReboot => 2_500,
-        FaultKind::LedgerLost => 1_500,
+        FaultKind::CrashBefore | FaultKind::CrashBetween | FaultKind::CrashAfter => 6_000,
+        FaultKind::PowerCut | FaultKind::HostReboot => 3_000,
+        FaultKind::LedgerLost => 3_000,
         FaultKind::Hang | FaultKind::DiskFull => 4_000,
-        FaultKind::WrongTerm => 1_000,
+        FaultKind::WrongTerm => 3_000,
         FaultKind::Delay | FaultKind::Duplicate => 9_000,
         FaultKind::Drop => 4_000,
-        FaultKind::Partition => 600,
-        FaultKind::JournalUnavailable | FaultKind::JournalUnknown => 6_000,
-        FaultKind::OrchestratorCrash | FaultKind::OrchestratorPause => 1_200,
+        FaultKind::Partition => 900,
+        FaultKind::JournalUnavailable => 6_000,
+        FaultKind::JournalUnknown => 15_000,
+        FaultKind::OrchestratorCrash | FaultKind::OrchestratorPause => 2_500,
     }
 }
 

@@ -63,12 +63,14 @@ impl Journal {
         }
     }
 
-    /// An append arrives. `Some`: it is answered now; `None`: it is in process.
-    pub(crate) fn submit(&mut self, waiting: Waiting, bytes: &[u8]) -> Option<Answered> {
+    /// An append arrives; an unfenced one is taken wherever the stream ends. `Some`: it is answered now; `None`: it is in
+    /// process.
+    pub(crate) fn submit(&mut self, waiting: Waiting, bytes: &[u8], unfenced: bool) -> Option<Answered> {
         let Ok(frame) = Frame::new(bytes.to_vec()) else {
             return Some((waiting, Err(AppendError::Unavailable)));
         };
-        match self.broker.begin(Submission { after: waiting.after, frame }) {
+        let after = if unfenced { self.broker.last() } else { waiting.after };
+        match self.broker.begin(Submission { after, frame }) {
             Some(answer) => Some((waiting, outcome(waiting.after, Some(answer)))),
             None => {
                 self.in_process.push(waiting);

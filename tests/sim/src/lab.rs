@@ -1,102 +1,36 @@
-//! Running worlds: one of a scenario, a seed and faults; many random ones; every single fault at every place of one.
+//! Running worlds: one of a scenario, a seed and faults; many random ones; every single fault at every place of one,
+//! and pairs of them; the named ones.
+//!
+//! Invariant: a world runs on one thread and shares nothing; how many run at once changes no outcome and no sum. A
+//! failure is never dropped, not even one that can't be shrunk.
 
 use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use windlass_sagas::cell::state::Ended;
-use windlass_sagas::fault::FaultKind;
 
-use crate::agenda::Instant;
 use crate::check::Violation;
-use crate::fault::{Asked, Choice, Fired, Plan};
+use crate::fault::{Choice, Plan};
 use crate::founding::{Founding, Topology};
-use crate::rng::mix;
+use crate::limits::{ROUND_WORLDS, SHRINK_RUNS_MAX};
+use crate::named::{self, Named};
+use crate::report::{Failure, Outcome, Tally};
+use crate::rng::Rng;
 use crate::scenario::Scenario;
 use crate::shrink::shrink;
-use crate::sim::{Seen, Sim};
+use crate::sim::Sim;
 
-/// The most re-runs that shrinking one failure takes.
-const SHRINK_RUNS_MAX: usize = 400;
+/// The label of the stream that pairs are drawn from.
+const PAIRS: u64 = 0x9a12 << 32;
 
-/// What one world came to.
-#[derive(Clone, Debug)]
-pub struct Outcome {
-    /// The hash of everything that happened.
-    pub hash: u64,
-    /// How many things happened.
-    pub events: u64,
-    /// Valid commits behind the founding.
-    pub commits: u64,
-    /// Void ones.
-    pub void: u64,
-    /// What was seen on the way.
-    pub seen: Seen,
-    /// The faults that fired.
-    pub fired: Vec<Fired>,
-    /// Every decision, where they were listed.
-    pub asked: Vec<Asked>,
-    /// How the sagas ended: completed, rolled back, abandoned.
-    pub ended: [u64; 3],
-    /// The first broken promise.
-    pub violation: Option<Violation>,
-    /// When it ended.
-    pub at: Instant,
-    /// The lines of the trace, where they were kept.
-    pub lines: Vec<String>,
-}
-
-/// A failing world, as small as it became.
-#[derive(Clone, Debug)]
-pub struct Failure {
-    /// The scenario's name.
-    pub scenario: &'static str,
-    /// The world's seed.
-    pub seed: u64,
-    /// The faults that it needs.
-    pub faults: Vec<Choice>,
-    /// What they did, in the shrunk run.
-    pub fired: Vec<Fired>,
-    /// The first broken promise of the shrunk run.
-    pub violation: Violation,
-    /// How many faults fired before shrinking.
-    pub fired_before: usize,
-}
-
-/// What many worlds came to.
-#[derive(Clone, Debug, Default)]
-pub struct Tally {
-    /// Worlds.
-    pub worlds: u64,
-    /// Things that happened.
-    pub events: u64,
-    /// Valid commits.
-    pub commits: u64,
-    /// Void ones.
-    pub void: u64,
-    /// How the sagas ended: completed, rolled back, abandoned.
-    pub ended: [u64; 3],
-    /// Faults fired, by kind.
-    pub fired: BTreeMap<FaultKind, u64>,
-    /// The hash over all worlds, in order.
-    pub hash: u64,
-    /// Failures, shrunk.
-    pub failures: Vec<Failure>,
-}
-
-impl Tally {
-    /// Adds a world.
-    pub fn add(&mut self, outcome: &Outcome) {
-        self.worlds += 1;
-        self.events += outcome.events;
-        self.commits += outcome.commits;
-        self.void += outcome.void;
-        for (sum, count) in self.ended.iter_mut().zip(outcome.ended) {
-            *sum += count;
-        }
-        for fired in &outcome.fired {
-            *self.fired.entry(fired.kind).or_default() += 1;
-        }
-        self.hash = mix(self.hash, outcome.hash);
-    }
+/// How many worlds run at once, and how many may fail before a run of many ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Bounds {
+    /// Threads; 0 counts as 1.
+    pub threads: usize,
+    /// Failures after which no further world is counted.
+    pub failures_max: usize,
 }
 
 /// Worlds are run here; foundings are made once.
@@ -117,7 +51,14 @@ impl Lab {
         let topology = scenario.topology;
         let founding = self.foundings.entry(topology).or_insert_with(|| Founding::of(topology));
         let mut sim = Sim::new(founding, scenario, seed, plan, list);
-        sim.run();
+        // The world is looked at after a panic only to say where it was; nothing runs on it.
+        if let Err(panic) = catch_unwind(AssertUnwindSafe(|| sim.run())) {
+            let what = panic.downcast_ref::<String>().cloned();
+            let what = what.or_else(|| panic.downcast_ref::<&str>().map(ToString::to_string));
+            let what = what.unwrap_or_else(|| "a panic without a message".to_string());
+            let position = sim.chain.tip.position;
+            sim.violation = Some(Violation { law: "no panic", what, position });
+        }
         outcome(sim)
     }
 
@@ -127,65 +68,227 @@ impl Lab {
         self.run(&scenario, seed, plan, false)
     }
 
-    /// Runs `worlds` random worlds from a seed on, until `failures_max` have failed.
-    pub fn randoms(&mut self, seed: u64, worlds: u64, failures_max: usize) -> Tally {
+    /// Runs `worlds` random worlds, of the seeds from `seed` on; `progress` is told how far it got.
+    pub fn randoms(
+        &mut self,
+        seed: u64,
+        worlds: u64,
+        bounds: Bounds,
+        mut progress: impl FnMut(&Tally),
+    ) -> Tally {
         let mut tally = Tally::default();
-        for seed in (0..worlds).map(|world| seed.wrapping_add(world)) {
-            let outcome = self.random(seed);
-            tally.add(&outcome);
-            if outcome.violation.is_some() {
-                let (scenario, _) = Scenario::random(seed);
-                tally.failures.extend(self.shrunk(&scenario, seed, &outcome));
-                if tally.failures.len() >= failures_max {
-                    break;
+        let seed_of = |place| seed.wrapping_add(place);
+        self.many(
+            worlds,
+            bounds.threads,
+            |lab, place| lab.random(seed_of(place)),
+            |lab, place, outcome| {
+                tally.add(&outcome);
+                if let Some(violation) = &outcome.violation {
+                    let (scenario, _) = Scenario::random(seed_of(place));
+                    tally.failures.push(lab.shrunk(&scenario, seed_of(place), &outcome, violation));
                 }
-            }
-        }
+                progress(&tally);
+                tally.failures.len() < bounds.failures_max
+            },
+        );
         tally
+    }
+
+    /// The first of the random worlds from `seed` on that fails, with its seed.
+    pub fn first_failure(&mut self, seed: u64, worlds: u64, threads: usize) -> Option<(u64, Outcome)> {
+        let mut found = None;
+        self.many(
+            worlds,
+            threads,
+            |lab, place| lab.random(seed.wrapping_add(place)),
+            |_, place, outcome| {
+                if outcome.violation.is_some() {
+                    found = Some((seed.wrapping_add(place), outcome));
+                }
+                found.is_none()
+            },
+        );
+        found
     }
 
     /// Runs a scenario with each kind of fault at each place that offers it, one at a time.
-    pub fn singles(&mut self, scenario: &Scenario, seed: u64, failures_max: usize) -> Tally {
+    pub fn singles(
+        &mut self,
+        scenario: &Scenario,
+        seed: u64,
+        bounds: Bounds,
+        mut progress: impl FnMut(&Tally),
+    ) -> Tally {
         let mut tally = Tally::default();
-        let calm = self.run(scenario, seed, Plan::Calm, true);
-        tally.add(&calm);
-        let alone = |choice: Choice| (choice, Plan::Exactly(vec![choice]));
-        let all = calm.asked.iter().flat_map(|asked| {
-            asked.kinds.iter().map(|kind| alone(Choice { id: asked.id, kind: Some(*kind) }))
-        });
-        let all: Vec<(Choice, Plan)> = all.collect();
-        for (choice, plan) in all {
-            let outcome = self.run(scenario, seed, plan, false);
-            tally.add(&outcome);
-            let fired = outcome.fired.clone();
-            if let Some(violation) = outcome.violation {
-                let (scenario, faults, fired_before) = (scenario.name, vec![choice], 1);
-                tally.failures.push(Failure { scenario, seed, faults, fired, violation, fired_before });
-                if tally.failures.len() >= failures_max {
-                    break;
+        let (calm, choices) = self.choices(scenario, seed);
+        let of = |place: u64| usize::try_from(place).ok().and_then(|place| choices.get(place)).copied();
+        count(&mut tally, scenario, seed, Some(Vec::new()), calm);
+        self.many(
+            u64::try_from(choices.len()).unwrap_or(u64::MAX),
+            bounds.threads,
+            |lab, place| lab.run(scenario, seed, Plan::Exactly(of(place).into_iter().collect()), false),
+            |_, place, mut outcome| {
+                if outcome.violation.is_none() && outcome.fired.len() != 1 {
+                    outcome.violation = Some(silent(&outcome));
                 }
-            }
+                count(&mut tally, scenario, seed, Some(of(place).into_iter().collect()), outcome);
+                progress(&tally);
+                tally.failures.len() < bounds.failures_max
+            },
+        );
+        tally
+    }
+
+    /// Runs a scenario with `pairs` pairs of faults, drawn by the seed from all that its calm run offers. The second one of
+    /// a pair may never come to pass; a failure is shrunk.
+    pub fn pairs(
+        &mut self,
+        scenario: &Scenario,
+        seed: u64,
+        pairs: u64,
+        bounds: Bounds,
+        mut progress: impl FnMut(&Tally),
+    ) -> Tally {
+        let mut tally = Tally::default();
+        let (_, choices) = self.choices(scenario, seed);
+        let pair = |place: u64| {
+            let mut rng = Rng::of(seed, PAIRS ^ place);
+            let two = [rng.pick(&choices), rng.pick(&choices)];
+            Plan::Exactly(two.into_iter().flatten().copied().collect())
+        };
+        self.many(
+            pairs,
+            bounds.threads,
+            |lab, place| lab.run(scenario, seed, pair(place), false),
+            |lab, _, outcome| {
+                tally.add(&outcome);
+                if let Some(violation) = &outcome.violation {
+                    tally.failures.push(lab.shrunk(scenario, seed, &outcome, violation));
+                }
+                progress(&tally);
+                tally.failures.len() < bounds.failures_max
+            },
+        );
+        tally
+    }
+
+    /// A calm run, and every kind of fault at every place that it passes.
+    fn choices(&mut self, scenario: &Scenario, seed: u64) -> (Outcome, Vec<Choice>) {
+        let calm = self.run(scenario, seed, Plan::Calm, true);
+        let choices = calm
+            .asked
+            .iter()
+            .flat_map(|asked| asked.kinds.iter().map(|kind| Choice { id: asked.id, kind: Some(*kind) }));
+        let choices = choices.collect();
+        (calm, choices)
+    }
+
+    /// Runs a named world by its script.
+    pub fn named(&mut self, world: &Named) -> Outcome {
+        let mut outcome = self.run(&world.scenario, named::SEED, world.plan(), false);
+        if outcome.violation.is_none() {
+            outcome.violation = world.differs(&outcome);
+        }
+        outcome
+    }
+
+    /// Runs every named world.
+    pub fn all_named(&mut self) -> Tally {
+        let mut tally = Tally::default();
+        for world in named::all() {
+            let outcome = self.named(&world);
+            count(&mut tally, &world.scenario, named::SEED, None, outcome);
         }
         tally
     }
 
-    /// A failing run with as few faults as will do. `None`: it does not fail when it is run again by its faults alone.
-    pub fn shrunk(&mut self, scenario: &Scenario, seed: u64, failed: &Outcome) -> Option<Failure> {
+    /// A failing run with as few faults as will do to break the same promise.
+    pub fn shrunk(
+        &mut self,
+        scenario: &Scenario,
+        seed: u64,
+        failed: &Outcome,
+        violation: &Violation,
+    ) -> Failure {
         let all: Vec<Choice> =
             failed.fired.iter().map(|fired| Choice { id: fired.id, kind: Some(fired.kind) }).collect();
         let faults = shrink(&all, SHRINK_RUNS_MAX, |subset| {
-            self.run(scenario, seed, Plan::Exactly(subset.to_vec()), false).violation.is_some()
+            let outcome = self.run(scenario, seed, Plan::Exactly(subset.to_vec()), false);
+            outcome.violation.is_some_and(|it| it.law == violation.law)
         });
         let outcome = self.run(scenario, seed, Plan::Exactly(faults.clone()), false);
-        Some(Failure {
-            scenario: scenario.name,
-            seed,
-            faults,
-            fired: outcome.fired,
-            violation: outcome.violation?,
-            fired_before: all.len(),
-        })
+        let (world, fired_before) = (scenario.name, all.len());
+        match outcome.violation {
+            Some(violation) => {
+                let (faults, fired) = (Some(faults), outcome.fired);
+                Failure { world, seed, faults, fired, violation, fired_before }
+            }
+            None => {
+                // By its faults alone it does not fail again: that is a finding about the simulator, told as it is.
+                let (faults, fired, violation) = (Some(all), failed.fired.clone(), violation.clone());
+                Failure { world, seed, faults, fired, violation, fired_before }
+            }
+        }
     }
+
+    /// Runs `count` numbered worlds, `threads` at once; `take` gets the outcomes in the order of their numbers, until it
+    /// says no.
+    fn many(
+        &mut self,
+        count: u64,
+        threads: usize,
+        run: impl Fn(&mut Self, u64) -> Outcome + Sync,
+        mut take: impl FnMut(&mut Self, u64, Outcome) -> bool,
+    ) {
+        let threads = threads.max(1);
+        let round = ROUND_WORLDS.saturating_mul(threads as u64);
+        let mut done = 0;
+        while done < count {
+            let end = count.min(done.saturating_add(round));
+            let next = AtomicU64::new(done);
+            let (next, run) = (&next, &run);
+            let worker = |mut lab: Self| {
+                let mine = std::iter::from_fn(move || {
+                    let place = next.fetch_add(1, Ordering::Relaxed);
+                    (place < end).then(|| (place, run(&mut lab, place)))
+                });
+                mine.collect::<Vec<_>>()
+            };
+            let mut outcomes: Vec<(u64, Outcome)> = std::thread::scope(|scope| {
+                let workers: Vec<_> = (0..threads)
+                    .map(|_| {
+                        let lab = self.clone();
+                        scope.spawn(move || worker(lab))
+                    })
+                    .collect();
+                let joined = workers.into_iter().map(|it| it.join().expect("a world's panic is its outcome"));
+                joined.flatten().collect()
+            });
+            outcomes.sort_by_key(|(place, _)| *place);
+            for (place, outcome) in outcomes {
+                if !take(self, place, outcome) {
+                    return;
+                }
+            }
+            done = end;
+        }
+    }
+}
+
+/// Adds a world that is not shrunk, and its failure.
+fn count(tally: &mut Tally, scenario: &Scenario, seed: u64, faults: Option<Vec<Choice>>, outcome: Outcome) {
+    tally.add(&outcome);
+    if let Some(violation) = outcome.violation {
+        let (world, fired_before) = (scenario.name, outcome.fired.len());
+        tally.failures.push(Failure { world, seed, faults, fired: outcome.fired, violation, fired_before });
+    }
+}
+
+/// A single fault that did not fire is a hole in the enumeration.
+fn silent(outcome: &Outcome) -> Violation {
+    let what = format!("{} faults fired instead of one", outcome.fired.len());
+    Violation { law: "every single fault fires", what, position: windlass_sagas::ids::Position(0) }
 }
 
 fn outcome(sim: Sim) -> Outcome {

@@ -55,3 +55,8 @@ pub const SAGA_DEADLINE_MS: u64 = 20 * 60 * 1000;
 pub const QUIET_MS: u64 = 30_000;
 /// The most events of one world; more are a violation of liveness.
 pub const EVENTS_MAX: u64 = 400_000;
+
+/// How many worlds a thread runs before outcomes are put in order and counted.
+pub const ROUND_WORLDS: u64 = 64;
+/// The most runs that shrinking one failure takes.
+pub const SHRINK_RUNS_MAX: usize = 400;

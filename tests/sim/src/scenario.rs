@@ -8,6 +8,9 @@ use crate::limits::FAULTS_MS;
 use crate::rng::Rng;
 use crate::workload::{self, Want, Wish, attach, create_server, create_volume};
 
+/// The name of what a seed draws.
+pub(crate) const RANDOM: &str = "random";
+
 /// One world, apart from its seed and its faults.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Scenario {
@@ -23,8 +26,21 @@ pub struct Scenario {
     pub one_replica: bool,
     /// Whether operators give stuck sagas up at once, instead of trying them again first.
     pub gives_up: bool,
+    /// When the stream loses acknowledged frames, if it does.
+    pub tail_loss: Option<TailLoss>,
     /// Whether every line of the trace is kept.
     pub keep_trace: bool,
+}
+
+/// The stream's servers lose power before they have synced what they acknowledged (O6).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TailLoss {
+    /// When, milliseconds.
+    pub at_ms: u64,
+    /// How many frames.
+    pub frames: usize,
+    /// When an operator orders to go on with what is left, milliseconds.
+    pub recover_ms: u64,
 }
 
 impl Scenario {
@@ -33,7 +49,25 @@ impl Scenario {
     pub const fn scripted(name: &'static str, wishes: Vec<Wish>) -> Self {
         let topology = Topology { orchestrators: 1, hypervisors: 1, storages: 1 };
         let (faults_ms, one_replica, gives_up, keep_trace) = (30_000, false, false, false);
-        Self { name, topology, wishes, faults_ms, one_replica, gives_up, keep_trace }
+        Self { name, topology, wishes, faults_ms, one_replica, gives_up, tail_loss: None, keep_trace }
+    }
+
+    /// A scripted scenario by its name; `None` for an unknown one.
+    #[must_use]
+    pub fn by_name(name: &str) -> Option<Self> {
+        Self::singles().into_iter().find(|scenario| scenario.name == name)
+    }
+
+    /// The scenarios whose every single fault is run.
+    #[must_use]
+    pub fn singles() -> Vec<Self> {
+        vec![
+            Self::server_create(),
+            Self::server_create_cancelled(),
+            Self::volume_attach(),
+            Self::volume_attach_cancelled(),
+            Self::life(),
+        ]
     }
 
     /// `server.create` with a data volume that exists.
@@ -43,12 +77,12 @@ impl Scenario {
         Self::scripted("server.create", vec![Wish::ask(200, create_volume("red")), server])
     }
 
-    /// The same, turned back on the way.
+    /// The same, turned back while the guest boots.
     #[must_use]
-    pub fn server_create_cancelled(after_ms: u64) -> Self {
+    pub fn server_create_cancelled() -> Self {
         let mut it = Self::server_create();
-        it.name = "server.create, cancelled";
-        it.wishes.push(Wish { at_ms: 1_500 + after_ms, want: Want::Cancel(1), insist: 0, again: false });
+        it.name = "server.create-cancelled";
+        it.wishes.push(Wish { at_ms: 1_900, want: Want::Cancel(1), insist: 0, again: false });
         it
     }
 
@@ -62,10 +96,10 @@ impl Scenario {
 
     /// The same, turned back on the way.
     #[must_use]
-    pub fn volume_attach_cancelled(after_ms: u64) -> Self {
+    pub fn volume_attach_cancelled() -> Self {
         let mut it = Self::volume_attach();
-        it.name = "volume.attach, cancelled";
-        it.wishes.push(Wish { at_ms: 3_000 + after_ms, want: Want::Cancel(2), insist: 0, again: false });
+        it.name = "volume.attach-cancelled";
+        it.wishes.push(Wish { at_ms: 3_100, want: Want::Cancel(2), insist: 0, again: false });
         it
     }
 
@@ -100,12 +134,13 @@ impl Scenario {
             _ => Plan::Rates(Rates::all(120)),
         };
         let scenario = Self {
-            name: "random",
+            name: RANDOM,
             topology,
             wishes: workload::random(&mut rng),
             faults_ms: rng.between(FAULTS_MS.0, FAULTS_MS.1),
             one_replica: rng.chance(300),
-            gives_up: rng.chance(120),
+            gives_up: rng.chance(250),
+            tail_loss: None,
             keep_trace: false,
         };
         (scenario, plan)

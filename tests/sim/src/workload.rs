@@ -102,6 +102,9 @@ const VOLUMES: [&str; 3] = ["red", "green", "grey"];
 /// A random list of wishes: some volumes and servers, then whatever comes to mind about them.
 #[must_use]
 pub(crate) fn random(rng: &mut Rng) -> Vec<Wish> {
+    if rng.chance(100) {
+        return churn(rng);
+    }
     let mut wishes = Vec::new();
     let volumes = rng.below(3);
     for name in VOLUMES.iter().take(usize::try_from(volumes).unwrap_or(0)) {
@@ -128,6 +131,21 @@ pub(crate) fn random(rng: &mut Rng) -> Vec<Wish> {
     }
     for wish in &mut wishes {
         wish.again = rng.chance(150);
+    }
+    wishes
+}
+
+/// Volumes that are made and deleted at once, again and again, so that late copies of their calls meet what came after.
+fn churn(rng: &mut Rng) -> Vec<Wish> {
+    let mut wishes = Vec::new();
+    for name in VOLUMES {
+        let mut at = rng.below(2_000);
+        for _ in 0..rng.between(2, 3) {
+            wishes.push(Wish::ask(at, create_volume(name)).insisting(6));
+            at += rng.between(300, 3_000);
+            wishes.push(Wish::ask(at, DeleteVolume { volume: name.into() }).insisting(6));
+            at += rng.between(300, 3_000);
+        }
     }
     wishes
 }

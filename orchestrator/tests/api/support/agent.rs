@@ -175,13 +175,13 @@ impl Running {
 
     async fn heard(&mut self, message: &OrchestratorMessage) {
         match decode_down(self.host, message).expect("the orchestrator's own words") {
-            Some(Down::Call(call)) => self.called(*call).await,
-            Some(Down::TakeInventory { ledger }) => {
+            Down::Call(call) => self.called(*call).await,
+            Down::TakeInventory { ledger } => {
                 let incarnation = self.ledgers.iter().find(|(known, _)| *known == ledger).map(|(_, id)| *id);
                 let inventory = Inventory { ledger: Some(ledger), incarnation, items: Vec::new() };
                 self.say(Up::Inventory(inventory)).await;
             }
-            Some(Down::Lead { .. } | Down::LowWater { .. } | Down::Seen { .. }) | None => {}
+            Down::Lead { .. } | Down::LowWater { .. } | Down::Seen { .. } | Down::View { .. } => {}
         }
     }
 

@@ -28,8 +28,8 @@ use windlass_orchestrator::lead::handle::Leader;
 use windlass_orchestrator::lead::shell::{Setup, run};
 use windlass_proto::v1::{ErrorReason, Operation};
 use windlass_sagas::ids::*;
+use windlass_sagas::protocol::Cursor;
 use windlass_sagas::protocol::orchestrator::Config;
-use windlass_sagas::protocol::{Cursor, Fold};
 use windlass_sagas::record::*;
 
 use history::History;
@@ -106,7 +106,8 @@ impl World {
             journal: journal.connect(),
             reader: journal.connect(),
             follow: false,
-            image: Fold::new(Some(CELL)),
+            cell: CELL,
+            store: None,
             wakes: woken,
             agents: heard,
             commits,

@@ -1,0 +1,45 @@
+//! Named worlds of the journal: candidates, deposed leaders, lost tails.
+
+use super::*;
+
+pub(super) fn worlds() -> Vec<Named> {
+    vec![
+        Named::new(
+            "v1-two-candidates-for-one-term",
+            "The first candidate stands still before its campaign is sent; the other one is elected at the same \
+             position, so with the same term; then the first one's append arrives.",
+            vec![red(5_000)],
+            vec![Rule::at("before an append is sent", Kind::OrchestratorPause).lasting_ms(3_000)],
+        )
+        .orchestrators(2)
+        .fails_with(&[Bug::LandedByTermAndPosition]),
+        Named::new(
+            "p5-a-second-frame-lands-behind-another-leader",
+            "A frame is late, its leader stands still before it sends on and hears late of anything else; another leader is \
+             elected and takes the frame's place. Were a second frame in flight, it would now land behind the other leader and \
+             be acknowledged.",
+            vec![
+                Wish::ask(2_000, create_volume("grey")).insisting(9),
+                Wish::ask(2_010, create_volume("red")).insisting(9),
+            ],
+            vec![
+                Rule::at("an append", Kind::Delay).after(1).lasting_ms(9_000),
+                Rule::at("before an append is sent", Kind::OrchestratorPause).after(2).lasting_ms(1_700),
+                Rule::at("a delivery of the journal", Kind::Delay).on(FIRST_LEADER).after(2).lasting_ms(9_000),
+            ],
+        )
+        .orchestrators(2)
+        .ends(2, 0, 0)
+        .fails_with(&[Bug::TwoFramesInFlight]),
+        Named::new(
+            "o6-an-acknowledged-tail-is-gone",
+            "The stream loses the frame that ended a saga, after it was acknowledged. The next append finds out; nobody leads \
+             until an operator orders to go on; then the saga ends anew, with what its agent still knows.",
+            vec![red(200), Wish::ask(6_000, create_volume("grey")).insisting(9)],
+            vec![],
+        )
+        .ends(2, 0, 0)
+        .orchestrators(2)
+        .loses_tail(4_000, 1, 20_000),
+    ]
+}

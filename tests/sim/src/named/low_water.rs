@@ -1,0 +1,64 @@
+//! Named worlds of the low water: what may be dropped, and what never is.
+
+use windlass_sagas::record::Direction::Undo;
+
+use super::*;
+
+pub(super) fn worlds() -> Vec<Named> {
+    let refused_late = || {
+        vec![
+            reserve(BEFORE, Kind::ErrorBefore).way(0),
+            reserve(CALL, Kind::Delay).after(1).lasting_ms(12_000),
+        ]
+    };
+    let with = |rule: Rule| refused_late().into_iter().chain([rule]).collect();
+    let cancelled = || vec![red(200), cancel(2_000, 0)];
+    vec![
+        Named::new(
+            "lw-a-late-attempt-below-the-low-water",
+            "The second attempt is late; the saga is cancelled and rolled back; the low water lets its tombstone go; then \
+             the attempt comes, with the step's first position.",
+            cancelled(),
+            refused_late(),
+        )
+        .ends(1, 1, 0)
+        .sends_away(1),
+        Named::new(
+            "lw-a-power-cut-after-the-drop",
+            "The same, with a power cut once the low water is written: it must not be forgotten.",
+            cancelled(),
+            with(Rule::at(SYNCED, Kind::PowerCut).on(STORAGE).after(4).lasting_ms(2_000).way(0)),
+        )
+        .ends(1, 1, 0)
+        .sends_away(1),
+        Named::new(
+            "lw-an-old-value-comes-late",
+            "The same, with a copy of an older low water behind the newer one: the highest counts.",
+            cancelled(),
+            with(Rule::at("a low water", Kind::Duplicate).on(Lane::Stream(0, 1)).lasting_ms(6_500)),
+        )
+        .ends(1, 1, 0)
+        .sends_away(1),
+        Named::new(
+            "p10-an-undo-that-hangs-keeps-the-low-water-down",
+            "A step is cancelled and its undo hangs over several low waters: it is never sent away as settled.",
+            vec![red(200), Wish::ask(400, create_volume("grey"))],
+            vec![
+                reserve(BEFORE, Kind::ErrorBefore).way(1),
+                Rule::at(BEFORE, Kind::Hang).of(RESERVE, Undo),
+            ],
+        )
+        .ends(1, 1, 0),
+        Named::new(
+            "p10-a-low-water-of-what-is-not-durable",
+            "The commit that ends the saga gets no answer for many seconds: until it is durable, the low water stays.",
+            vec![red(200), Wish::ask(400, create_volume("grey"))],
+            vec![
+                reserve(BEFORE, Kind::ErrorBefore).way(1),
+                Rule::at("an append", Kind::JournalUnknown).after(4).way(0),
+                Rule::at("an append", Kind::JournalUnknown).after(5).way(1),
+            ],
+        )
+        .ends(1, 1, 0),
+    ]
+}

@@ -1,0 +1,122 @@
+//! The broker's side of a world: appends land or don't, whoever follows is sent what landed, and the checkers read it
+//! before anybody else does.
+
+use windlass_journal::memory::Health;
+use windlass_sagas::protocol::orchestrator::{Input, Recover};
+
+use super::{Event, Sim};
+use crate::agenda::Instant;
+use crate::fault::Dice;
+use crate::journal::{Answered, Waiting};
+use crate::limits::*;
+use crate::net::{End, Process};
+use crate::orchestrator::{Fate, Work};
+use crate::trace::word;
+
+impl Sim {
+    /// The journal takes nothing for a while.
+    pub(crate) fn journal_fails(&mut self, dice: &mut Dice) {
+        let until = self.agenda.now().plus_ms(dice.ms(OUTAGE_MS));
+        let health = if dice.chance(500) { Health::Full } else { Health::Leaderless };
+        self.journal.outage(health, until);
+    }
+
+    pub(super) fn submit(&mut self, waiting: Waiting, frame: &[u8], fate: Fate) {
+        let lost = fate == Fate::AnswerLost;
+        match self.journal.submit(waiting, frame, fate == Fate::Unfenced) {
+            Some(answered) => {
+                self.journal_moved();
+                if !lost {
+                    self.answer(answered);
+                }
+            }
+            None => {
+                let us = self.dice.between(LATENCY_US.0, LATENCY_US.1);
+                self.later_us(us, Event::Settle { fate });
+            }
+        }
+    }
+
+    pub(super) fn settle(&mut self, fate: Fate) {
+        if fate == Fate::LeaderLost {
+            return self.journal.lose_in_process();
+        }
+        let answers = self.journal.settle();
+        if self.journal.is_busy() {
+            return self.later_ms(READ_PAUSE_MS, Event::Settle { fate });
+        }
+        self.journal_moved();
+        if matches!(fate, Fate::Taken | Fate::Unfenced) {
+            for answered in answers {
+                self.answer(answered);
+            }
+        }
+    }
+
+    fn answer(&mut self, (waiting, result): Answered) {
+        let Process { node, life } = waiting.from;
+        let append = waiting.append;
+        if let Some(at) = self.net.arrival(End::Journal, End::Node(node), self.agenda.now()) {
+            let input = windlass_sagas::protocol::orchestrator::Input::Appended { append, result };
+            self.put_node(node, life, at, Work::Machine(Box::new(input)));
+        }
+    }
+
+    /// The checkers read what landed, and whoever follows the journal is sent it.
+    fn journal_moved(&mut self) {
+        self.chain_reads();
+        for node in 0..self.nodes.len() {
+            let life = self.nodes.get(node).map_or(0, |it| it.life);
+            self.deliver(Process { node, life });
+        }
+    }
+
+    fn chain_reads(&mut self) {
+        while self.chain.cursor < self.journal.broker.last() {
+            for (cursor, frame) in self.journal.peek(self.chain.cursor) {
+                let violation = self.chain.read(cursor, frame.bytes());
+                let hash = word(self.chain.tip.hash.0.first_chunk().unwrap_or(&[0; 16]));
+                let position = self.chain.tip.position;
+                let names = || {
+                    let fresh = self.chain.fresh.iter();
+                    let names =
+                        fresh.map(|commit| format!("{} {}", commit.header.position, commit.fact.name()));
+                    names.collect::<Vec<_>>().join(", ")
+                };
+                self.trace.note(self.agenda.now(), "commit", &[position.0, hash], names);
+                if self.violation.is_none() {
+                    self.violation = violation;
+                }
+            }
+        }
+    }
+
+    /// The stream's servers had not synced what they acknowledged: the checkers read what is left from its beginning.
+    pub(super) fn lose_tail(&mut self, frames: usize) {
+        self.journal.lose_in_process();
+        let lost = self.journal.broker.lose_tail(frames);
+        if let Some(whole) = self.whole.take() {
+            self.chain = *whole;
+        }
+        self.tail_is_lost = lost != 0;
+        self.chain_reads();
+    }
+
+    /// An operator has seen what is lost and orders every orchestrator to go on.
+    pub(super) fn recover(&mut self) {
+        self.tail_is_lost = false;
+        for node in 0..self.nodes.len() {
+            let life = self.nodes.get(node).map_or(0, |it| it.life);
+            let order = Recover { order: "the tail is gone".to_string(), above: 0 };
+            self.put_node(node, life, self.agenda.now(), Work::Machine(Box::new(Input::Recover(order))));
+        }
+    }
+
+    pub(super) fn lease_asked(&mut self, from: Process, asked: Option<u64>, sent: Instant) {
+        let now = self.agenda.now();
+        let Some(held) = self.journal.lease(from, now) else { return };
+        if let Some(at) = self.net.arrival(End::Journal, End::Node(from.node), now) {
+            self.put_node(from.node, from.life, at, Work::Leased(held, asked, sent));
+        }
+    }
+}
