@@ -109,7 +109,7 @@ impl Dispatcher {
             self.take_inventory(ledger, now, out);
             self.pump(ledger, now, out);
         }
-        self.push_view(host, now, out);
+        self.begin_view(host, now, out);
     }
 
     pub(super) fn link_down(&mut self, link: LinkId, now: Time) {

@@ -38,6 +38,14 @@ impl Dispatcher {
         self.push_view(host, now, out);
     }
 
+    /// A host has come: it gets its view, whether or not that ever changed under this lead.
+    pub(super) fn begin_view(&mut self, host: HostId, now: Time, out: &mut Vec<Output>) {
+        let Some(lead) = &mut self.lead else { return };
+        let position = lead.durable.0;
+        lead.views.entry(host).or_insert(Wanted { position, ..Wanted::default() });
+        self.push_view(host, now, out);
+    }
+
     /// Wants the view computed and sent, where it is not in force and not on its way.
     pub(super) fn push_view(&mut self, host: HostId, now: Time, out: &mut Vec<Output>) {
         let Some(link) = self.way_of_views(host) else { return };

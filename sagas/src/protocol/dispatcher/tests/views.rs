@@ -87,6 +87,14 @@ fn a9_a_new_stream_may_be_a_rebooted_host_and_gets_the_view_again() {
 }
 
 #[test]
+fn a9_a_host_that_comes_under_a_lead_gets_its_view() {
+    let mut desk = Desk::new();
+    desk.lead(alloc::vec![]);
+    desk.up(LINK, network_hello());
+    assert!(pushes(&desk));
+}
+
+#[test]
 fn a9_a_new_leader_pushes_every_view_again() {
     let mut desk = pushing();
     desk.up(LINK, in_force(10));
