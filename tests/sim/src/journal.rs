@@ -29,7 +29,8 @@ pub(crate) type Answered = (Waiting, Result<Cursor, AppendError>);
 pub(crate) struct Journal {
     /// The broker.
     pub(crate) broker: Broker,
-    in_process: Vec<Waiting>,
+    /// What is in process, and whether the broker looked at its expected cursor.
+    in_process: Vec<(Waiting, bool)>,
     lease: Option<(Process, Instant)>,
     outage_until: Instant,
 }
@@ -71,9 +72,9 @@ impl Journal {
         };
         let after = if unfenced { self.broker.last() } else { waiting.after };
         match self.broker.begin(Submission { after, frame }) {
-            Some(answer) => Some((waiting, outcome(waiting.after, Some(answer)))),
+            Some(answer) => Some(answered(waiting, unfenced, answer)),
             None => {
-                self.in_process.push(waiting);
+                self.in_process.push((waiting, unfenced));
                 None
             }
         }
@@ -89,7 +90,7 @@ impl Journal {
         waiting
             .into_iter()
             .zip(cursors)
-            .map(|(waiting, cursor)| (waiting, outcome(waiting.after, Some(Answer::Landed(cursor)))))
+            .map(|((waiting, unfenced), cursor)| answered(waiting, unfenced, Answer::Landed(cursor)))
             .collect()
     }
 
@@ -133,5 +134,14 @@ impl Journal {
             self.lease = Some((who, now.plus_ms(LEASE_MS)));
         }
         Some(free)
+    }
+}
+
+/// What the sender is told. A broker that did not look at the expected cursor names another one as it is: the machine
+/// itself must see that.
+fn answered(waiting: Waiting, unfenced: bool, answer: Answer) -> Answered {
+    match answer {
+        Answer::Landed(cursor) if unfenced => (waiting, Ok(cursor)),
+        answer => (waiting, outcome(waiting.after, Some(answer))),
     }
 }

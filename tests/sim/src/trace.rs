@@ -43,7 +43,7 @@ impl Trace {
             self.add(*number);
         }
         if let Some(lines) = &mut self.lines {
-            lines.push(format!("{:>10.3}ms {what} {}", Millis(at), line()));
+            lines.push(format!("{:>11}ms {what} {}", Millis(at), line()));
         }
     }
 
@@ -68,7 +68,7 @@ struct Millis(Instant);
 
 impl std::fmt::Display for Millis {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}.{:03}", self.0.0 / 1000, self.0.0 % 1000)
+        f.pad(&format!("{}.{:03}", self.0.0 / 1000, self.0.0 % 1000))
     }
 }
 

@@ -35,6 +35,12 @@ fn o1_a_deposed_leaders_frame_does_not_count() {
 }
 
 #[test]
+fn o1_a_frame_that_lands_behind_another_leader_is_void() {
+    let outcome = holds("o1-");
+    assert!(outcome.void >= 1 && outcome.seen.alarms >= 1 && outcome.seen.leads >= 2, "{:?}", outcome.seen);
+}
+
+#[test]
 fn o3_a_new_leader_looks_up_what_its_predecessor_dispatched() {
     let outcome = holds("v9-");
     assert!(outcome.seen.leads >= 2 && outcome.seen.looked_up >= 1, "{:?}", outcome.seen);

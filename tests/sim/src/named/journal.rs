@@ -32,6 +32,23 @@ pub(super) fn worlds() -> Vec<Named> {
         .ends(2, 0, 0)
         .fails_with(&[Bug::TwoFramesInFlight]),
         Named::new(
+            "o1-a-broker-that-forgets-the-fence",
+            "As before, and what the deposed leader then sends again is taken behind the other leader's election: it is void, \
+             and its acknowledgement names another place than it was sent for.",
+            vec![
+                Wish::ask(2_000, create_volume("grey")).insisting(9),
+                Wish::ask(2_010, create_volume("red")).insisting(9),
+            ],
+            vec![
+                Rule::at("an append", Kind::Delay).after(1).lasting_ms(9_000),
+                Rule::at("before an append is sent", Kind::OrchestratorPause).after(2).lasting_ms(1_700),
+                Rule::at("a delivery of the journal", Kind::Delay).on(FIRST_LEADER).after(2).lasting_ms(9_000),
+                Rule::at("an append", Kind::JournalUnknown).on(FIRST_LEADER).after(2).way(4).lasting_ms(1),
+            ],
+        )
+        .orchestrators(2)
+        .ends(2, 0, 0),
+        Named::new(
             "o6-an-acknowledged-tail-is-gone",
             "The stream loses the frame that ended a saga, after it was acknowledged. The next append finds out; nobody leads \
              until an operator orders to go on; then the saga ends anew, with what its agent still knows.",

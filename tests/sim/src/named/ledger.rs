@@ -13,7 +13,7 @@ pub(super) fn worlds() -> Vec<Named> {
              comes to the new ledger.",
             vec![red(200)],
             vec![
-                reserve(CALL, Kind::Duplicate).lasting_ms(9_000),
+                reserve(CALL, Kind::Duplicate).lasting_ms(2_500),
                 reserve(BEFORE, Kind::ErrorBefore).way(1),
                 Rule::at(SYNCED, Kind::LedgerLost).on(STORAGE).after(2).lasting_ms(500),
             ],

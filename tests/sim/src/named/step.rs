@@ -107,7 +107,7 @@ pub(super) fn refusals() -> Vec<Named> {
              another incarnation.",
             vec![red(200)],
             vec![
-                reserve(CALL, Kind::Duplicate).lasting_ms(9_000),
+                reserve(CALL, Kind::Duplicate).lasting_ms(2_500),
                 reserve(BEFORE, Kind::ErrorBefore).way(1),
                 Rule::at(SYNCED, Kind::LedgerLost).on(STORAGE).after(1).lasting_ms(500),
             ],
