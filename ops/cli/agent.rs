@@ -13,6 +13,7 @@ use windlass_agents::{AgentError, Config, Ended};
 
 use crate::exit;
 use crate::host::Role;
+use crate::output;
 use crate::serve::{Log, stop_signal};
 
 /// Be an agent: the one process on a host that runs the cell's steps there.
@@ -192,7 +193,7 @@ impl Joining {
             address: self.address,
         })
         .await?;
-        println!("{}", joined.host());
+        output::tell(joined.host());
         let state = self.state.display();
         eprintln!(
             "this machine is a host of cell {}; now: windlass agent run --state {state}",

@@ -59,7 +59,6 @@ struct How {
 /// The heading of what every subcommand takes.
 pub(crate) const GLOBAL: &str = "Global options";
 
-#[expect(clippy::large_enum_variant, reason = "there is one, for the life of the process")]
 #[derive(Subcommand, Debug)]
 enum Command {
     /// Make a cell: its certificate authority, certificates and the administrator's token.
@@ -71,7 +70,7 @@ enum Command {
     /// Lead a cell: the process that serves the API.
     Orchestrator(orchestrator::Orchestrator),
     // Its words are the struct's, which are longer.
-    Agent(agent::Agent),
+    Agent(Box<agent::Agent>),
     /// Servers.
     #[command(subcommand)]
     Server(server::Server),
@@ -232,7 +231,7 @@ pub(crate) async fn run(cli: Cli) -> anyhow::Result<u8> {
         Command::Demo(command) => command.run().await,
         Command::Up(command) => command.run().await,
         Command::Orchestrator(command) => command.run().await,
-        Command::Agent(command) => agent::run(command, target.ca()).await,
+        Command::Agent(command) => agent::run(*command, target.ca()).await,
         #[cfg(feature = "lab")]
         Command::Sim(command) => sim::run(&command, how.output),
         Command::Replay(command) => replay::run(command, how.output).await,

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 
 use crate::exit;
+use crate::output;
 
 /// Make a cell. Its identity directory holds the authority's key: keep it as you keep a root password.
 #[derive(Args, Debug)]
@@ -26,7 +27,7 @@ impl Init {
             windlass_orchestrator::identity::init(&self.state.join("identity"), &self.cell, &self.name)?;
         eprintln!("made cell {} ({}) in {}", self.cell, made.cell, self.state.display());
         eprintln!("the administrator's token, shown this once:");
-        println!("{}", made.admin_token);
+        output::tell(made.admin_token);
         Ok(exit::OK)
     }
 }

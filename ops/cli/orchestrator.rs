@@ -9,6 +9,7 @@ use windlass_orchestrator::config::{Config, Options};
 use windlass_orchestrator::process;
 
 use crate::exit;
+use crate::output;
 use crate::serve::{Log, stop_signal};
 
 /// Lead a cell: take requests, decide them, and let agents run their steps.
@@ -50,7 +51,7 @@ impl Orchestrator {
         // Ends with the process, or with the line that it waits for.
         tokio::spawn(async move {
             if let Ok(address) = listening.await {
-                println!("listening on {address}");
+                output::tell(format!("listening on {address}"));
             }
         });
         process::run(config, stop, ready).await?;

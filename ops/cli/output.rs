@@ -47,6 +47,12 @@ pub(crate) fn say(text: impl fmt::Display) -> anyhow::Result<()> {
     }
 }
 
+/// Prints a line of a long tale to standard output; that nobody reads it any more does not end what is told of.
+pub(crate) fn tell(text: impl fmt::Display) {
+    let mut out = io::stdout().lock();
+    writeln!(out, "{text}").and_then(|()| out.flush()).ok();
+}
+
 /// Prints a line to standard error; nobody may be reading it.
 pub(crate) fn note(text: impl fmt::Display) {
     writeln!(io::stderr().lock(), "{text}").ok();

@@ -19,6 +19,7 @@ use windlass_orchestrator::{config, identity, process};
 
 use crate::context::Context;
 use crate::host::Role;
+use crate::output;
 use crate::serve::{Log, stop_signal};
 use crate::{exit, seed};
 
@@ -152,19 +153,22 @@ impl Up {
     }
 
     fn tell(&self, context: &Path, address: SocketAddr) {
-        println!("cell up: journal embedded, API on {address}, {} hypervisors, 1 storage host", self.hosts);
-        println!();
-        println!("in another terminal:");
-        println!("  export WINDLASS_CONTEXT={}", context.display());
-        println!(
+        output::tell(format!(
+            "cell up: journal embedded, API on {address}, {} hypervisors, 1 storage host",
+            self.hosts
+        ));
+        output::tell("");
+        output::tell("in another terminal:");
+        output::tell(format!("  export WINDLASS_CONTEXT={}", context.display()));
+        output::tell(format!(
             "  windlass server create web-1 --flavor {} --image {} --network {}",
             seed::FLAVOR,
             seed::IMAGE,
             seed::NETWORK
-        );
-        println!("  windlass server list");
-        println!();
-        println!("ctrl-C ends it; started again, it goes on where it was");
+        ));
+        output::tell("  windlass server list");
+        output::tell("");
+        output::tell("ctrl-C ends it; started again, it goes on where it was");
     }
 }
 

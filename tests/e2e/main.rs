@@ -1,7 +1,7 @@
 //! The real binary, end to end: an orchestrator and agents as processes on loopback, driven through the public API,
 //! killed, cut and started again. What hosts hold is counted at their worlds on disk, outside every ledger.
 
-#![expect(clippy::unwrap_used, reason = "a test that can't go on says where")]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test that can't go on says where")]
 
 mod create;
 mod down;

@@ -13,6 +13,7 @@ use anyhow::Context as _;
 use clap::Args;
 
 use crate::exit;
+use crate::output;
 use crate::serve::{Log, stop_signal};
 
 /// The longest that a demonstration may take.
@@ -52,19 +53,23 @@ impl Demo {
         };
         let account = told.map_err(|_| anyhow::anyhow!("not done after {} s", DEMO_TIME_MAX.as_secs()))??;
         if let Some(kept) = &self.keep {
-            println!("kept in {}: try `windlass replay check --state {}`", kept.display(), kept.display());
+            output::tell(format!(
+                "kept in {}: try `windlass replay check --state {}`",
+                kept.display(),
+                kept.display()
+            ));
         }
-        println!();
-        println!("where to go next:");
-        println!(
-            "  windlass up                     a cell that stays, with a context for every other command"
+        output::tell("");
+        output::tell("where to go next:");
+        output::tell(
+            "  windlass up                     a cell that stays, with a context for every other command",
         );
-        println!(
-            "  windlass sim --worlds 1000      the same code in simulated worlds, with faults of every kind"
+        output::tell(
+            "  windlass sim --worlds 1000      the same code in simulated worlds, with faults of every kind",
         );
-        println!("  windlass --help                 everything else");
-        println!();
-        println!("{}", account.line());
+        output::tell("  windlass --help                 everything else");
+        output::tell("");
+        output::tell(account.line());
         Ok(if account.holds() { exit::OK } else { exit::FAILED })
     }
 }
@@ -79,12 +84,12 @@ impl Teller {
 
     /// A chapter.
     fn chapter(&self, text: &str) {
-        println!();
-        println!("{:>6.2}s  {text}", self.0.elapsed().as_secs_f64());
+        output::tell("");
+        output::tell(format!("{:>6.2}s  {text}", self.0.elapsed().as_secs_f64()));
     }
 
     /// What is seen in it.
     fn line(&self, text: &str) {
-        println!("{:>6.2}s    {text}", self.0.elapsed().as_secs_f64());
+        output::tell(format!("{:>6.2}s    {text}", self.0.elapsed().as_secs_f64()));
     }
 }

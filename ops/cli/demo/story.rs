@@ -14,6 +14,7 @@ use super::Teller;
 use super::account::{Account, count, decide_again};
 use super::cell::{BROKEN, Cell, HOSTS};
 use crate::names::Names;
+use crate::output;
 use crate::output::short;
 use crate::{progress, seed, wait};
 
@@ -23,7 +24,7 @@ const LOOK: (Duration, u32) = (Duration::from_millis(5), 4_000);
 /// Does all of it, and gives the account.
 pub(super) async fn tell(home: &Path) -> anyhow::Result<Account> {
     let teller = Teller::begin();
-    println!("journal: embedded (one directory, no server)");
+    output::tell("journal: embedded (one directory, no server)");
     teller.chapter("an orchestrator and 4 agents with simulated hosts, each a process of its own");
     let cell = Cell::start(home).await?;
     let hosts: Vec<&str> = HOSTS.iter().map(|(name, _)| *name).collect();
@@ -185,8 +186,8 @@ impl Story {
         for name in &self.shown {
             let saga: SagaId = short(name).parse().ok().context("an operation's name is no UUID")?;
             let timeline = windlass_replay::timeline(&journal, saga).await?;
-            println!();
-            print!("{}", timeline.text(&host));
+            output::tell("");
+            output::tell(timeline.text(&host));
         }
         journal.close().await;
         Ok(())

@@ -118,7 +118,7 @@ pub(super) fn timeline(
         })
     });
     let begun = timeline.begun.as_ref().map(|begun| {
-        json!({ "kind": begun.kind.name(), "subject": begun.subject.to_string(), "time": utc(begun.time) })
+        json!({ "kind": begun.kind.operation(), "subject": begun.subject.to_string(), "time": utc(begun.time) })
     });
     document(&json!({
         "operation": timeline.saga.to_string(),
@@ -134,7 +134,7 @@ pub(super) fn sagas(lines: &[SagaLine], left_out: u64, format: Format) -> anyhow
         let lines = lines.iter().map(|line| {
             json!({
                 "operation": line.saga.to_string(),
-                "kind": line.kind.name(),
+                "kind": line.kind.operation(),
                 "subject": line.subject.to_string(),
                 "state": line.standing.name().to_uppercase().replace(' ', "_"),
                 "startPosition": line.start.0,
@@ -147,7 +147,7 @@ pub(super) fn sagas(lines: &[SagaLine], left_out: u64, format: Format) -> anyhow
         vec![
             line.start.to_string(),
             utc(line.time),
-            line.kind.name().to_string(),
+            line.kind.operation().to_string(),
             line.standing.name().to_string(),
             line.subject.to_string(),
             line.saga.to_string(),

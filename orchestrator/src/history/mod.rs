@@ -116,9 +116,9 @@ impl<R: Read + 'static> Finished for History<R> {
     async fn summary(&self, saga: SagaId) -> Result<Option<Summary>, Unread> {
         // What is not stored first: it goes to the store, never back.
         if let Some(found) = self.not_stored(move |tracker| tracker.summary(saga).cloned()).await? {
-            return Ok(Some(summary(found)));
+            return Ok(Some(summary(&found)));
         }
-        Ok(self.stored(move |store| store.summary(saga)).await?.map(summary))
+        Ok(self.stored(move |store| store.summary(saga)).await?.as_ref().map(summary))
     }
 
     async fn list(&self, ask: Ask) -> Result<Vec<Summary>, Unread> {
@@ -126,7 +126,7 @@ impl<R: Read + 'static> Finished for History<R> {
         let list = List { project: ask.project, after, rows_max: ask.rows_max };
         let recent = self.not_stored(move |tracker| tracker.recent(&list)).await?;
         let page = self.stored(move |store| store.list(&list, recent)).await?;
-        Ok(page.sagas.into_iter().map(summary).collect())
+        Ok(page.sagas.iter().map(summary).collect())
     }
 
     async fn commits_of(&self, saga: SagaId, after: Position) -> Result<Vec<Durable>, Unread> {
@@ -152,10 +152,9 @@ impl<R: Read + 'static> Finished for History<R> {
     }
 }
 
-fn summary(found: windlass_store::Summary) -> Summary {
-    let ended = found.standing.is_ended();
-    let windlass_store::Summary { saga, kind, project, subject, first, .. } = found;
-    Summary { saga, kind, project, subject, first, ended }
+fn summary(found: &windlass_store::Summary) -> Summary {
+    let windlass_store::Summary { saga, kind, project, subject, first, .. } = *found;
+    Summary { saga, kind, project, subject, first, ended: found.standing.is_ended() }
 }
 
 fn unread(why: impl Into<String>) -> Unread {

@@ -278,7 +278,7 @@ impl Shell {
             dispatcher::Output::StopLeading(stop) => {
                 self.work.push_back(Work::Lead(Input::StopLeading(stop)));
             }
-            dispatcher::Output::Reconcile(inventory) => self.reconcile(inventory),
+            dispatcher::Output::Reconcile(inventory) => self.reconcile(&inventory),
             dispatcher::Output::Seen { seen, highest } => {
                 self.work.push_back(Work::Lead(Input::Seen { seen, highest }));
             }
@@ -288,8 +288,8 @@ impl Shell {
         }
     }
 
-    fn reconcile(&mut self, inventory: Inventory) {
-        if let Some(found) = self.machine.fold().and_then(|fold| reconcile(fold.cell(), &inventory)) {
+    fn reconcile(&mut self, inventory: &Inventory) {
+        if let Some(found) = self.machine.fold().and_then(|fold| reconcile(fold.cell(), inventory)) {
             self.fact(Report::Ledger(found).into());
         }
     }

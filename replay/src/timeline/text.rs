@@ -17,7 +17,7 @@ impl Timeline {
         let end = self.entries.iter().rev().find_map(|entry| Some((ended(&entry.event)?, entry.latency_ms?)));
         let state = end.map_or_else(|| "open".to_owned(), |(how, ms)| format!("{how} after {}", seconds(ms)));
         let mut line = |text: String| out.extend([text.as_str(), "\n"]);
-        line(format!("{} {} of {}: {state}", begun.kind.name(), self.saga, begun.subject));
+        line(format!("{} {} of {}: {state}", begun.kind.operation(), self.saga, begun.subject));
         line(format!("  {} {}", utc(begun.time), self.asked()));
         for entry in self.entries.iter().filter(|entry| entry.step.is_none() && is_of_saga(&entry.event)) {
             line(format!("  {} {}", self.head(entry), words(entry)));

@@ -28,6 +28,60 @@ recorded_enum! {
     }
 }
 
+impl SagaKind {
+    /// The word for it in the API, the command and timelines, as `server.create`.
+    #[must_use]
+    pub const fn operation(self) -> &'static str {
+        match self {
+            Self::ServerCreate => "server.create",
+            Self::ServerDelete => "server.delete",
+            Self::ServerRestore => "server.restore",
+            Self::VolumeCreate => "volume.create",
+            Self::VolumeDelete => "volume.delete",
+            Self::VolumeAttach => "volume.attach",
+            Self::VolumeDetach => "volume.detach",
+            Self::NetworkCreate => "network.create",
+            Self::NetworkDelete => "network.delete",
+            Self::SubnetCreate => "subnet.create",
+            Self::SubnetDelete => "subnet.delete",
+            Self::PortCreate => "port.create",
+            Self::PortDelete => "port.delete",
+            Self::SecurityGroupCreate => "security_group.create",
+            Self::SecurityGroupDelete => "security_group.delete",
+            Self::SecurityGroupSetRules => "security_group.set_rules",
+            Self::FlavorCreate => "flavor.create",
+            Self::FlavorDelete => "flavor.delete",
+            Self::ImageRegister => "image.create",
+            Self::ImageDelete => "image.delete",
+            Self::KeyPairCreate => "key_pair.create",
+            Self::KeyPairDelete => "key_pair.delete",
+            Self::ProjectCreate => "project.create",
+            Self::ProjectDelete => "project.delete",
+            Self::QuotaSet => "quota.set",
+            Self::PrincipalCreate => "principal.create",
+            Self::PrincipalDelete => "principal.delete",
+            Self::CredentialCreate => "api_token.create",
+            Self::CredentialRevoke => "api_token.revoke",
+            Self::RoleGrant => "role.grant",
+            Self::RoleRevoke => "role.revoke",
+            Self::JoinTokenCreate => "join_token.create",
+            Self::JoinTokenRevoke => "join_token.revoke",
+            Self::HostDrain => "host.drain",
+            Self::HostUndrain => "host.undrain",
+            Self::HostDeclareGone => "host.declare_gone",
+            Self::HostAffirmOff => "host.affirm_powered_off",
+            Self::HostRejoin => "host.rejoin",
+            Self::HostJoin => "host.join",
+            Self::OperationCancel => "operation.cancel",
+            Self::OperationRetry => "operation.retry",
+            Self::OperationSkip => "operation.skip",
+            Self::OperationAbandon => "operation.abandon",
+            Self::ResourceAdopt => "resource.adopt",
+            Self::ResourceDiscard => "resource.discard",
+        }
+    }
+}
+
 /// When a saga can no longer be turned back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Pivot {

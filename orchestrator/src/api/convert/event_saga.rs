@@ -4,7 +4,7 @@ use windlass_sagas::ids::ProjectId;
 use windlass_sagas::record::{Direction, Event, ResourceRef, StepOutput, Turn, UndoneHow};
 
 use super::event::Told;
-use super::operation::{kind, refusal_code};
+use super::operation::refusal_code;
 use crate::api::fields::rfc3339;
 use crate::api::names;
 
@@ -12,11 +12,11 @@ use crate::api::names;
 pub(super) fn told(event: &Event, project: ProjectId) -> Option<Told> {
     Some(match event {
         Event::SagaStarted(e) => {
-            let plan = format!("{} of {} steps begins", kind(e.kind), e.plan.steps.len());
+            let plan = format!("{} of {} steps begins", e.kind.operation(), e.plan.steps.len());
             let holds: Vec<String> = e.holds.iter().map(|held| names::of(*held, project)).collect();
             Told::new("saga.started", plan)
                 .of(e.subject)
-                .with("saga_kind", kind(e.kind))
+                .with("saga_kind", e.kind.operation())
                 .with("steps", e.plan.steps.len())
                 .with("holds", holds.join(" "))
         }

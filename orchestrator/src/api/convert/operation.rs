@@ -7,7 +7,7 @@ use windlass_proto::v1::saga::wait::For;
 use windlass_sagas::cell::Cell;
 use windlass_sagas::cell::state::{Ended, HostLife, SagaState, StepState};
 use windlass_sagas::ids::{HostId, Position, StepIndex};
-use windlass_sagas::record::{Direction, Pivot, Principal, RefusalCode, SagaKind, Turn, Undo};
+use windlass_sagas::record::{Direction, Pivot, Principal, RefusalCode, Turn, Undo};
 
 use super::step;
 use crate::api::fields::stamp;
@@ -50,7 +50,7 @@ fn saga(life: &Life, down: &Down) -> v1::Saga {
     let stuck = life.ended.is_none() && matches!(saga.state, SagaState::Stuck(_));
     v1::Saga {
         uid: saga.id.to_string(),
-        kind: kind(saga.kind).to_owned(),
+        kind: saga.kind.operation().to_owned(),
         state: state(life).into(),
         project: names::project(project),
         subject: names::of(saga.subject, project),
@@ -243,56 +243,5 @@ const fn refusal_hint(code: RefusalCode) -> &'static str {
         RefusalCode::NoEvidence => "look at the guest's console: it did not show that it runs",
         RefusalCode::DriverFailed => "look at the agent's log on the host",
         RefusalCode::Injected => "a fault plan said so: disarm it",
-    }
-}
-
-/// What a saga does, as `server.create`.
-pub(in crate::api) const fn kind(kind: SagaKind) -> &'static str {
-    match kind {
-        SagaKind::ServerCreate => "server.create",
-        SagaKind::ServerDelete => "server.delete",
-        SagaKind::ServerRestore => "server.restore",
-        SagaKind::VolumeCreate => "volume.create",
-        SagaKind::VolumeDelete => "volume.delete",
-        SagaKind::VolumeAttach => "volume.attach",
-        SagaKind::VolumeDetach => "volume.detach",
-        SagaKind::NetworkCreate => "network.create",
-        SagaKind::NetworkDelete => "network.delete",
-        SagaKind::SubnetCreate => "subnet.create",
-        SagaKind::SubnetDelete => "subnet.delete",
-        SagaKind::PortCreate => "port.create",
-        SagaKind::PortDelete => "port.delete",
-        SagaKind::SecurityGroupCreate => "security_group.create",
-        SagaKind::SecurityGroupDelete => "security_group.delete",
-        SagaKind::SecurityGroupSetRules => "security_group.set_rules",
-        SagaKind::FlavorCreate => "flavor.create",
-        SagaKind::FlavorDelete => "flavor.delete",
-        SagaKind::ImageRegister => "image.create",
-        SagaKind::ImageDelete => "image.delete",
-        SagaKind::KeyPairCreate => "key_pair.create",
-        SagaKind::KeyPairDelete => "key_pair.delete",
-        SagaKind::ProjectCreate => "project.create",
-        SagaKind::ProjectDelete => "project.delete",
-        SagaKind::QuotaSet => "quota.set",
-        SagaKind::PrincipalCreate => "principal.create",
-        SagaKind::PrincipalDelete => "principal.delete",
-        SagaKind::CredentialCreate => "api_token.create",
-        SagaKind::CredentialRevoke => "api_token.revoke",
-        SagaKind::RoleGrant => "role.grant",
-        SagaKind::RoleRevoke => "role.revoke",
-        SagaKind::JoinTokenCreate => "join_token.create",
-        SagaKind::JoinTokenRevoke => "join_token.revoke",
-        SagaKind::HostDrain => "host.drain",
-        SagaKind::HostUndrain => "host.undrain",
-        SagaKind::HostDeclareGone => "host.declare_gone",
-        SagaKind::HostAffirmOff => "host.affirm_powered_off",
-        SagaKind::HostRejoin => "host.rejoin",
-        SagaKind::HostJoin => "host.join",
-        SagaKind::OperationCancel => "operation.cancel",
-        SagaKind::OperationRetry => "operation.retry",
-        SagaKind::OperationSkip => "operation.skip",
-        SagaKind::OperationAbandon => "operation.abandon",
-        SagaKind::ResourceAdopt => "resource.adopt",
-        SagaKind::ResourceDiscard => "resource.discard",
     }
 }

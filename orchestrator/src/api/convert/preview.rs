@@ -8,7 +8,6 @@ use windlass_sagas::record::*;
 
 use super::access::amounts;
 use super::event::told;
-use super::operation::kind;
 use super::{role, step};
 use crate::api::limits::CANDIDATES_MAX;
 use crate::api::names;
@@ -21,7 +20,7 @@ pub(in crate::api) fn preview(view: &View<'_>, preview: &Preview) -> v1::Operati
         _ => None,
     });
     let message = v1::Preview {
-        kind: started.map(|e| kind(e.kind).to_owned()).unwrap_or_default(),
+        kind: started.map(|e| e.kind.operation().to_owned()).unwrap_or_default(),
         steps: started.map(steps).unwrap_or_default(),
         placements: preview.placements.iter().map(|(what, why)| placement(*what, why, preview)).collect(),
         quota: quota(view, &preview.events),
