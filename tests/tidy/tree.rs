@@ -63,7 +63,7 @@ fn walk(root: &Path, folder: &Path, files: &mut Vec<File>) {
         let skipped = name == ".git" || (name == "target" && folder == root);
         if kind.is_dir() && !skipped {
             walk(root, &path, files);
-        } else if kind.is_file() {
+        } else if kind.is_file() && !skipped {
             // What vanishes while it is read, or is no text, is not a file of ours.
             let Ok(text) = fs::read_to_string(&path) else { continue };
             let place = path.strip_prefix(root).expect("below the root");

@@ -37,8 +37,8 @@ pub(crate) struct Asking {
 #[derive(Clone, Debug)]
 pub(crate) struct Clients {
     pub(crate) asking: Vec<Asking>,
-    /// What each token was sent for, and where the journal ended then.
-    sent: BTreeMap<u64, (Request, Position)>,
+    /// What each token was sent for.
+    sent: BTreeMap<u64, Request>,
     requests: u64,
     /// The orchestrator that granted the last request: new ones go there first.
     favourite: usize,
@@ -122,7 +122,7 @@ impl Sim {
         asking.attempts = (asking.attempts + 1) & 0xffff;
         let token = (place as u64) << 16 | asking.attempts;
         let node = asking.target % nodes.max(1);
-        self.clients.sent.insert(token, (request.clone(), self.chain.tip.position));
+        self.clients.sent.insert(token, request.clone());
         let fact = Box::new(Fact::Request(request));
         self.send_ask(node, Input::Fact { token, cause: Cause::default(), fact });
         self.later_ms(CLIENT_PATIENCE_MS, Event::ClientWaits { token });
@@ -172,15 +172,8 @@ impl Sim {
         let now = self.agenda.now();
         self.trace
             .note(now, "reply", &[node as u64, token, u64::from(reply.is_ok())], || format!("{reply:?}"));
-        if let Some((request, sent_at)) = self.clients.sent.get(&token).cloned() {
-            if let Ok(receipt) = &reply {
-                self.check_receipt(&request, *receipt);
-            } else if let Err(Refused::Rejected { position, .. }) = &reply {
-                // Decided after it was sent, by somebody who led after that: it can't speak for less than was there.
-                self.require(*position >= sent_at, "fresh refusals", || {
-                    format!("request {} was sent at {sent_at} and refused at {position}", request.id)
-                });
-            }
+        if let (Some(request), Ok(receipt)) = (self.clients.sent.get(&token).cloned(), &reply) {
+            self.check_receipt(&request, *receipt);
         }
         let fault = self.ask(Lane::Client(node), Place::plain("a reply"), MESSAGE);
         let Some(mut at) = self.net.arrival(End::Node(node), End::Clients, now) else { return };
@@ -215,7 +208,7 @@ impl Sim {
         let (place, attempt) = place_of(token);
         let Some(asking) = self.clients.asking.get(place).filter(|asking| !asking.over) else { return };
         let stale = asking.attempts != attempt;
-        let request = self.clients.sent.get(&token).map(|(request, _)| request.clone());
+        let request = self.clients.sent.get(&token).cloned();
         let current = asking.request.as_ref().map(|request| request.id) == request.as_ref().map(|it| it.id);
         match reply {
             Ok(receipt) if current => self.granted(place, receipt),

@@ -31,6 +31,17 @@ impl Item {
     }
 }
 
+impl Item {
+    /// The resource that an inventory's comparison names for it.
+    const fn resource(&self) -> ResourceRef {
+        match self {
+            Self::Volume(id, _) | Self::Export(id, _) => ResourceRef::Volume(*id),
+            Self::Port(id, _) => ResourceRef::Port(*id),
+            Self::Guest(id, ..) | Self::Device(id, _) => ResourceRef::Server(*id),
+        }
+    }
+}
+
 /// What each open saga waits for, for a run that does not end.
 #[must_use]
 pub(crate) fn waiting(cell: &Cell) -> Vec<String> {
@@ -56,9 +67,14 @@ pub(crate) fn waiting(cell: &Cell) -> Vec<String> {
 }
 
 /// What the hosts hold and the fold does not know, and the other way; empty where they agree. Hosts that were declared
-/// gone, and what stands in quarantine, are left out.
+/// gone, and what stands in quarantine, are left out; where an acknowledged tail was lost, so are orphans that the fold
+/// lists for people to decide about.
 #[must_use]
-pub(crate) fn left_over<'a>(cell: &Cell, hosts: impl Iterator<Item = (HostId, &'a World)>) -> Vec<String> {
+pub(crate) fn left_over<'a>(
+    cell: &Cell,
+    hosts: impl Iterator<Item = (HostId, &'a World)>,
+    tail_was_lost: bool,
+) -> Vec<String> {
     let mut found = Vec::new();
     for (id, world) in hosts {
         let Some(host) = cell.hosts.get(&id).filter(|host| host.life.is_member()) else { continue };
@@ -69,7 +85,11 @@ pub(crate) fn left_over<'a>(cell: &Cell, hosts: impl Iterator<Item = (HostId, &'
             .map(|item| Item::of(&item))
             .collect();
         let judged = |item: &&Item| !excused(cell, item);
-        for item in held.difference(&expected).filter(judged) {
+        let told = |item: &&Item| {
+            let mut orphans = host.findings.values().flat_map(|(orphans, _)| orphans);
+            tail_was_lost && orphans.any(|orphan| *orphan == item.resource())
+        };
+        for item in held.difference(&expected).filter(judged).filter(|item| !told(item)) {
             found.push(format!("host {} holds {item:?}, which the fold does not know", host.name));
         }
         for item in expected.difference(&held).filter(judged) {

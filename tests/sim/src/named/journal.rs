@@ -49,7 +49,7 @@ pub(super) fn worlds() -> Vec<Named> {
         .orchestrators(2)
         .ends(2, 0, 0),
         Named::new(
-            "o6-an-acknowledged-tail-is-gone",
+            "o6a-an-acknowledged-end-is-gone",
             "The stream loses the frame that ended a saga, after it was acknowledged. The next append finds out; nobody leads \
              until an operator orders to go on; then the saga ends anew, with what its agent still knows.",
             vec![red(200), Wish::ask(6_000, create_volume("grey")).insisting(9)],
@@ -58,5 +58,15 @@ pub(super) fn worlds() -> Vec<Named> {
         .ends(2, 0, 0)
         .orchestrators(2)
         .loses_tail(4_000, 1, 20_000),
+        Named::new(
+            "o6b-an-acknowledged-request-is-gone",
+            "The stream loses a whole saga that was acknowledged; nobody leads until an operator orders to go on, although the \
+             journal alone looks well. The volume that nobody knows any more is listed as an orphan once its host's ledger \
+             is compared, here because it is lost as well.",
+            vec![red(200), Wish::ask(6_000, create_volume("grey")).insisting(9)],
+            vec![Rule::at(SYNCED, Kind::LedgerLost).on(STORAGE).after(5).lasting_ms(500)],
+        )
+        .orchestrators(2)
+        .loses_tail(4_000, 2, 20_000),
     ]
 }

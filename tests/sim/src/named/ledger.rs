@@ -9,16 +9,16 @@ pub(super) fn worlds() -> Vec<Named> {
     vec![
         Named::new(
             "v6a-a-lost-ledger-its-tombstone-with-it",
-            "The step is refused, its undo is recorded and then lost with the whole ledger; a late copy of the Execute \
-             comes to the new ledger.",
-            vec![red(200)],
+            "The step is refused, undone, its saga over; then the whole ledger is lost with the tombstone, and a late copy of \
+             the Execute comes to the new ledger: it names another incarnation.",
+            vec![red(200), Wish::ask(900, create_volume("grey"))],
             vec![
-                reserve(CALL, Kind::Duplicate).lasting_ms(2_500),
+                reserve(CALL, Kind::Duplicate).lasting_ms(4_000),
                 reserve(BEFORE, Kind::ErrorBefore).way(1),
-                Rule::at(SYNCED, Kind::LedgerLost).on(STORAGE).after(2).lasting_ms(500),
+                Rule::at(SYNCED, Kind::LedgerLost).on(STORAGE).after(3).lasting_ms(500),
             ],
         )
-        .ends(0, 1, 0),
+        .ends(1, 1, 0),
         Named::new(
             "v6b-a-host-that-is-declared-gone-while-it-is-only-slow",
             "The driver hangs, the host is declared gone, its undo is resolved without it; what the host still does \

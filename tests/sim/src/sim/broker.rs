@@ -98,7 +98,7 @@ impl Sim {
         if let Some(whole) = self.whole.take() {
             self.chain = *whole;
         }
-        self.tail_is_lost = lost != 0;
+        (self.tail_is_lost, self.tail_was_lost) = (lost != 0, lost != 0);
         self.chain_reads();
     }
 

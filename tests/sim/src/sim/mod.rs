@@ -107,6 +107,8 @@ pub(crate) struct Sim {
     whole: Option<Box<Chain>>,
     /// Acknowledged frames are gone, and nobody has ordered to go on without them.
     pub(crate) tail_is_lost: bool,
+    /// Acknowledged frames were lost at some time.
+    tail_was_lost: bool,
     pub(crate) violation: Option<Violation>,
     over: bool,
     dice: Rng,
@@ -145,6 +147,7 @@ impl Sim {
             quiet_at: Position(0),
             whole: None,
             tail_is_lost: false,
+            tail_was_lost: false,
             violation: None,
             over: false,
             dice,

@@ -118,7 +118,8 @@ impl Sim {
     fn end(&mut self) {
         self.over = true;
         self.check_folds();
-        let found = left_over(&self.chain.cell, self.hosts.iter().map(|host| (host.id, &host.world)));
+        let hosts = self.hosts.iter().map(|host| (host.id, &host.world));
+        let found = left_over(&self.chain.cell, hosts, self.tail_was_lost);
         self.require(found.is_empty(), "left over (invariants 2, 3, 5, 6)", || found.join("; "));
         let repeated: Vec<String> = self
             .hosts
