@@ -178,7 +178,7 @@ impl Cell {
             let hosts = hosts.take(100).await.unwrap();
             let ready = |host: &&v1::Host| {
                 let admitted = host.ledgers.iter().filter(|ledger| ledger.admitted).count();
-                host.state() == v1::host::State::Up && admitted == host.roles.len()
+                host.state() == v1::host::State::Up && host.connected && admitted == host.roles.len()
             };
             if hosts.iter().filter(ready).count() == self.hosts.len() {
                 return;
@@ -211,8 +211,9 @@ impl Cell {
         ended
     }
 
-    /// The doctor finds nothing, and could look everywhere.
+    /// The doctor finds nothing, and could look everywhere once every agent has dialled again.
     pub(crate) async fn is_well(&self) {
+        self.until_up().await;
         let request = v1::DoctorRequest { invariants: vec![2, 3, 5, 6], ..Default::default() };
         let answer = self.client.call(request).await.unwrap();
         assert_eq!(answer.hosts_missing, [""; 0]);
