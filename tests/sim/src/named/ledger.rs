@@ -62,7 +62,7 @@ pub(super) fn worlds() -> Vec<Named> {
             "a6-a-reboot-under-a-guest-that-runs",
             "The host starts anew once a volume was plugged into its guest: what is volatile comes back, once.",
             vec![red(200), Wish::ask(200, create_server("web", &[])), Wish::ask(3_000, attach("red", "web"))],
-            vec![Rule::at(SYNCED, Kind::HostReboot).on(HYPERVISOR).after(7).lasting_ms(4_000)],
+            vec![Rule::at(SYNCED, Kind::HostReboot).on(HYPERVISOR).after(9).lasting_ms(4_000)],
         )
         .ends(4, 0, 0),
     ]
