@@ -44,7 +44,7 @@ impl Orchestrator {
         let Self { config, state, listen, advertise, metrics, log } = self;
         let options = Options { state, listen, advertise, metrics };
         let config = Config::load(config.as_deref(), options)
-            .map_err(|error| anyhow::anyhow!(exit::Usage(causes(&error))))?;
+            .map_err(|error| anyhow::anyhow!(exit::Usage(format!("{:#}", anyhow::Error::new(error)))))?;
         log.start()?;
         let stop = stop_signal()?;
         let (ready, listening) = oneshot::channel();
@@ -57,15 +57,4 @@ impl Orchestrator {
         process::run(config, stop, ready).await?;
         Ok(exit::OK)
     }
-}
-
-/// An error with its causes, on one line.
-fn causes(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text = format!("{text}: {cause}");
-        source = cause.source();
-    }
-    text
 }

@@ -20,9 +20,10 @@ async fn a_restart_folds_an_image_and_the_tail_behind_it() {
     let request = v1::GetOperationRequest { name: tail.name.clone(), ..Default::default() };
     assert!(cell.client.call(request).await.unwrap().done, "what was acknowledged before the kill is there");
 
-    // The fold holds nothing of what has ended; the index does.
+    // The fold holds nothing of what has ended, and a metric says so; the index does.
     let request = v1::GetCellRequest::default();
     assert_eq!(cell.client.call(request).await.unwrap().operations_open, 0);
+    assert_eq!(cell.metric("windlass_sagas_resident").await, Some(0.0));
     let request = v1::ListOperationsRequest { parent: PROJECT.into(), ..Default::default() };
     let operations = cell.client.list(request).take(100).await.unwrap();
     assert!(operations.iter().any(|it| it.name == tail.name) && operations.iter().all(|it| it.done));
@@ -39,6 +40,18 @@ async fn a_restart_folds_an_image_and_the_tail_behind_it() {
         begins[1] > 10 && leads[2] > 0 && leads[2] < begins[1],
         "an image and a short tail: {begins:?} {leads:?}"
     );
+    cell.nothing_left().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_saga_is_in_memory_while_it_is_open_and_no_longer() {
+    let slow = HostSetup { latency_ms: 100, ..hypervisor("h1") };
+    let mut cell = Cell::with(vec![storage("s1"), slow]).await;
+    let asked = cell.client.call(server("web", "h1", &[])).await.unwrap();
+    assert_eq!(cell.metric("windlass_sagas_resident").await, Some(1.0));
+    cell.completes(asked).await;
+    assert_eq!(cell.metric("windlass_sagas_resident").await, Some(0.0));
+    cell.completes(cell.client.call(delete_server("web")).await.unwrap()).await;
     cell.nothing_left().await;
 }
 

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use tempfile::TempDir;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use windlass_agents::sim::read_world;
 use windlass_client::v1::{self, saga};
 use windlass_client::{Client, Config, NewSecret};
@@ -224,6 +225,17 @@ impl Cell {
         }
     }
 
+    /// The value of one of the orchestrator's metrics, as its text says it.
+    pub(crate) async fn metric(&self, name: &str) -> Option<f64> {
+        let address = std::fs::read_to_string(self.home.path().join("metrics.port")).unwrap();
+        let mut stream = tokio::net::TcpStream::connect(address).await.unwrap();
+        stream.write_all(b"GET /metrics HTTP/1.0\r\n\r\n").await.unwrap();
+        let mut text = String::new();
+        tokio::time::timeout(READY_TIME_MAX, stream.read_to_string(&mut text)).await.unwrap().unwrap();
+        let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '))?;
+        line.trim().parse().ok()
+    }
+
     /// Ends every process, then counts at the worlds: nothing was done twice.
     pub(crate) async fn nothing_repeated(&mut self) {
         self.end_agents().await;
@@ -252,13 +264,22 @@ impl Cell {
 
 async fn start_orchestrator(home: &Path, listen: &str) -> (Child, String) {
     let log = home.join("orchestrator.log");
-    let arguments = ["orchestrator", "--state", home.to_str().unwrap(), "--listen", listen];
+    let metrics = free_port();
+    std::fs::write(home.join("metrics.port"), &metrics).unwrap();
+    let state = home.to_str().unwrap();
+    let arguments = ["orchestrator", "--state", state, "--listen", listen, "--metrics", &metrics];
     let mut child = Child::start(&arguments, &log);
     let line = child.line_within(READY_TIME_MAX).await;
     let Some(address) = line.strip_prefix("listening on ") else {
         panic!("{line}: {}", std::fs::read_to_string(&log).unwrap());
     };
     (child, address.to_owned())
+}
+
+/// An address on loopback that was free a moment ago; the metrics have no other way to tell theirs.
+fn free_port() -> String {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    listener.local_addr().unwrap().to_string()
 }
 
 pub(crate) fn state(operation: &v1::Operation) -> saga::State {
