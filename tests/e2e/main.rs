@@ -5,6 +5,7 @@
 
 mod create;
 mod down;
+mod drain;
 mod image;
 mod kill;
 mod refuse;
