@@ -8,6 +8,7 @@ mod down;
 mod drain;
 mod image;
 mod kill;
+mod orphan;
 mod refuse;
 mod start;
 mod support;

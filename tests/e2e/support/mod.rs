@@ -173,7 +173,7 @@ impl Cell {
     }
 
     /// Waits, bounded, until every host is up.
-    async fn until_up(&self) {
+    pub(crate) async fn until_up(&self) {
         for _ in 0..3_000 {
             let mut hosts = self.client.list(v1::ListHostsRequest::default());
             let hosts = hosts.take(100).await.unwrap();
