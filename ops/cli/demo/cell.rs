@@ -53,7 +53,7 @@ impl Cell {
     pub(super) async fn start(home: &Path) -> anyhow::Result<Self> {
         let names = ["localhost".to_owned(), "127.0.0.1".to_owned()];
         let made = identity::init(&home.join("identity"), "demo", &names)?;
-        let (orchestrator, address) = start_orchestrator(home, "127.0.0.1:0").await?;
+        let (orchestrator, address) = start_orchestrator(home, &free_address()?).await?;
         let context = Context {
             endpoints: vec![format!("https://{address}")],
             ca: Some(home.join("identity").join("ca.pem")),
@@ -153,6 +153,13 @@ impl Cell {
     fn log(&self, name: &str) -> PathBuf {
         self.home.join(format!("{name}.log"))
     }
+}
+
+/// An address on loopback that nobody listens on, below the range that outgoing connections take theirs from (32768 and
+/// up on Linux): so nobody takes it while the orchestrator is down.
+fn free_address() -> anyhow::Result<String> {
+    let listening = (20_000..32_000).find_map(|port| std::net::TcpListener::bind(("127.0.0.1", port)).ok());
+    Ok(listening.context("no free port on loopback")?.local_addr()?.to_string())
 }
 
 async fn start_orchestrator(home: &Path, listen: &str) -> anyhow::Result<(Child, String)> {

@@ -6,6 +6,7 @@ mod requests;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::Duration;
 
 use tempfile::TempDir;
@@ -61,7 +62,7 @@ impl Cell {
         let made =
             identity::init(&home.path().join("identity"), "test", &["localhost".into(), "127.0.0.1".into()])
                 .unwrap();
-        let (orchestrator, address) = start_orchestrator(home.path(), "127.0.0.1:0").await;
+        let (orchestrator, address) = start_orchestrator(home.path(), &free_address()).await;
         let mut config = Config::new([format!("https://{address}")]);
         config.ca_pem = Some(std::fs::read_to_string(home.path().join("identity/ca.pem")).unwrap());
         config.token = Some(made.admin_token);
@@ -264,7 +265,7 @@ impl Cell {
 
 async fn start_orchestrator(home: &Path, listen: &str) -> (Child, String) {
     let log = home.join("orchestrator.log");
-    let metrics = free_port();
+    let metrics = free_address();
     std::fs::write(home.join("metrics.port"), &metrics).unwrap();
     let state = home.to_str().unwrap();
     let arguments = ["orchestrator", "--state", state, "--listen", listen, "--metrics", &metrics];
@@ -276,10 +277,18 @@ async fn start_orchestrator(home: &Path, listen: &str) -> (Child, String) {
     (child, address.to_owned())
 }
 
-/// An address on loopback that was free a moment ago; the metrics have no other way to tell theirs.
-fn free_port() -> String {
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    listener.local_addr().unwrap().to_string()
+/// An address on loopback that nobody listens on, below the range that outgoing connections take theirs from (32768 and
+/// up on Linux): so nobody takes it while its process is down.
+fn free_address() -> String {
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    let begin = u16::try_from(std::process::id() % 8_000).unwrap();
+    for _ in 0..1_000 {
+        let port = 20_000 + (begin + NEXT.fetch_add(1, Ordering::Relaxed)) % 12_000;
+        if let Ok(listener) = std::net::TcpListener::bind(("127.0.0.1", port)) {
+            return listener.local_addr().unwrap().to_string();
+        }
+    }
+    panic!("no free port");
 }
 
 pub(crate) fn state(operation: &v1::Operation) -> saga::State {
