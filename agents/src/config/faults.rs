@@ -7,10 +7,10 @@ use std::time::Duration;
 use serde::Deserialize;
 use toml::Spanned;
 use windlass_sagas::fault::FaultKind;
-use windlass_sagas::record::{Direction, Role};
+use windlass_sagas::record::Direction;
 
-use super::file::{Bounded, check_step};
-use super::{direction_name, role_of};
+use super::direction_name;
+use super::file::{Bounded, RoleName, check_step};
 use crate::AgentError;
 use crate::faults::{Plan, Planned, Point, When};
 use crate::files::read_text;
@@ -183,17 +183,6 @@ impl TryFrom<String> for DirectionName {
     fn try_from(name: String) -> Result<Self, String> {
         let direction = Direction::ALL.iter().copied().find(|it| direction_name(*it) == name);
         direction.map(Self).ok_or_else(|| "a direction is `forward` or `undo`".into())
-    }
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(try_from = "String")]
-struct RoleName(Role);
-
-impl TryFrom<String> for RoleName {
-    type Error = String;
-    fn try_from(name: String) -> Result<Self, String> {
-        role_of(&name).map(Self)
     }
 }
 

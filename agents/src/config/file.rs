@@ -107,7 +107,7 @@ impl WrittenSim {
 
 #[derive(Debug, Deserialize)]
 #[serde(try_from = "String")]
-struct RoleName(Role);
+pub(super) struct RoleName(pub(super) Role);
 
 impl TryFrom<String> for RoleName {
     type Error = String;
