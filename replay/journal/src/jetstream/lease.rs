@@ -46,6 +46,11 @@ pub struct Lease {
     until: Instant,
 }
 
+/// The stream that holds the lease of a cell.
+pub(super) fn stream_name(cell: &str) -> String {
+    format!("WINDLASS_{cell}_LEASE")
+}
+
 enum Answer {
     Ours(u64),
     Anothers,
@@ -59,7 +64,7 @@ impl Lease {
     /// Where its stream can't be found or made.
     pub async fn open(connection: &Connection, holder: String) -> Result<Self, OpenError> {
         let Connection { context, cell, replicas, .. } = connection;
-        let (name, subject) = (format!("WINDLASS_{cell}_LEASE"), format!("windlass.{cell}.lease"));
+        let (name, subject) = (stream_name(cell), format!("windlass.{cell}.lease"));
         let config = Config {
             name: name.clone(),
             subjects: vec![subject.clone()],

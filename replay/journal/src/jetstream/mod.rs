@@ -123,6 +123,30 @@ impl Connection {
         Ok(Self { client, context, stream, cell, replicas })
     }
 
+    /// Connects to a cell whose stream is there; for who only reads.
+    ///
+    /// # Errors
+    /// As `OpenError` says; `Stream` also where there is none.
+    pub async fn existing(settings: &Settings) -> Result<Self, OpenError> {
+        let client = connect::connect(settings).await?;
+        let context = jetstream::ContextBuilder::new().timeout(ANSWER_TIME_MAX).build(client.clone());
+        let stream = stream::find(&context, settings).await?;
+        let (cell, replicas) = (settings.cell.clone(), settings.replicas);
+        Ok(Self { client, context, stream, cell, replicas })
+    }
+
+    /// Deletes the cell's journal and lease for good: for cells that were made to be thrown away.
+    ///
+    /// # Errors
+    /// `Stream` where the broker refuses.
+    pub async fn delete_journal(self) -> Result<(), OpenError> {
+        for stream in [stream_name(&self.cell), lease::stream_name(&self.cell)] {
+            let deleted = self.context.delete_stream(&stream).await;
+            deleted.map_err(|error| OpenError::Stream { stream, reason: error.to_string() })?;
+        }
+        Ok(())
+    }
+
     /// What appends. Only who leads the cell may use it.
     #[must_use]
     pub fn appender(&self) -> JetStream {

@@ -26,6 +26,14 @@ struct State {
     tail: Option<Tail>,
 }
 
+impl std::fmt::Debug for Reader {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Reader")
+            .field("stream", &self.stream.cached_info().config.name)
+            .finish_non_exhaustive()
+    }
+}
+
 impl Clone for Reader {
     fn clone(&self) -> Self {
         Self::over(self.client.clone(), Arc::clone(&self.stream))

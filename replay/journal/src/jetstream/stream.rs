@@ -13,23 +13,35 @@ const NAME_BYTES_MAX: usize = 63;
 
 /// The cell's stream, made where there is none. One that is there is looked at and left as it is.
 pub(super) async fn find_or_make(context: &Context, settings: &Settings) -> Result<Stream, OpenError> {
-    let name = stream_name(&settings.cell);
     check_name(&settings.cell)?;
-    let failed = |reason: String| OpenError::Stream { stream: name.clone(), reason };
-    let stream = match context.get_stream(&name).await {
-        Ok(stream) => stream,
-        Err(error) if is_missing(&error.kind()) => {
-            let made = context.create_stream(config(settings)).await;
-            match made {
-                Ok(stream) => stream,
-                // Somebody else has made it in the meantime, or we may not; the second look tells.
-                Err(error) => context.get_stream(&name).await.map_err(|_| failed(error.to_string()))?,
+    let stream = stream_name(&settings.cell);
+    match context.get_stream(&stream).await {
+        Ok(found) => fit(found, settings),
+        Err(error) if is_missing(&error.kind()) => match context.create_stream(config(settings)).await {
+            Ok(made) => fit(made, settings),
+            // Somebody else has made it in the meantime, or we may not: a second look tells.
+            Err(error) => {
+                let second = context.get_stream(&stream).await;
+                let failed = |_| OpenError::Stream { stream, reason: error.to_string() };
+                fit(second.map_err(failed)?, settings)
             }
-        }
-        Err(error) => return Err(failed(error.to_string())),
-    };
-    match unfit(&stream.cached_info().config, settings) {
-        Some(what) => Err(OpenError::Unfit { stream: name, what }),
+        },
+        Err(error) => Err(OpenError::Stream { stream, reason: error.to_string() }),
+    }
+}
+
+/// The cell's stream, which must be there.
+pub(super) async fn find(context: &Context, settings: &Settings) -> Result<Stream, OpenError> {
+    check_name(&settings.cell)?;
+    let stream = stream_name(&settings.cell);
+    let found = context.get_stream(&stream).await;
+    fit(found.map_err(|error| OpenError::Stream { stream, reason: error.to_string() })?, settings)
+}
+
+fn fit(stream: Stream, settings: &Settings) -> Result<Stream, OpenError> {
+    let config = &stream.cached_info().config;
+    match unfit(config, settings) {
+        Some(what) => Err(OpenError::Unfit { stream: config.name.clone(), what }),
         None => Ok(stream),
     }
 }
