@@ -147,6 +147,11 @@ impl Connection {
         Ok(())
     }
 
+    /// The name of the server that leads the stream; `None` where it is no cluster's, or nobody leads now.
+    pub async fn stream_leader(&self) -> Option<String> {
+        self.stream.get_info().await.ok()?.cluster?.leader
+    }
+
     /// What appends. Only who leads the cell may use it.
     #[must_use]
     pub fn appender(&self) -> JetStream {
