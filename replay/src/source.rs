@@ -20,7 +20,7 @@ pub enum Source {
     /// An exported file.
     File(File),
     /// A cell's stream on NATS.
-    JetStream(jetstream::Reader),
+    JetStream(Box<jetstream::Reader>),
 }
 
 /// Why there is no journal to read at a path.
@@ -99,7 +99,7 @@ impl Source {
     /// # Errors
     /// [`SourceError::Nats`]; no stream is made.
     pub async fn on_nats(settings: &jetstream::Settings) -> Result<Self, SourceError> {
-        Ok(Self::JetStream(jetstream::Connection::existing(settings).await?.reader()))
+        Ok(Self::JetStream(Box::new(jetstream::Connection::existing(settings).await?.reader())))
     }
 
     /// Closes it, so that an orchestrator can have it again at once.

@@ -23,7 +23,6 @@ pub enum Holding {
 
 impl Holding {
     /// The broker's lease, kept by a task until `stop`; it is asked for once the task is told to.
-    #[must_use]
     pub fn of_broker(
         lease: jetstream::Lease,
         stop: CancellationToken,
