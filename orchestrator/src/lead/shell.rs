@@ -480,7 +480,7 @@ fn tell(alarm: &lead::Alarm) {
         }
         lead::Alarm::TailLost { .. } | lead::Alarm::TailRewritten { .. } => tracing::error!(
             ?alarm,
-            "the journal is not what was seen of it before; nobody leads on it: see `windlass recover --help`"
+            "the journal is not what was seen of it before; nobody leads on it: restore it (ops/handbook/nats.md)"
         ),
         other => tracing::error!(alarm = ?other, "the journal or the clock needs a look"),
     }
