@@ -102,17 +102,22 @@ fn every_recorded_journal_verifies_folds_and_is_decided_as_it_was() {
     }
 }
 
-/// The demonstration's journal, recorded over real agents: servers made, one rolled back, two processes killed.
+/// The demonstration's journals, recorded over real agents: servers made, one rolled back, two processes killed.
 #[test]
-fn the_demonstrations_journal_shows_what_the_demonstration_claims() {
-    let file = File::open(&kept("demo-1.wlj")).expect("the golden journal");
-    let folded = wait(fold(&file, Fold::new(None), Until::End)).expect("readable").fold;
+fn the_demonstrations_journals_show_what_the_demonstration_claims() {
+    for name in ["demo-1.wlj", "demo-nats-1.wlj"] {
+        shows_the_demonstration(&File::open(&kept(name)).expect("the golden journal"));
+    }
+}
+
+fn shows_the_demonstration(file: &File) {
+    let folded = wait(fold(file, Fold::new(None), Until::End)).expect("readable").fold;
     assert!(folded.cell().servers.is_empty() && folded.cell().volumes.is_empty(), "all of it was deleted");
     assert!(folded.cell().sagas.is_empty(), "nothing is open");
     assert_eq!(folded.cell().hosts.len(), 4);
-    let texts: Vec<String> = sagas(&file)
+    let texts: Vec<String> = sagas(file)
         .into_iter()
-        .map(|saga| wait(timeline(&file, saga)).expect("readable").text(&|_| None))
+        .map(|saga| wait(timeline(file, saga)).expect("readable").text(&|_| None))
         .collect();
     assert_eq!(texts.len(), 7);
     assert_eq!(texts.iter().filter(|text| text.contains("rolled back after")).count(), 1);
