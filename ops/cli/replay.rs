@@ -12,7 +12,7 @@ use anyhow::Context as _;
 use clap::{Args, Subcommand};
 use windlass_journal::{Read, jetstream};
 use windlass_replay::{Intended, Metered, Seen, Source, SourceError};
-use windlass_sagas::ids::{Hash, Position, SagaId};
+use windlass_sagas::ids::{Hash, Position, SagaId, from_hex};
 
 use crate::exit::{self, Hinted, Usage};
 use crate::nats::Servers;
@@ -180,12 +180,8 @@ fn witness(text: &str) -> anyhow::Result<Seen> {
         || Usage(format!("--seen {text}: POSITION:HASH is expected, the hash with 64 hexadecimal digits"));
     let (position, hash) = text.split_once(':').ok_or_else(usage)?;
     let position = Position(position.parse().map_err(|_| usage())?);
-    let digits = hash.is_ascii() && hash.len() == 64;
-    let mut bytes = [0; 32];
-    for (at, byte) in bytes.iter_mut().enumerate().filter(|_| digits) {
-        *byte = u8::from_str_radix(&hash[2 * at..2 * at + 2], 16).map_err(|_| usage())?;
-    }
-    if digits { Ok(Seen { position, hash: Hash(bytes) }) } else { Err(usage().into()) }
+    let hash = from_hex(hash).map(Hash).ok_or_else(usage)?;
+    Ok(Seen { position, hash })
 }
 
 async fn timeline(place: &Place, id: &str, format: Format) -> anyhow::Result<u8> {

@@ -218,6 +218,19 @@ impl fmt::Display for Term {
     }
 }
 
+/// So many bytes from exactly twice as many hexadecimal digits, upper or lower case.
+#[must_use]
+pub fn from_hex<const N: usize>(text: &str) -> Option<[u8; N]> {
+    let mut bytes = [0; N];
+    if text.len() != 2 * N || !text.bytes().all(|digit| digit.is_ascii_hexdigit()) {
+        return None;
+    }
+    for (byte, pair) in bytes.iter_mut().zip(text.as_bytes().chunks_exact(2)) {
+        *byte = u8::from_str_radix(core::str::from_utf8(pair).ok()?, 16).ok()?;
+    }
+    Some(bytes)
+}
+
 /// A SHA-256 value.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
 pub struct Hash(pub [u8; 32]);
@@ -245,6 +258,16 @@ mod tests {
         let id = ServerId::derived(&[7; 16], 3);
         assert_eq!(id.to_string().parse::<ServerId>(), Ok(id));
         assert_eq!("nonsense".parse::<ServerId>(), Err(NotAnId));
+    }
+
+    #[test]
+    fn the_digits_of_a_hash_read_back_and_nothing_else_is_one() {
+        let hash = Hash([0xab; 32]);
+        assert_eq!(from_hex(&hash.to_string()).map(Hash), Some(hash));
+        assert_eq!(from_hex::<2>("0Fa9"), Some([0x0f, 0xa9]));
+        for bad in ["", "0", "0fa", "0fa9f", "+f0f", "0g00", "éé"] {
+            assert_eq!(from_hex::<2>(bad), None, "{bad}");
+        }
     }
 
     #[test]

@@ -6,7 +6,7 @@
 use std::fmt;
 
 use sha2::{Digest, Sha256};
-use windlass_sagas::ids::Hash;
+use windlass_sagas::ids::{Hash, from_hex};
 
 use super::Authority;
 use crate::AgentError;
@@ -37,7 +37,7 @@ impl Token {
                 format!("the join token does not end with {HASH_DIGITS} hexadecimal digits after its dot");
             setting(format!("{message}: was it copied whole?"))
         };
-        let authority = hash.map(|hash| digits(hash).ok_or_else(bad)).transpose()?;
+        let authority = hash.map(|hash| from_hex(hash).map(Hash).ok_or_else(bad)).transpose()?;
         Ok(Self { secret: secret.to_owned(), authority })
     }
 
@@ -94,17 +94,6 @@ fn hash_of(authority_pem: &str) -> Result<Hash, AgentError> {
     let der = pem::find(authority_pem, "CERTIFICATE");
     let der = der.ok_or_else(|| AgentError::Certificate("the authority's file holds none".into()))?;
     Ok(Hash(Sha256::digest(der).into()))
-}
-
-fn digits(text: &str) -> Option<Hash> {
-    let mut bytes = [0; 32];
-    if text.len() != HASH_DIGITS || !text.bytes().all(|digit| digit.is_ascii_hexdigit()) {
-        return None;
-    }
-    for (byte, pair) in bytes.iter_mut().zip(text.as_bytes().chunks_exact(2)) {
-        *byte = u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok()?;
-    }
-    Some(Hash(bytes))
 }
 
 fn setting(message: String) -> AgentError {

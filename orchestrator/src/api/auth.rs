@@ -9,7 +9,7 @@ use tonic::metadata::MetadataMap;
 use windlass_proto::v1::ErrorReason;
 use windlass_sagas::cell::Cell;
 use windlass_sagas::cell::state::Credential;
-use windlass_sagas::ids::{Hash, Position, Time};
+use windlass_sagas::ids::{Hash, Position, Time, from_hex};
 use windlass_sagas::record::Cause;
 
 use super::errors::{Problem, refused};
@@ -76,7 +76,7 @@ fn trace(header: &str) -> Option<([u8; 16], [u8; 8])> {
     let mut parts = header.split('-');
     let (version, trace, span) = (parts.next()?, parts.next()?, parts.next()?);
     (version == "00").then_some(())?;
-    Some((super::fields::hex(trace)?, super::fields::hex(span)?))
+    Some((from_hex(trace)?, from_hex(span)?))
 }
 
 #[cfg(test)]

@@ -4,28 +4,15 @@ use std::net::IpAddr;
 
 use prost_types::Timestamp;
 use windlass_proto::v1::{self, ErrorReason};
-use windlass_sagas::ids::{Hash, RequestId, Time};
+use windlass_sagas::ids::{Hash, RequestId, Time, from_hex};
 use windlass_sagas::limits::{NAME_BYTES_MAX, TEXT_BYTES_MAX};
 use windlass_sagas::record::{Amounts, Cidr, Mac, Role};
 
 use super::errors::Problem;
 
-/// So many bytes from twice as many hexadecimal digits.
-pub(super) fn hex<const N: usize>(text: &str) -> Option<[u8; N]> {
-    let digits = text.as_bytes();
-    let mut bytes = [0; N];
-    if digits.len() != 2 * N || !digits.iter().all(u8::is_ascii_hexdigit) {
-        return None;
-    }
-    for (byte, pair) in bytes.iter_mut().zip(digits.chunks_exact(2)) {
-        *byte = u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok()?;
-    }
-    Some(bytes)
-}
-
 /// A SHA-256 value.
 pub(super) fn hash(text: &str, field: &str) -> Result<Hash, Problem> {
-    hex(text).map(Hash).ok_or_else(|| Problem::field(field, format!("{field} is 64 hexadecimal digits")))
+    from_hex(text).map(Hash).ok_or_else(|| Problem::field(field, format!("{field} is 64 hexadecimal digits")))
 }
 
 /// A change's id, which every change has.
@@ -139,7 +126,7 @@ pub(super) fn mac(text: &str, field: &str) -> Result<Mac, Problem> {
     let mut bytes = [0; 6];
     let mut parts = text.split(':');
     for byte in &mut bytes {
-        let [one] = parts.next().and_then(hex::<1>).ok_or_else(|| bad_mac(field))?;
+        let [one] = parts.next().and_then(from_hex::<1>).ok_or_else(|| bad_mac(field))?;
         *byte = one;
     }
     if parts.next().is_some() { Err(bad_mac(field)) } else { Ok(Mac(bytes)) }

@@ -7,7 +7,7 @@ use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
-use windlass_sagas::ids::{CellId, CredentialId, Hash, PrincipalId};
+use windlass_sagas::ids::{CellId, CredentialId, Hash, PrincipalId, from_hex};
 use windlass_sagas::record::{FORMAT_LEVEL, Genesis};
 
 use super::{Authority, IdentityError, Issued, Secret, random_id};
@@ -99,7 +99,8 @@ impl CellIdentity {
             level: FORMAT_LEVEL,
             admin: stored.admin.parse().map_err(bad_id)?,
             credential: stored.credential.parse().map_err(bad_id)?,
-            secret_sha256: hash(&stored.secret_sha256)
+            secret_sha256: from_hex(&stored.secret_sha256)
+                .map(Hash)
                 .ok_or_else(|| malformed("secret_sha256 is not a hash".into()))?,
         };
         let authority =
@@ -111,18 +112,6 @@ impl CellIdentity {
         };
         Ok(Self { genesis, authority, certificate })
     }
-}
-
-fn hash(text: &str) -> Option<Hash> {
-    let digits = text.as_bytes();
-    let mut bytes = [0; 32];
-    if digits.len() != 64 {
-        return None;
-    }
-    for (byte, pair) in bytes.iter_mut().zip(digits.chunks_exact(2)) {
-        *byte = u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok()?;
-    }
-    Some(Hash(bytes))
 }
 
 fn read(path: &Path) -> Result<String, IdentityError> {

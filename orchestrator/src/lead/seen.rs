@@ -8,7 +8,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
-use windlass_sagas::ids::{Hash, Position, Term};
+use windlass_sagas::ids::{Hash, Position, Term, from_hex};
 
 /// A commit that was durable.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -90,21 +90,9 @@ impl SeenFile {
 
 fn parse(text: &str) -> Result<Seen, String> {
     let note: Note = toml::from_str(text).map_err(|error| error.to_string())?;
-    let hash = hash(&note.hash).ok_or("hash: expected 64 hexadecimal digits")?;
+    let hash = from_hex(&note.hash).map(Hash).ok_or("hash: expected 64 hexadecimal digits")?;
     let term = Term { generation: note.generation, elected: Position(note.elected) };
     Ok(Seen { position: Position(note.position), hash, term })
-}
-
-fn hash(text: &str) -> Option<Hash> {
-    let mut bytes = [0; 32];
-    if text.len() != 64 {
-        return None;
-    }
-    for (byte, digits) in bytes.iter_mut().zip(text.as_bytes().chunks(2)) {
-        let digits = std::str::from_utf8(digits).ok()?;
-        *byte = u8::from_str_radix(digits, 16).ok()?;
-    }
-    Some(Hash(bytes))
 }
 
 #[cfg(test)]

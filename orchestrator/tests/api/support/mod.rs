@@ -77,8 +77,7 @@ pub(crate) fn genesis() -> Genesis {
 
 /// A hash by its digits.
 pub(crate) fn hash(text: &str) -> Hash {
-    let bytes = (0..32).map(|at| u8::from_str_radix(&text[2 * at..2 * at + 2], 16).expect("digits"));
-    Hash(bytes.collect::<Vec<u8>>().try_into().expect("32 bytes"))
+    Hash(from_hex(text).expect("64 digits"))
 }
 
 impl World {
