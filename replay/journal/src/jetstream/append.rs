@@ -11,7 +11,7 @@ use async_nats::jetstream::{self, Context, ErrorCode};
 use bytes::Bytes;
 use windlass_sagas::protocol::{AppendError, Cursor};
 
-use super::ANSWER_TIME_MAX;
+use super::publish;
 use crate::Append;
 use crate::answer::{Answer, outcome};
 use crate::frame::Frame;
@@ -52,11 +52,7 @@ impl JetStream {
             .message_id(frame.id().to_string())
             .expected_last_sequence(after.0)
             .payload(Bytes::from_owner(Owned(frame)));
-        let published = async {
-            let acknowledged = self.context.send_publish(self.subject.clone(), message).await?;
-            acknowledged.await
-        };
-        match tokio::time::timeout(ANSWER_TIME_MAX, published).await.ok()? {
+        match publish(&self.context, &self.subject, message).await? {
             Ok(ack) if ack.duplicate => Some(Answer::Duplicate(Cursor(ack.sequence))),
             Ok(ack) => Some(Answer::Landed(Cursor(ack.sequence))),
             Err(error) => answer(&error),

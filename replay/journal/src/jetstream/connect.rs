@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
+use async_nats::jetstream::{Context, ContextBuilder};
 use async_nats::{Client, ConnectOptions, Event, ServerAddr};
 
-use super::{OpenError, Settings};
+use super::{ANSWER_TIME_MAX, OpenError, Settings};
 
 /// A dead server is noticed after about two of these.
 const PING_PAUSE: Duration = Duration::from_secs(1);
@@ -16,13 +17,15 @@ const RECONNECT_PAUSE_MAX_MS: u64 = 500;
 const PASSWORD_BYTES_MAX: usize = 4096;
 
 /// Connects once; from then on the client reconnects without end.
-pub(super) async fn connect(settings: &Settings) -> Result<Client, OpenError> {
+pub(super) async fn connect(settings: &Settings) -> Result<(Client, Context), OpenError> {
     let servers = addresses(settings)?;
     let options = options(settings).await?;
-    options.connect(servers).await.map_err(|error| OpenError::Connect {
+    let client = options.connect(servers).await.map_err(|error| OpenError::Connect {
         servers: settings.servers.join(", "),
         reason: error.to_string(),
-    })
+    })?;
+    let context = ContextBuilder::new().timeout(ANSWER_TIME_MAX).build(client.clone());
+    Ok((client, context))
 }
 
 fn addresses(settings: &Settings) -> Result<Vec<ServerAddr>, OpenError> {

@@ -13,14 +13,12 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 
-use super::{Connection, OpenError};
+use super::{ANSWER_TIME_MAX, Connection, OpenError, publish};
 
 /// How long the broker keeps a lease that nobody renews.
 pub(super) const LEASE: Duration = Duration::from_secs(3);
 /// The pause between two renewals, and between two tries to get it.
 const RENEW_PAUSE: Duration = Duration::from_millis(500);
-/// How long one renewal may take.
-const RENEW_TIME_MAX: Duration = Duration::from_secs(1);
 
 /// What is told of the lease.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -137,11 +135,10 @@ impl Lease {
         let message = PublishMessage::build()
             .expected_last_subject_sequence(self.held.unwrap_or(0))
             .payload(self.holder.clone().into_bytes().into());
-        let published = async { self.context.send_publish(self.subject.clone(), message).await?.await };
-        match timeout(RENEW_TIME_MAX, published).await {
-            Ok(Ok(ack)) => Answer::Ours(ack.sequence),
-            Ok(Err(error)) if error.kind() == PublishErrorKind::WrongLastSequence => Answer::Anothers,
-            Ok(Err(_)) | Err(_) => Answer::None,
+        match publish(&self.context, &self.subject, message).await {
+            Some(Ok(ack)) => Answer::Ours(ack.sequence),
+            Some(Err(error)) if error.kind() == PublishErrorKind::WrongLastSequence => Answer::Anothers,
+            Some(Err(_)) | None => Answer::None,
         }
     }
 
@@ -154,7 +151,7 @@ impl Lease {
     /// So that the next one need not wait for it to go. Its loss is no harm.
     async fn let_go(self) {
         if let Some(sequence) = self.held
-            && let Ok(Err(error)) = timeout(RENEW_TIME_MAX, self.stream.delete_message(sequence)).await
+            && let Ok(Err(error)) = timeout(ANSWER_TIME_MAX, self.stream.delete_message(sequence)).await
         {
             tracing::debug!(%error, "the lease was not let go of; it goes by itself");
         }

@@ -20,6 +20,9 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use async_nats::jetstream;
+use async_nats::jetstream::context::PublishError;
+use async_nats::jetstream::message::PublishMessage;
+use async_nats::jetstream::publish::PublishAck;
 
 pub use append::JetStream;
 pub use lease::{Lease, LeaseTold};
@@ -98,6 +101,16 @@ pub struct Connection {
     replicas: usize,
 }
 
+/// Publishes one message; the acknowledgement, the refusal, or `None` where neither came in time.
+async fn publish(
+    context: &jetstream::Context,
+    subject: &str,
+    message: PublishMessage,
+) -> Option<Result<PublishAck, PublishError>> {
+    let published = async { context.send_publish(subject.to_owned(), message).await?.await };
+    tokio::time::timeout(ANSWER_TIME_MAX, published).await.ok()
+}
+
 /// The stream that holds the journal of the cell of this name.
 #[must_use]
 pub fn stream_name(cell: &str) -> String {
@@ -116,11 +129,9 @@ impl Connection {
     /// # Errors
     /// As `OpenError` says; a stream that is there is never changed.
     pub async fn open(settings: &Settings) -> Result<Self, OpenError> {
-        let client = connect::connect(settings).await?;
-        let context = jetstream::ContextBuilder::new().timeout(ANSWER_TIME_MAX).build(client.clone());
+        let (client, context) = connect::connect(settings).await?;
         let stream = stream::find_or_make(&context, settings).await?;
-        let (cell, replicas) = (settings.cell.clone(), settings.replicas);
-        Ok(Self { client, context, stream, cell, replicas })
+        Ok(Self::to(client, context, stream, settings))
     }
 
     /// Connects to a cell whose stream is there; for who only reads.
@@ -128,11 +139,19 @@ impl Connection {
     /// # Errors
     /// As `OpenError` says; `Stream` also where there is none.
     pub async fn existing(settings: &Settings) -> Result<Self, OpenError> {
-        let client = connect::connect(settings).await?;
-        let context = jetstream::ContextBuilder::new().timeout(ANSWER_TIME_MAX).build(client.clone());
+        let (client, context) = connect::connect(settings).await?;
         let stream = stream::find(&context, settings).await?;
+        Ok(Self::to(client, context, stream, settings))
+    }
+
+    fn to(
+        client: async_nats::Client,
+        context: jetstream::Context,
+        stream: jetstream::stream::Stream,
+        settings: &Settings,
+    ) -> Self {
         let (cell, replicas) = (settings.cell.clone(), settings.replicas);
-        Ok(Self { client, context, stream, cell, replicas })
+        Self { client, context, stream, cell, replicas }
     }
 
     /// Deletes the cell's journal and lease for good: for cells that were made to be thrown away.
