@@ -48,7 +48,6 @@ fn start(journal: &Memory, writer: u8) -> Running {
         config: config(writer),
         journal: journal.connect(),
         reader: journal.connect(),
-        follow: false,
         lease: Holding::Held,
         seen: None,
         cell: CELL,

@@ -56,7 +56,6 @@ pub(crate) async fn start() -> Running {
         config: Config { writer: WriterId([1; 16]), build: "test".into(), genesis, recover: None },
         journal: journal.connect(),
         reader: journal.connect(),
-        follow: false,
         lease: Holding::Held,
         seen: None,
         cell,

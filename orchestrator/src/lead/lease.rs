@@ -31,6 +31,11 @@ impl Holding {
         (Self::Broker { asks, told: Some(told) }, lease.keep(asked, tell, stop))
     }
 
+    /// Whether others may lead too, and append then.
+    pub(super) const fn is_shared(&self) -> bool {
+        matches!(self, Self::Broker { .. })
+    }
+
     /// What the machine is told at its begin.
     pub(super) const fn at_first(&self) -> Option<Lease> {
         match self {

@@ -40,9 +40,7 @@ pub struct Setup<A, R> {
     pub journal: A,
     /// Where they are read.
     pub reader: R,
-    /// Whether others append too, so that the journal is followed.
-    pub follow: bool,
-    /// Who should try to lead.
+    /// Who should try to lead; where several may, the journal is followed.
     pub lease: Holding,
     /// What was seen before, and where it is noted; `None`: nowhere.
     pub seen: Option<SeenFile>,
@@ -78,11 +76,11 @@ where
     A: Append + 'static,
     R: Read + 'static,
 {
-    let Setup { config, journal, reader, follow, cell, store, mut wakes, mut agents, commits, .. } = setup;
-    let (mut lease, seen) = (setup.lease, setup.seen);
+    let Setup { config, journal, reader, mut lease, seen, cell, store, mut wakes, mut agents, commits } =
+        setup;
     let (store, image) = store.unzip();
     let (images, fold) = Images::begin(store, image.flatten(), Some(cell));
-    let (pump, mut told) = Pump::start(journal, reader, follow);
+    let (pump, mut told) = Pump::start(journal, reader, lease.is_shared());
     let mut shell = Shell {
         machine: Orchestrator::new(config),
         dispatcher: Dispatcher::new(cell),

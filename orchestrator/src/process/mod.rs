@@ -142,7 +142,7 @@ impl Process {
         R: Read + Clone + 'static,
     {
         let Self { config, identity, writer, stop, ready } = self;
-        let Opened { journal, reader, follow, lease, kind, warnings } = opened;
+        let Opened { journal, reader, lease, kind, warnings } = opened;
         let (store, image) = Store::open(&config.state.join("store"))?;
         let seen = SeenFile::open(&config.state).map_err(ProcessError::Seen)?;
         let blobs = Directory::open(config.state.join("blobs")).map_err(ProcessError::Blobs)?;
@@ -164,7 +164,6 @@ impl Process {
             },
             journal,
             reader,
-            follow,
             lease,
             seen: Some(seen),
             cell: identity.genesis.cell,

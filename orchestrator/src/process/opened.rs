@@ -1,7 +1,8 @@
 //! The journal of a process, opened: in its own directory, or on NATS beside others; with who should try to lead.
 
 use std::path::Path;
-use std::sync::{Arc, RwLock};
+use std::pin::pin;
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -27,7 +28,6 @@ pub(super) type Warnings = Arc<dyn Fn() -> Vec<String> + Send + Sync>;
 pub(super) struct Opened<A, R> {
     pub(super) journal: A,
     pub(super) reader: R,
-    pub(super) follow: bool,
     pub(super) lease: Holding,
     /// Its name for people.
     pub(super) kind: &'static str,
@@ -39,7 +39,7 @@ pub(super) async fn embedded(state: &Path) -> Result<Opened<Embedded, embedded::
     let journal = Embedded::open(embedded::Settings::new(state.join("journal"))).await?;
     let reader = journal.reader();
     let warnings: Warnings = Arc::new(Vec::new);
-    Ok(Opened { journal, reader, follow: false, lease: Holding::Held, kind: "embedded", warnings })
+    Ok(Opened { journal, reader, lease: Holding::Held, kind: "embedded", warnings })
 }
 
 /// The journal on NATS; the lease is tried for from now on, unless the broker is unsafe and must not be.
@@ -53,63 +53,50 @@ pub(super) async fn on_nats(
     let lease = Lease::open(&connection, writer.to_string()).await?;
     let (journal, reader) = (connection.appender(), connection.reader());
     let found = Arc::new(RwLock::new(Vec::new()));
-    let first = safety::look(&connection, &nats.monitors).await;
-    let mut guard = Guard { required: nats.require_durable, found: Arc::clone(&found), told: None };
-    let safe = guard.take(&first);
+    let guard = Guard { required: nats.require_durable, found: Arc::clone(&found) };
+    let mut safe = guard.take(&safety::look(&connection, &nats.monitors).await);
     let (lease, keep) = Holding::of_broker(lease, stop.clone());
     let (stop, monitors) = (stop.clone(), nats.monitors.clone());
-    // Both end with the process.
+    // Looks again and again; the lease is kept from the first look on that finds nothing against it. Ends with the process.
     tokio::spawn(async move {
-        let looked = async {
-            let mut safe = safe;
-            while !safe {
+        let mut keep = pin!(keep);
+        loop {
+            let look = async {
                 tokio::time::sleep(SAFETY_PAUSE).await;
-                safe = guard.take(&safety::look(&connection, &monitors).await);
+                safety::look(&connection, &monitors).await
+            };
+            tokio::select! {
+                () = &mut keep, if safe => return,
+                () = stop.cancelled(), if !safe => return,
+                warnings = look => safe |= guard.take(&warnings),
             }
-        };
-        tokio::select! {
-            () = stop.cancelled() => return,
-            () = looked => {}
-        }
-        let looks = async {
-            loop {
-                tokio::time::sleep(SAFETY_PAUSE).await;
-                guard.take(&safety::look(&connection, &monitors).await);
-            }
-        };
-        tokio::select! {
-            () = keep => {}
-            () = looks => {}
         }
     });
-    let warnings: Warnings = Arc::new(move || found.read().map(|all| all.clone()).unwrap_or_default());
-    Ok(Opened { journal, reader, follow: true, lease, kind: "jetstream", warnings })
+    let warnings: Warnings = Arc::new(move || found.read().unwrap_or_else(PoisonError::into_inner).clone());
+    Ok(Opened { journal, reader, lease, kind: "jetstream", warnings })
 }
 
-/// What was found unsafe, told once and kept for the API.
+/// What was found unsafe, kept for the API and told where it changes.
 struct Guard {
     required: bool,
     found: Arc<RwLock<Vec<String>>>,
-    told: Option<Vec<String>>,
 }
 
 impl Guard {
     /// Takes in a look; whether this orchestrator may lead on it.
-    fn take(&mut self, warnings: &[safety::Warning]) -> bool {
+    fn take(&self, warnings: &[safety::Warning]) -> bool {
         let all: Vec<String> = warnings.iter().map(ToString::to_string).collect();
-        if self.told.as_ref() != Some(&all) {
+        let safe = all.is_empty() || !self.required;
+        let mut found = self.found.write().unwrap_or_else(PoisonError::into_inner);
+        if *found != all {
             for warning in &all {
                 tracing::warn!("UNSAFE: {warning}");
             }
-            if self.required && !all.is_empty() {
+            if !safe {
                 tracing::error!(
                     "not leading: NATS may lose what it acknowledges, and durability is required"
                 );
             }
-            self.told = Some(all.clone());
-        }
-        let safe = all.is_empty() || !self.required;
-        if let Ok(mut found) = self.found.write() {
             *found = all;
         }
         safe

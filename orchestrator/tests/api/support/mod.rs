@@ -105,7 +105,6 @@ impl World {
             config,
             journal: journal.connect(),
             reader: journal.connect(),
-            follow: false,
             lease: Holding::Held,
             seen: None,
             cell: CELL,
