@@ -248,7 +248,8 @@ async fn export(place: &Place, file: &Path, format: Format) -> anyhow::Result<u8
     Ok(exit::OK)
 }
 
-async fn write<R: Read>(journal: &R, path: &Path) -> anyhow::Result<windlass_replay::Exported> {
+/// Writes the whole journal to the file at `path`, which lasts once this returns.
+pub(crate) async fn write<R: Read>(journal: &R, path: &Path) -> anyhow::Result<windlass_replay::Exported> {
     let mut out = std::io::BufWriter::new(std::fs::File::create(path)?);
     let exported = windlass_replay::export(journal, &mut out).await?;
     out.into_inner()?.sync_all()?;

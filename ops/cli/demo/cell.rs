@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use windlass_client::Client;
+use windlass_journal::jetstream::local::free_ports;
 use windlass_orchestrator::identity;
 
 use super::child::Child;
@@ -57,7 +58,9 @@ impl Cell {
         let names = ["localhost".to_owned(), "127.0.0.1".to_owned()];
         let made = identity::init(&home.join("identity"), &journal.cell, &names)?;
         let journal = journal.arguments();
-        let (orchestrator, address) = start_orchestrator(home, &free_address()?, &journal).await?;
+        // Below the ports of outgoing connections, so that nobody takes it while the orchestrator is down.
+        let listen = format!("127.0.0.1:{}", free_ports(1)?[0]);
+        let (orchestrator, address) = start_orchestrator(home, &listen, &journal).await?;
         let context = Context {
             endpoints: vec![format!("https://{address}")],
             ca: Some(home.join("identity").join("ca.pem")),
@@ -157,13 +160,6 @@ impl Cell {
     fn log(&self, name: &str) -> PathBuf {
         self.home.join(format!("{name}.log"))
     }
-}
-
-/// An address on loopback that nobody listens on, below the range that outgoing connections take theirs from (32768 and
-/// up on Linux): so nobody takes it while the orchestrator is down.
-fn free_address() -> anyhow::Result<String> {
-    let listening = (20_000..32_000).find_map(|port| std::net::TcpListener::bind(("127.0.0.1", port)).ok());
-    Ok(listening.context("no free port on loopback")?.local_addr()?.to_string())
 }
 
 async fn start_orchestrator(

@@ -97,9 +97,7 @@ impl Journal {
         }
         let path = home.join("journal.wlj");
         let source = self.open(home).await?;
-        let mut file = std::io::BufWriter::new(std::fs::File::create(&path)?);
-        windlass_replay::export(&source, &mut file).await?;
-        file.into_inner()?.sync_all()?;
+        crate::replay::write(&source, &path).await?;
         Ok(format!("--journal {}", path.display()))
     }
 

@@ -26,8 +26,8 @@ const DEMO_TIME_MAX: Duration = Duration::from_secs(120);
 ///
 /// Starts an orchestrator and four agents with simulated hosts, each a process of its own, on loopback, in a directory
 /// of its own, and removes all of it at the end. The journal is on a NATS server of its own where `nats-server` 2.11 or
-/// newer is on the PATH, on the one that --nats names, else embedded; the first line says which. The last line counts what was done, and what was done twice or left
-/// over (nothing); the exit code says the same.
+/// newer is on the PATH, on the one that --nats names, else embedded; the first line says which. The last line counts
+/// what was done, and what was done twice or left over (nothing); the exit code says the same.
 #[derive(Args, Debug)]
 pub(crate) struct Demo {
     /// Where to keep the cell; it must not exist, and stays there afterwards. By default a temporary directory.

@@ -8,13 +8,13 @@ mod requests;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::Duration;
 
 use tempfile::TempDir;
 use windlass_agents::sim::read_world;
 use windlass_client::v1::{self, saga};
 use windlass_client::{Client, Config, NewSecret};
+use windlass_journal::jetstream::local::free_ports;
 use windlass_orchestrator::identity;
 
 pub(crate) use broker::{Broker, Wire};
@@ -316,18 +316,9 @@ fn copy(from: &Path, to: &Path) {
     }
 }
 
-/// An address on loopback that nobody listens on, below the range that outgoing connections take theirs from (32768 and
-/// up on Linux): so nobody takes it while its process is down.
+/// An address on loopback that nobody listens on, and that nobody takes while its process is down.
 fn free_address() -> String {
-    static NEXT: AtomicU16 = AtomicU16::new(0);
-    let begin = u16::try_from(std::process::id() % 8_000).unwrap();
-    for _ in 0..1_000 {
-        let port = 20_000 + (begin + NEXT.fetch_add(1, Ordering::Relaxed)) % 12_000;
-        if let Ok(listener) = std::net::TcpListener::bind(("127.0.0.1", port)) {
-            return listener.local_addr().unwrap().to_string();
-        }
-    }
-    panic!("no free port");
+    format!("127.0.0.1:{}", free_ports(1).unwrap()[0])
 }
 
 pub(crate) fn state(operation: &v1::Operation) -> saga::State {

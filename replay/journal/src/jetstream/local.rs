@@ -233,7 +233,8 @@ fn listens(port: u16) -> bool {
     timed.is_ok() && stream.read_exact(&mut greeting).is_ok() && &greeting == b"INFO"
 }
 
-/// Ports of loopback that nobody listens on.
+/// Ports of loopback that nobody listens on, below the range that outgoing connections take theirs from (32768 and up on
+/// Linux): so nobody takes one while its process is down.
 ///
 /// # Errors
 /// Where there are not so many.
