@@ -17,6 +17,7 @@ mod host;
 mod init;
 mod limits;
 mod names;
+mod nats;
 mod network;
 mod operation;
 mod orchestrator;
