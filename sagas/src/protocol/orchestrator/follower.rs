@@ -4,9 +4,8 @@
 //! A campaign needs the lease, a fold that was read to the journal's end, a clock that can be trusted, and no word of a
 //! tail that is gone. Losing it costs nothing: the campaign is folded only once it has landed.
 //!
-//! A journal may lose its tail and grow another one, and cursors repeat then. So each read begins with the frame that
-//! the fold ends in: where another stands there, or the journal ends before it, the fold is dropped and read anew. That
-//! can't go on for ever: a fold that was read from the first frame on ends in what the journal holds.
+//! A journal may lose its tail and grow another one; cursors repeat then. So each read begins with the frame that the
+//! fold ends in: where it is not there, the fold is dropped and read anew, which ends since then it is there.
 
 use alloc::boxed::Box;
 use alloc::vec::Vec;

@@ -52,6 +52,12 @@ pub(super) fn worlds() -> Vec<Named> {
         )
         .orchestrators(2)
         .ends(2, 0, 0),
+    ]
+}
+
+/// Acknowledged frames are gone, and an operator orders to go on without them.
+pub(super) fn lost_tails() -> Vec<Named> {
+    vec![
         Named::new(
             "o6a-an-acknowledged-end-is-gone",
             "The stream loses the frame that ended a saga, after it was acknowledged. The next append finds out; nobody leads \
