@@ -1,8 +1,6 @@
 //! Following and campaigning: frames into the fold, the journal's end, what others have seen, and the append that takes
-//! the lead.
-//!
-//! A campaign needs the lease, a fold that was read to the journal's end, a clock that can be trusted, and no word of a
-//! tail that is gone. Losing it costs nothing: the campaign is folded only once it has landed.
+//! the lead. A campaign needs the lease, a fold that was read to the journal's end, a clock that can be trusted, and no
+//! word of a tail that is gone. Losing it costs nothing: the campaign is folded only once it has landed.
 //!
 //! A journal may lose its tail and grow another one; cursors repeat then. So each read begins with the frame that the
 //! fold ends in: where it is not there, the fold is dropped and read anew, which ends since then it is there.
