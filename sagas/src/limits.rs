@@ -63,6 +63,8 @@ pub const LEADER_QUEUE_MAX: usize = 4096;
 pub const CLOCK_SKEW_MS_MAX: u64 = 5_000;
 /// How long an append may stay unanswered before the same bytes are sent again, milliseconds.
 pub const APPEND_RESEND_MS: u64 = 500;
+/// How long a follower that hears nothing new goes on before it looks whether its fold still is the journal's, milliseconds.
+pub const FOLLOWER_PROOF_MS: u64 = 5_000;
 /// Calls that may be out to one ledger at a time; more wait at the dispatcher.
 pub const LEDGER_CALLS_MAX: usize = 256;
 /// The shortest and longest pause between two look-ups of a call whose outcome is unknown, milliseconds.

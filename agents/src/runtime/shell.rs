@@ -304,6 +304,13 @@ impl Shell {
 
     fn take_inventory(&mut self, link: LinkId, ledger: LedgerId) {
         let Some(slot) = self.slots.get(&ledger.role) else { return };
+        if slot.ledger.works_for_lower_generation() {
+            tracing::info!(
+                role = role_name(ledger.role),
+                "no inventory before the work of the old generation ends"
+            );
+            return;
+        }
         let incarnation = Some(slot.ledger.incarnation());
         let listing = self.driver.inventory(ledger.role);
         self.tasks.spawn(async move {

@@ -5,13 +5,15 @@
 //! and in projects, which the tracker compares.
 
 use windlass_sagas::ids::*;
-use windlass_sagas::record::{AttachmentSpec, Event, PortSpec, ResourceRef, SagaStarted, Turn};
+use windlass_sagas::record::{AttachmentSpec, Campaign, Event, PortSpec, ResourceRef, SagaStarted, Turn};
 
 use crate::summary::SagaStanding;
 
 /// What an event moves beside the resources that it names.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Moves<'a> {
+    /// Somebody leads; by an operator's order to go on without a lost tail, every host's ledgers are to be compared anew.
+    Elected(&'a Campaign),
     /// A port exists from now on; its addresses are given.
     PortMade(&'a PortSpec),
     /// A port is no more; its addresses rest in its network.
@@ -75,7 +77,7 @@ pub(crate) fn touch(event: &Event, sink: &mut impl Touched) {
     use SagaStanding::{Abandoned, Completed, RolledBack};
     touches! { event, sink;
         Genesis(e): [R::Principal(e.admin), R::Credential(e.credential)] [M::CredentialOf(e.credential, e.admin)];
-        LeaderElected(_): [] [];
+        LeaderElected(e): [] [M::Elected(e)];
         FormatRaised(_): [] [];
 
         SagaStarted(e): [R::Saga(e.saga), e.subject] [M::Begun(e)];

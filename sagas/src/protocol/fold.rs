@@ -19,6 +19,8 @@ pub struct Fold {
     cell: Cell,
     tip: Tip,
     cursor: Cursor,
+    /// The frame that the tip came with; behind it, up to the cursor, all was void.
+    tip_cursor: Cursor,
     expected: Option<CellId>,
 }
 
@@ -29,6 +31,8 @@ pub struct Absorbed {
     pub commits: Vec<Commit>,
     /// How many commits at its end are void, and why the first of them is.
     pub void: Option<(usize, VoidReason)>,
+    /// The highest generation that its void commits name; 0: none does.
+    pub void_generation: u32,
 }
 
 /// The fold can't go on.
@@ -100,7 +104,7 @@ impl Fold {
         if tip.position != Position(0) {
             admit(expected, cell.id, cell.level).map_err(poisoned)?;
         }
-        Ok(Self { cell, tip, cursor, expected })
+        Ok(Self { cell, tip, cursor, tip_cursor: cursor, expected })
     }
 
     /// The cell.
@@ -121,6 +125,18 @@ impl Fold {
         self.cursor
     }
 
+    /// The frame that the tip came with: at the cursor, or before it where only void commits followed.
+    #[must_use]
+    pub const fn tip_cursor(&self) -> Cursor {
+        self.tip_cursor
+    }
+
+    /// Steps back to the frame of the tip: what came behind it was void, and is judged again as it is read again. So the
+    /// fold rests on no frame but those that its chain of hashes proves.
+    pub(super) const fn step_back(&mut self) {
+        self.cursor = self.tip_cursor;
+    }
+
     /// The cell that the journal must be of.
     #[must_use]
     pub const fn expected(&self) -> Option<CellId> {
@@ -138,18 +154,18 @@ impl Fold {
             let error = PoisonError::Gap { expected: self.cursor.next(), got: cursor };
             return Err(Poisoned { position: self.tip.position.next(), error });
         }
-        let (commits, tip, void) = self.judge(bytes)?;
-        for commit in &commits {
+        let (absorbed, tip) = self.judge(bytes)?;
+        for commit in &absorbed.commits {
             self.cell.fold(commit);
+            self.tip_cursor = cursor;
         }
         self.tip = tip;
         self.cursor = cursor;
-        Ok(Absorbed { commits, void })
+        Ok(absorbed)
     }
 
-    /// The frame's valid commits, the tip behind them, and the void rest.
-    #[expect(clippy::type_complexity, reason = "three parts of one answer, used once")]
-    fn judge(&self, bytes: &[u8]) -> Result<(Vec<Commit>, Tip, Option<(usize, VoidReason)>), Poisoned> {
+    /// What the frame brings, and the tip behind its valid commits.
+    fn judge(&self, bytes: &[u8]) -> Result<(Absorbed, Tip), Poisoned> {
         let mut tip = self.tip;
         let at = |position, error| Poisoned { position, error };
         let frame = Frame::decode(bytes).map_err(|error| at(tip.position.next(), error.into()))?;
@@ -163,11 +179,14 @@ impl Fold {
                     tip = next;
                 }
                 Validity::Void(reason) => {
-                    return Ok((commits, tip, Some((frame.commits.len() - index, reason))));
+                    let rest = frame.commits.iter().skip(index).map(|stored| stored.header.term.generation);
+                    let void = Some((frame.commits.len() - index, reason));
+                    let void_generation = rest.max().unwrap_or_default();
+                    return Ok((Absorbed { commits, void, void_generation }, tip));
                 }
             }
         }
-        Ok((commits, tip, None))
+        Ok((Absorbed { commits, void: None, void_generation: 0 }, tip))
     }
 
     fn readable(&self, commit: &Commit) -> Result<(), PoisonError> {
@@ -189,10 +208,11 @@ impl Fold {
     /// The frame of what was speculated is durable.
     pub(super) const fn acknowledge(&mut self, cursor: Cursor) {
         self.cursor = cursor;
+        self.tip_cursor = cursor;
     }
 
-    /// Whether the frame at the fold's own cursor is the one that ends in its tip: the proof that a stored image is of
-    /// this journal.
+    /// Whether the journal's frame at `tip_cursor` is the one that ends in the tip: the proof that the fold is of this
+    /// journal.
     pub(super) fn ends_in(&self, bytes: &[u8]) -> bool {
         Frame::decode(bytes)
             .is_ok_and(|frame| frame.commits.iter().any(|commit| commit.hash() == self.tip.hash))

@@ -1,7 +1,10 @@
 //! Laws over random histories: the invariants hold after every commit, whatever is asked and answered, and folding the
 //! commits again, in one go or from an image on the way, gives the same state.
 
+use std::collections::BTreeSet;
+
 use proptest::prelude::*;
+use windlass_sagas::cell::state::Host;
 use windlass_sagas::cell::{Cell, Decline, decide};
 use windlass_sagas::ids::*;
 use windlass_sagas::record::*;
@@ -24,6 +27,8 @@ enum Move {
     Drain(u8, bool),
     Answer(u8, u8),
     Late(u8),
+    Elect(bool),
+    Compare(u8),
 }
 
 fn moves() -> impl Strategy<Value = Vec<Move>> {
@@ -42,6 +47,8 @@ fn moves() -> impl Strategy<Value = Vec<Move>> {
         1 => (0..2_u8, any::<bool>()).prop_map(|(h, d)| Move::Drain(h, d)),
         30 => (any::<u8>(), any::<u8>()).prop_map(|(which, how)| Move::Answer(which, how)),
         1 => any::<u8>().prop_map(Move::Late),
+        1 => any::<bool>().prop_map(Move::Elect),
+        3 => any::<u8>().prop_map(Move::Compare),
     ];
     prop::collection::vec(one, 1..120)
 }
@@ -92,6 +99,8 @@ fn play(world: &mut World, one: &Move, boots: &mut u8) {
         Move::Drain(n, true) => world.ask(DrainHost { host: format!("h{n}") }),
         Move::Drain(n, false) => world.ask(UndrainHost { host: format!("h{n}") }),
         Move::Answer(which, how) => return answer(world, *which, *how),
+        Move::Elect(raises) => return elect(world, *raises),
+        Move::Compare(which) => return compare(world, *which),
         Move::Late(which) => {
             if let Some(saga) = saga(world, *which) {
                 let told = world.tell(Report::Overdue(SagaOverdue { saga }).into());
@@ -101,6 +110,29 @@ fn play(world: &mut World, one: &Move, boots: &mut u8) {
         }
     };
     drop(result);
+}
+
+/// Somebody leads. By an operator's order no ledger is admitted from then on, and none is forgotten.
+fn elect(world: &mut World, raises: bool) {
+    let ledgers = |world: &World| -> Vec<_> {
+        let of = |host: &Host| host.incarnations.clone().into_iter().chain(host.unconfirmed.clone());
+        world.cell.hosts.values().flat_map(of).collect::<BTreeSet<_>>().into_iter().collect()
+    };
+    let (all, admitted) = (ledgers(world), world.cell.ledgers().count());
+    world.campaign(raises.then_some("the tail is gone"));
+    assert_eq!(world.cell.ledgers().count(), if raises { 0 } else { admitted });
+    assert_eq!(ledgers(world), all);
+}
+
+/// A ledger that waits to be compared is compared.
+fn compare(world: &mut World, which: u8) {
+    let waits = |host: &Host| host.unconfirmed.iter().map(|it| (host.id, *it.0, *it.1)).collect::<Vec<_>>();
+    let waiting: Vec<_> = world.cell.hosts.values().flat_map(waits).collect();
+    if let Some((host, role, incarnation)) = pick(&waiting, which) {
+        world.admit(host, role, u128::from_be_bytes(incarnation.0));
+        assert_eq!(world.cell.hosts[&host].incarnations.get(&role), Some(&incarnation));
+        assert!(!world.cell.hosts[&host].unconfirmed.contains_key(&role));
+    }
 }
 
 fn answer(world: &mut World, which: u8, how: u8) {

@@ -122,6 +122,14 @@ impl World {
         self.tell(Report::Ledger(ledger).into()).expect("admitted");
     }
 
+    /// Somebody leads; with a reason, by an operator's order that raises the generation.
+    pub(crate) fn campaign(&mut self, recover: Option<&str>) {
+        let generation = self.cell.term.generation + u32::from(recover.is_some());
+        let term = Term { generation, elected: self.cell.position.next() };
+        let campaign = Campaign { term, build: "test".into(), recover: recover.map(Into::into) };
+        self.tell(Report::Campaign(campaign).into()).expect("elected");
+    }
+
     /// A fresh request id, made now.
     pub(crate) fn request_id(&mut self) -> RequestId {
         self.requests += 1;
@@ -168,10 +176,14 @@ impl World {
     pub(crate) fn tell(&mut self, fact: Fact) -> Result<Vec<Event>, Decline> {
         self.now = self.now.plus_ms(1);
         let events = decide(&self.cell, &fact, self.now)?;
+        let term = match &fact {
+            Fact::Report(Report::Campaign(campaign)) => campaign.term,
+            _ => self.cell.term,
+        };
         let header = Header {
             position: self.cell.position.next(),
             time: self.now,
-            term: self.cell.term,
+            term,
             writer: WriterId([5; 16]),
             previous: Hash::default(),
         };

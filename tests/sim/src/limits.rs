@@ -60,3 +60,7 @@ pub const EVENTS_MAX: u64 = 400_000;
 pub const ROUND_WORLDS: u64 = 64;
 /// The most runs that shrinking one failure takes.
 pub const SHRINK_RUNS_MAX: usize = 400;
+
+/// How long a follower may need beyond its pause to see that its fold is no longer the journal's, milliseconds: a short
+/// end is asked about again, and the journal read anew.
+pub(crate) const NOTICED_MS: u64 = 3_000;

@@ -48,7 +48,7 @@ fn o3_a_new_leader_looks_up_what_its_predecessor_dispatched() {
 
 #[test]
 fn o6_a_lost_tail_stops_leading_until_an_operator_orders_to_go_on() {
-    for world in ["o6a-", "o6b-"] {
+    for world in ["o6a-", "o6b-", "o6c-", "o6d-", "o6e-"] {
         let seen = holds(world).seen;
         assert!(seen.tail_alarms >= 1 && seen.leads >= 2, "{world} {seen:?}");
     }

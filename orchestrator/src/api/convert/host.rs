@@ -49,10 +49,11 @@ impl View<'_> {
     fn ledger(&self, host: &Host, of: Role, calls_in_flight: u32) -> v1::host::Ledger {
         let id = LedgerId { host: host.id, role: of };
         let incarnation = host.incarnations.get(&of);
+        let shown = incarnation.or_else(|| host.unconfirmed.get(&of));
         let held = self.cell.open_dispatches.get(&id).and_then(|open| open.first());
         v1::host::Ledger {
             role: role(of).into(),
-            incarnation: incarnation.map(|it| it.to_string()).unwrap_or_default(),
+            incarnation: shown.map(|it| it.to_string()).unwrap_or_default(),
             admitted: incarnation.is_some(),
             calls_in_flight,
             low_water: self.cell.low_water(id).0,

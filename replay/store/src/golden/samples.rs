@@ -257,6 +257,7 @@ fn hosts(cell: &mut Cell) {
             claimed: Capacity { vcpus: 2, ram_mib: 2048, disk_gib: 40 },
             traits: vec!["kvm".into()],
             incarnations: BTreeMap::from([(Role::Hypervisor, Incarnation([3; 16]))]),
+            unconfirmed: BTreeMap::from([(Role::Storage, Incarnation([5; 16]))]),
             retired: BTreeSet::from([Incarnation([4; 16])]),
             findings: BTreeMap::from([(
                 Role::Storage,

@@ -53,6 +53,7 @@ pub struct Tracker {
 
 #[derive(Clone, Debug, Default)]
 struct Walks {
+    hosts: bool,
     networks: bool,
     principals: bool,
     guests_of: BTreeSet<HostId>,
@@ -210,7 +211,10 @@ impl Tracker {
     }
 
     fn walk(&mut self, cell: &Cell) {
-        let Walks { networks, principals, guests_of } = std::mem::take(&mut self.walks);
+        let Walks { hosts, networks, principals, guests_of } = std::mem::take(&mut self.walks);
+        if hosts {
+            self.touched.extend(cell.hosts.keys().map(|id| ResourceRef::Host(*id)));
+        }
         if networks {
             self.touched.extend(cell.networks.keys().map(|id| ResourceRef::Network(*id)));
         }

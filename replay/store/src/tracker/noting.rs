@@ -66,6 +66,7 @@ impl Touched for Noting<'_> {
                 tracker.links.credentials.retain(|_, of| *of != principal);
             }
             Moves::AllPrincipals => tracker.walks.principals = true,
+            Moves::Elected(it) => tracker.walks.hosts |= it.recover.is_some(),
             Moves::AllNetworks => tracker.walks.networks = true,
             Moves::GuestsOf(host) => drop(tracker.walks.guests_of.insert(host)),
             Moves::Discarded(resource) => self.discarded(resource),

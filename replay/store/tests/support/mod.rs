@@ -79,8 +79,18 @@ impl World {
 
     /// A new leader's campaign.
     pub(crate) fn lead(&mut self, build: &str) {
-        let term = Term { generation: 0, elected: self.cell.position.next() };
-        let campaign = Campaign { term, build: build.into(), recover: None };
+        self.campaign(build, None);
+    }
+
+    /// The same by an operator's order, which raises the generation.
+    pub(crate) fn recover(&mut self, build: &str) {
+        self.campaign(build, Some("the tail is gone".into()));
+    }
+
+    fn campaign(&mut self, build: &str, recover: Option<String>) {
+        let generation = self.tip.term.generation + u32::from(recover.is_some());
+        let term = Term { generation, elected: self.cell.position.next() };
+        let campaign = Campaign { term, build: build.into(), recover };
         self.tell(Report::Campaign(campaign).into()).expect("elected");
     }
 

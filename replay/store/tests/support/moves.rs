@@ -144,6 +144,7 @@ fn happening(world: &mut World, what: u8, a: u8, b: u8) {
         40 if a % 8 == 7 => drop(world.ask(DeclareHostGone { host: name, reason: "burnt".into() })),
         40 => drop(world.ask(AffirmHostOff { host: name })),
         41 => rejoin(world, &name, a),
+        42 if a % 8 == 7 => world.recover("0.2.0"),
         42 => world.lead(if a.is_multiple_of(2) { "0.1.0" } else { "0.2.0" }),
         43 => inventory(world, host, b),
         44 => drop(saga.map(|saga| world.tell(Report::Overdue(SagaOverdue { saga }).into()))),
@@ -209,7 +210,7 @@ fn rejoin(world: &mut World, host: &str, a: u8) {
 fn inventory(world: &mut World, host: Option<HostId>, b: u8) {
     let known = host.and_then(|host| world.cell.hosts.get(&host));
     let Some((host, (role, incarnation))) =
-        known.and_then(|it| Some((it.id, it.incarnations.iter().next()?)))
+        known.and_then(|it| Some((it.id, it.unconfirmed.iter().chain(&it.incarnations).next()?)))
     else {
         return;
     };
@@ -252,6 +253,7 @@ fn scene(world: &mut World, what: u8, a: u8, b: u8) {
             well(world, 12);
         }
         123 => gone(world, a),
+        124 if a.is_multiple_of(4) => recovered(world),
         124 => discarded(world),
         125 => rested(world),
         _ => rebooted(world),
@@ -324,6 +326,17 @@ fn gone(world: &mut World, a: u8) {
         drop(world.ask(AffirmHostOff { host: host.clone() }));
     }
     rejoin(world, &host, a);
+}
+
+/// An operator's order to go on, and every ledger is compared anew.
+fn recovered(world: &mut World) {
+    world.recover("0.2.0");
+    world.seal();
+    let hosts = world.cell.hosts.values();
+    let waiting = hosts.flat_map(|it| it.unconfirmed.iter().map(|(role, id)| (it.id, *role, *id)));
+    for (host, role, incarnation) in waiting.collect::<Vec<_>>() {
+        world.ledger(host, role, u128::from_be_bytes(incarnation.0));
+    }
 }
 
 /// Agents answer a while, and all goes well.

@@ -39,6 +39,7 @@ impl Cell {
             claimed,
             traits: alloc::vec::Vec::new(),
             incarnations: BTreeMap::new(),
+            unconfirmed: BTreeMap::new(),
             retired,
             findings: BTreeMap::new(),
         };
@@ -82,8 +83,9 @@ impl Cell {
         self.change_host(id, |host| {
             host.life = HostLife::Gone { off: false };
             host.certificate_sha256 = None;
-            let incarnations = mem::take(&mut host.incarnations);
-            host.retired.extend(incarnations.into_values());
+            let admitted = mem::take(&mut host.incarnations);
+            let before = mem::take(&mut host.unconfirmed);
+            host.retired.extend(admitted.into_values().chain(before.into_values()));
         });
     }
 
@@ -101,13 +103,21 @@ impl Cell {
         self.rest_begins(id);
     }
 
+    /// A leader who goes on without a lost tail, by an operator's order, names no ledger before its inventory is compared
+    /// with what is left: the tail may have made what the fold does not know.
+    pub(super) fn leader_elected(&mut self, e: &Campaign) {
+        self.leader_build.clone_from(&e.build);
+        if e.recover.is_some() {
+            for host in self.hosts.values_mut() {
+                host.unconfirmed.append(&mut host.incarnations);
+            }
+        }
+    }
+
     pub(super) fn incarnation_admitted(&mut self, e: &IncarnationAdmitted) {
         self.change_host(e.host, |host| {
-            if let Some(old) = host.incarnations.insert(e.role, e.incarnation)
-                && old != e.incarnation
-            {
-                host.retired.insert(old);
-            }
+            let before = [host.incarnations.insert(e.role, e.incarnation), host.unconfirmed.remove(&e.role)];
+            host.retired.extend(before.into_iter().flatten().filter(|old| *old != e.incarnation));
         });
     }
 

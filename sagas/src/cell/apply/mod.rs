@@ -29,7 +29,7 @@ impl Cell {
     pub fn apply(&mut self, event: &Event) {
         match event {
             Event::Genesis(e) => self.genesis(e),
-            Event::LeaderElected(e) => self.leader_build.clone_from(&e.build),
+            Event::LeaderElected(e) => self.leader_elected(e),
             Event::FormatRaised(e) => self.level = e.level,
 
             Event::SagaStarted(e) => self.saga_started(e),

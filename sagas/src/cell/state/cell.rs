@@ -11,7 +11,7 @@ use crate::limits;
 use crate::record::{Amounts, LedgerId};
 
 /// The layout of stored images of this build; raise it with every change of the types of this folder.
-pub const IMAGE_FORMAT: u16 = 1;
+pub const IMAGE_FORMAT: u16 = 2;
 
 /// What an operator sets for the whole cell.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -68,6 +68,9 @@ pub struct Host {
     pub traits: Vec<String>,
     /// The ids of its ledgers that calls may name.
     pub incarnations: BTreeMap<Role, Incarnation>,
+    /// Ids of ledgers that were admitted before an operator's order went on without a lost tail: what that tail had made
+    /// there is not known, so no call names them before their inventories are compared anew.
+    pub unconfirmed: BTreeMap<Role, Incarnation>,
     /// Ids of ledgers that no call may ever name again.
     pub retired: BTreeSet<Incarnation>,
     /// What the last inventory of each role showed that the fold does not know, and what it lacked.

@@ -173,6 +173,15 @@ impl Ledger {
         self.running.iter().filter(|(_, running)| running.changes()).map(|(key, _)| *key)
     }
 
+    /// Whether something is being made or removed that a lower generation than the highest called for. An inventory taken
+    /// meanwhile would not show what comes of it, and the new generation's fold may know nothing of it.
+    #[must_use]
+    pub fn works_for_lower_generation(&self) -> bool {
+        let lower =
+            |running: &Running| running.changes() && running.term.generation < self.highest.generation;
+        self.running.values().any(lower)
+    }
+
     /// Every record, in order of keys.
     pub fn entries(&self) -> impl Iterator<Item = (&StepKey, &Entry)> {
         self.entries.iter()

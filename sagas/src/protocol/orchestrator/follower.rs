@@ -1,8 +1,9 @@
 //! Following and campaigning: frames into the fold, the journal's end, what others have seen, and the append that takes
-//! the lead.
-//!
-//! A campaign needs the lease, a fold that is proven and read to the journal's end, a clock that can be trusted, and no
+//! the lead. A campaign needs the lease, a fold that was read to the journal's end, a clock that can be trusted, and no
 //! word of a tail that is gone. Losing it costs nothing: the campaign is folded only once it has landed.
+//!
+//! A journal may lose its tail and grow another one; cursors repeat then. So each read begins with the frame that the
+//! fold ends in: where it is not there, the fold is dropped and read anew, which ends since then it is there.
 
 use alloc::boxed::Box;
 use alloc::vec::Vec;
@@ -13,11 +14,23 @@ use super::flight::{Flight, Verdict};
 use super::message::*;
 use super::tail::End;
 use super::witness::Word;
-use super::{Orchestrator, Role};
+use super::{Campaigned, Orchestrator, Role};
 use crate::cell;
 use crate::ids::*;
 use crate::limits::{APPEND_RESEND_MS, CAMPAIGN_PAUSE_MS};
+use crate::planted::{self, Bug};
 use crate::record::{Campaign, Cause, Commit, Event, Fact, Frame, Header, Report, StoredCommit, Tip};
+
+/// What a frame brought into the fold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Brought {
+    /// Valid commits.
+    Commits,
+    /// None.
+    Void,
+    /// None, but void ones of a higher generation: an operator may have ordered to go on from another tail than this one.
+    RaisedVoid,
+}
 
 impl Orchestrator {
     pub(super) fn loaded(&mut self, fold: Fold, now: Time, out: &mut Vec<Output>) {
@@ -27,17 +40,28 @@ impl Orchestrator {
         self.proven = fold.cursor() == Cursor::START;
         self.witnesses.reloaded(Some(fold.tip()));
         self.tail.forget();
+        self.void_told = Cursor::START;
         self.fold = Some(fold);
         self.role = Role::Follower;
         self.ask_tail(now, out);
     }
 
-    /// Asks for what comes behind the fold; for an image, also for the frame that proves it.
+    /// Asks for what comes behind the fold and, unless this node leads, for the frame that the fold ends in: a journal that
+    /// has lost its tail may have grown another one meanwhile.
     pub(super) fn ask_tail(&mut self, now: Time, out: &mut Vec<Output>) {
-        let Some(fold) = &self.fold else { return };
-        let known = fold.cursor();
-        let from = if self.proven { known } else { Cursor(known.0.saturating_sub(1)) };
-        out.push(self.tail.ask(from, known, now));
+        self.ask_tail_up_to(Cursor::START, now, out);
+    }
+
+    /// As `ask_tail`, where the frame at `known` is known to exist.
+    fn ask_tail_up_to(&mut self, known: Cursor, now: Time, out: &mut Vec<Output>) {
+        let Some(fold) = &mut self.fold else { return };
+        let known = known.max(fold.cursor());
+        if matches!(self.role, Role::Leader(_)) {
+            out.push(self.tail.ask(known, known, now));
+        } else {
+            fold.step_back();
+            out.push(self.tail.prove(fold.tip_cursor(), known, now));
+        }
     }
 
     pub(super) fn frame(&mut self, cursor: Cursor, bytes: &[u8], now: Time, out: &mut Vec<Output>) {
@@ -45,7 +69,7 @@ impl Orchestrator {
             Role::Loading | Role::Stopped => {}
             Role::Follower => self.follow(cursor, bytes, now, out),
             Role::Candidate(flight, _) => match flight.compared(cursor, bytes) {
-                Verdict::Landed => self.elected(now, out),
+                Verdict::Landed => self.campaign_landed(now, out),
                 Verdict::Lost => {
                     self.role = Role::Follower;
                     self.follow(cursor, bytes, now, out);
@@ -61,31 +85,44 @@ impl Orchestrator {
 
     fn follow(&mut self, cursor: Cursor, bytes: &[u8], now: Time, out: &mut Vec<Output>) {
         let Some(fold) = &self.fold else { return };
-        if !self.proven && cursor == fold.cursor() {
+        if self.tail.is_unproven() && cursor == fold.tip_cursor() {
             if fold.ends_in(bytes) {
                 self.proven = true;
-                self.tail.progressed(cursor, now);
+                self.tail.proved(now);
+                self.tail.progressed(fold.cursor(), now);
             } else {
                 self.reload(true, out);
             }
-        } else if self.proven && cursor == fold.cursor().next() {
-            // Poison has stopped the node and raised the alarm by now.
-            let _absorbed = self.absorb(cursor, bytes, now, out);
+        } else if self.proven && !self.tail.is_unproven() && cursor == fold.cursor().next() {
+            self.follow_on(cursor, bytes, now, out);
         } else if cursor > fold.cursor() && now >= self.tail.due_at() {
             self.ask_tail(now, out);
         }
     }
 
-    /// Takes in the next frame. Says whether it held a valid commit.
+    /// Takes in the next frame while following. A void one that was not there when the journal was last read to its end may
+    /// mean that this node has lost the journal's way, so it looks at once whether its fold still is the journal's. The
+    /// same frame, read again for that, asks for nothing.
+    fn follow_on(&mut self, cursor: Cursor, bytes: &[u8], now: Time, out: &mut Vec<Output>) {
+        let live = self.tail.reached;
+        // Poison has stopped the node and raised the alarm by now.
+        let Ok(brought) = self.absorb(cursor, bytes, now, out) else { return };
+        if let Some(campaigned) = self.campaigned.take_if(|campaigned| campaigned.cursor <= cursor) {
+            self.elected(campaigned, now, out);
+        } else if live && brought != Brought::Commits {
+            self.ask_tail(now, out);
+        }
+    }
+
+    /// Takes in the next frame. Says what it held.
     pub(super) fn absorb(
         &mut self,
         cursor: Cursor,
         bytes: &[u8],
         now: Time,
         out: &mut Vec<Output>,
-    ) -> Result<bool, Poisoned> {
-        let Some(fold) = &mut self.fold else { return Ok(false) };
-        let generation = fold.tip().term.generation;
+    ) -> Result<Brought, Poisoned> {
+        let Some(fold) = &mut self.fold else { return Ok(Brought::Void) };
         let absorbed = match fold.absorb(cursor, bytes) {
             Ok(absorbed) => absorbed,
             Err(poisoned) => {
@@ -96,21 +133,21 @@ impl Orchestrator {
         };
         let tip = *fold.tip();
         self.tail.progressed(cursor, now);
-        if let Some((commits, reason)) = absorbed.void {
+        if let Some((commits, reason)) = absorbed.void.filter(|_| cursor > self.void_told) {
+            self.void_told = cursor;
             out.push(Output::Alarm(Alarm::VoidCommits { cursor, commits, reason }));
         }
         if absorbed.commits.is_empty() {
-            return Ok(false);
+            let raised = absorbed.void_generation > tip.term.generation;
+            return Ok(if raised { Brought::RaisedVoid } else { Brought::Void });
         }
+        self.tail.followed(now);
         self.witnesses.folded(&absorbed.commits, &tip);
         self.clock.folded(tip.time);
         self.pause_after(&absorbed.commits, now);
-        if tip.term.generation > generation {
-            self.config.recover = None;
-        }
         let (commits, hash, effects) = (absorbed.commits, tip.hash, Vec::new());
         out.push(Output::Durable { cursor, commits, hash, effects });
-        Ok(true)
+        Ok(Brought::Commits)
     }
 
     fn pause_after(&mut self, commits: &[Commit], now: Time) {
@@ -151,7 +188,7 @@ impl Orchestrator {
     /// Asks again for a tail that does not come.
     pub(super) fn tail_due(&mut self, now: Time, out: &mut Vec<Output>) {
         let Some(fold) = &self.fold else { return };
-        if self.tail.reached || now < self.tail.due_at() {
+        if now < self.tail.due_at() {
             return;
         }
         if let Some(end) = self.tail.missing(fold.cursor()) {
@@ -171,25 +208,41 @@ impl Orchestrator {
         }
     }
 
-    /// Drops the fold. What it held as durable stays as a witness against a journal that has lost it.
+    /// Drops the fold. What it held as durable stays as a witness against a journal that has lost it; so does an image that
+    /// is of this cell, whether or not the journal has shown that it is its own.
     pub(super) fn reload(&mut self, from_start: bool, out: &mut Vec<Output>) {
-        let all_durable = self.proven && matches!(self.role, Role::Follower);
-        if let Some(fold) = self.fold.take().filter(|_| all_durable) {
+        let durable = matches!(self.role, Role::Follower);
+        let ours = |fold: &Fold| durable && (self.proven || fold.expected().is_some());
+        if let Some(fold) = self.fold.take().filter(ours) {
             let tip = fold.tip();
             self.witnesses.see((tip.position, tip.hash), tip.term, None);
         }
         self.role = Role::Loading;
         self.proven = false;
+        self.campaigned = None;
         self.tail.forget();
         self.witnesses.reloaded(None);
         self.reads.abandon(out);
         out.push(Output::Reload { from_start });
     }
 
+    /// An order that was given for another tip than this one is of no account: what it would go on from, the operator has
+    /// not seen.
+    fn check_order(&mut self, tip: &Tip) {
+        let now = (tip.position, tip.hash);
+        if self.config.recover.is_some() && *self.ordered_at.get_or_insert(now) != now {
+            self.config.recover = None;
+        }
+        if self.config.recover.is_none() {
+            self.ordered_at = None;
+        }
+    }
+
     /// Campaigns, where nothing stands against it.
     pub(super) fn campaign(&mut self, now: Time, out: &mut Vec<Output>) {
         let Some(fold) = self.fold.as_ref().filter(|_| self.proven && self.tail.reached) else { return };
-        let tip = *fold.tip();
+        let (tip, after) = (*fold.tip(), fold.cursor());
+        self.check_order(&tip);
         let against = self.witnesses.condemn(&tip).filter(|_| self.config.recover.is_none());
         let against = against.or_else(|| {
             let skew = self.clock.check(now).err();
@@ -207,7 +260,6 @@ impl Orchestrator {
         if !self.lease || now < self.pause_until {
             return;
         }
-        let after = fold.cursor();
         let Some((bytes, commits, end)) = self.candidacy(&tip, now) else { return };
         self.appends += 1;
         let mut flight = Flight::new(self.appends, after, bytes, commits, Vec::new(), end, 0, now);
@@ -272,22 +324,37 @@ impl Orchestrator {
         Some(())
     }
 
-    /// The campaign has landed: it is folded like anybody's frame, and the lead begins.
-    pub(super) fn elected(&mut self, now: Time, out: &mut Vec<Output>) {
+    /// The campaign stands at its place. Where the journal lost its tail between the last look and that, the place may be
+    /// behind another history, on which it is void: so it is read from there like anybody's frame, behind the one that the
+    /// fold ends in, before the lead begins.
+    pub(super) fn campaign_landed(&mut self, now: Time, out: &mut Vec<Output>) {
         let Role::Candidate(flight, leaderless_ms) = core::mem::replace(&mut self.role, Role::Follower)
         else {
             return;
         };
         let cursor = flight.after.next();
-        if self.absorb(cursor, &flight.bytes, now, out) != Ok(true) {
+        let campaigned = Campaigned { cursor, hash: flight.tip.hash, leaderless_ms };
+        // Nothing stands before the first frame. The planted bug takes term and position for proof, and looks no further.
+        if flight.after == Cursor::START || planted::on(Bug::LandedByTermAndPosition) {
+            if self.absorb(cursor, &flight.bytes, now, out) == Ok(Brought::Commits) {
+                self.elected(campaigned, now, out);
+            }
             return;
         }
+        self.campaigned = Some(campaigned);
+        self.ask_tail_up_to(cursor, now, out);
+    }
+
+    /// The journal was read up to a campaign of ours: where it is the last valid commit, the lead begins.
+    fn elected(&mut self, campaigned: Campaigned, now: Time, out: &mut Vec<Output>) {
         let Some(fold) = &self.fold else { return };
         let tip = *fold.tip();
-        if tip.hash != flight.tip.hash || !self.lease || self.witnesses.condemn(&tip).is_some() {
+        if tip.hash != campaigned.hash || !self.lease || self.witnesses.condemn(&tip).is_some() {
             self.ask_tail(now, out);
             return;
         }
+        (self.config.recover, self.ordered_at) = (None, None);
+        let Campaigned { leaderless_ms, .. } = campaigned;
         let (term, position, hash) = (tip.term, tip.position, tip.hash);
         let pending = cell::pending(fold.cell());
         out.push(Output::Lead(Box::new(Led { term, position, hash, pending, leaderless_ms })));
@@ -296,10 +363,11 @@ impl Orchestrator {
 
     /// When a follower must be woken.
     pub(super) fn follower_wake(&self, now: Time) -> Option<Time> {
-        if !self.tail.reached {
-            return Some(self.tail.due_at());
+        let due = self.tail.due_at();
+        if !self.tail.reached || !self.lease {
+            return Some(due);
         }
         let soon = now.plus_ms(APPEND_RESEND_MS);
-        self.lease.then(|| if self.pause_until > now { self.pause_until } else { soon })
+        Some(due.min(if self.pause_until > now { self.pause_until } else { soon }))
     }
 }

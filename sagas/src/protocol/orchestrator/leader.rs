@@ -9,6 +9,7 @@ use alloc::vec::Vec;
 
 use super::super::{AppendError, Cursor};
 use super::flight::{Flight, Verdict};
+use super::follower::Brought;
 use super::gate::Gate;
 use super::low_water::LowWaters;
 use super::message::*;
@@ -178,7 +179,7 @@ impl Orchestrator {
             Role::Candidate(..) | Role::Loading | Role::Stopped | Role::Follower => return,
         };
         match (flight.answered(result), index) {
-            (Verdict::Landed, None) => self.elected(now, out),
+            (Verdict::Landed, None) => self.campaign_landed(now, out),
             (Verdict::Landed, Some(index)) => self.landed(index, out),
             (Verdict::Read, _) => {
                 flight.reading(now);
@@ -227,12 +228,13 @@ impl Orchestrator {
         }
     }
 
-    /// Another's frame behind everything that is ours: void ones only move the cursor, a valid one deposes.
+    /// Another's frame behind everything that is ours: void ones only move the cursor, a valid one deposes, and so does a
+    /// void one of a higher generation, until the journal has shown that the fold is its own.
     fn foreign_frame(&mut self, cursor: Cursor, bytes: &[u8], now: Time, out: &mut Vec<Output>) {
         let role = core::mem::replace(&mut self.role, Role::Follower);
         let outcome = self.absorb(cursor, bytes, now, out);
         let Role::Leader(leader) = role else { return };
-        if outcome == Ok(false) {
+        if outcome == Ok(Brought::Void) {
             self.role = Role::Leader(leader);
             return;
         }

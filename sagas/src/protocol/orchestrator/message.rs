@@ -20,7 +20,8 @@ pub struct Config {
     pub build: String,
     /// The first commit of a cell, for the first candidate on an empty journal; `None`: an empty journal is never led.
     pub genesis: Option<Genesis>,
-    /// An operator's order to go on after a lost tail; `Input::Recover` gives it later.
+    /// An operator's order to go on after a lost tail, whatever the journal turns out to hold when it is first read to its
+    /// end; `Input::Recover` gives it later.
     pub recover: Option<Recover>,
 }
 
@@ -102,7 +103,8 @@ pub enum Input {
     },
     /// The dispatcher says that leading must stop.
     StopLeading(Stop),
-    /// An operator's order to go on after a lost tail.
+    /// An operator's order to go on after a lost tail: with the tip that the fold has at this moment, and no other. It is
+    /// dropped by a node that leads, or that has no fold to show; who still sees nobody lead gives it again.
     Recover(Recover),
     /// Time passes.
     Tick {

@@ -29,6 +29,7 @@ use self::leader::Leader;
 use self::reads::Reads;
 use self::tail::Tail;
 use self::witness::Witnesses;
+use super::Cursor;
 use super::fold::Fold;
 use crate::ids::*;
 
@@ -49,6 +50,12 @@ pub struct Orchestrator {
     witnesses: Witnesses,
     reads: Reads,
     appends: u64,
+    /// A campaign of ours that has landed: it is the lead once the journal shows it behind this fold.
+    campaigned: Option<Campaigned>,
+    /// The tip that the operator's order was given for; `None`: the first one that is read to the journal's end.
+    ordered_at: Option<(Position, Hash)>,
+    /// The last frame whose void commits were told of.
+    void_told: Cursor,
     /// The last alarm that keeps this node from leading, so that it is raised once.
     alarmed: Option<Alarm>,
     wake: Option<Time>,
@@ -64,6 +71,16 @@ enum Role {
     /// Its campaign is in flight; with the time since the commit before, milliseconds.
     Candidate(Box<Flight>, u64),
     Leader(Box<Leader>),
+}
+
+/// A campaign that has landed.
+#[derive(Clone, Copy, Debug)]
+struct Campaigned {
+    cursor: Cursor,
+    /// Its last commit's.
+    hash: Hash,
+    /// The time since the commit before it, milliseconds.
+    leaderless_ms: u64,
 }
 
 /// What a node is at the moment.
@@ -97,6 +114,9 @@ impl Orchestrator {
             witnesses: Witnesses::default(),
             reads: Reads::default(),
             appends: 0,
+            campaigned: None,
+            ordered_at: None,
+            void_told: Cursor::START,
             alarmed: None,
             wake: None,
         }
@@ -205,9 +225,12 @@ impl Orchestrator {
         }
     }
 
-    /// An order counts until a generation is raised; a node that leads has lost nothing and drops it.
+    /// An order counts for the tip that the operator was shown and no other. A node that leads has lost nothing, and one
+    /// whose fold is not known to be the journal's has nothing to show: they drop it.
     fn recover(&mut self, recover: Recover) {
-        if !matches!(self.role, Role::Leader(_)) {
+        let shows = self.proven && matches!(self.role, Role::Follower | Role::Candidate(..));
+        if let Some(fold) = self.fold.as_ref().filter(|_| shows) {
+            self.ordered_at = Some((fold.tip().position, fold.tip().hash));
             self.config.recover = Some(recover);
         }
     }

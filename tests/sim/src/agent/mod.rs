@@ -268,6 +268,9 @@ impl Sim {
     fn inventory(&mut self, host: usize, link: LinkId, ledger: LedgerId) {
         let Some(it) = self.hosts.get(host) else { return };
         let Some(own) = it.slots.get(&ledger.role).and_then(|slot| slot.ledger.as_ref()) else { return };
+        if own.works_for_lower_generation() {
+            return;
+        }
         let incarnation = Some(own.incarnation());
         let inventory =
             Inventory { ledger: Some(ledger), incarnation, items: it.world.inventory(ledger.role) };

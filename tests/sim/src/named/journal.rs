@@ -2,6 +2,10 @@
 
 use super::*;
 
+const APPENDS: &str = "before an append is sent";
+/// The process of the orchestrator that leads first.
+const FIRST_TO_LEAD: Lane = Lane::Orchestrator(1);
+
 pub(super) fn worlds() -> Vec<Named> {
     vec![
         Named::new(
@@ -25,7 +29,7 @@ pub(super) fn worlds() -> Vec<Named> {
             vec![
                 Rule::at("an append", Kind::Delay).after(1).lasting_ms(9_000),
                 Rule::at("before an append is sent", Kind::OrchestratorPause).after(2).lasting_ms(1_700),
-                Rule::at("a delivery of the journal", Kind::Delay).on(FIRST_LEADER).after(2).lasting_ms(9_000),
+                Rule::at("a delivery of the journal", Kind::Delay).on(FIRST_LEADER).after(4).lasting_ms(9_000),
             ],
         )
         .orchestrators(2)
@@ -42,12 +46,18 @@ pub(super) fn worlds() -> Vec<Named> {
             vec![
                 Rule::at("an append", Kind::Delay).after(1).lasting_ms(9_000),
                 Rule::at("before an append is sent", Kind::OrchestratorPause).after(2).lasting_ms(1_700),
-                Rule::at("a delivery of the journal", Kind::Delay).on(FIRST_LEADER).after(2).lasting_ms(9_000),
+                Rule::at("a delivery of the journal", Kind::Delay).on(FIRST_LEADER).after(4).lasting_ms(9_000),
                 Rule::at("an append", Kind::JournalUnknown).on(FIRST_LEADER).after(2).way(4).lasting_ms(1),
             ],
         )
         .orchestrators(2)
         .ends(2, 0, 0),
+    ]
+}
+
+/// Acknowledged frames are gone, and an operator orders to go on without them.
+pub(super) fn lost_tails() -> Vec<Named> {
+    vec![
         Named::new(
             "o6a-an-acknowledged-end-is-gone",
             "The stream loses the frame that ended a saga, after it was acknowledged. The next append finds out; nobody leads \
@@ -65,6 +75,38 @@ pub(super) fn worlds() -> Vec<Named> {
              is compared, here because it is lost as well.",
             vec![red(200), Wish::ask(6_000, create_volume("grey")).insisting(9)],
             vec![Rule::at(SYNCED, Kind::LedgerLost).on(STORAGE).after(5).lasting_ms(500)],
+        )
+        .orchestrators(2)
+        .loses_tail(4_000, 2, 20_000),
+        Named::new(
+            "o6c-a-follower-longer-than-the-journal-does-not-lead",
+            "The stream loses an acknowledged frame, and the leader that went on by an operator's order dies as it sends its next \
+             one: the other orchestrator, whose fold still has the lost frame and not what came in its place, may lead only on \
+             what the journal holds.",
+            vec![red(200), Wish::ask(6_000, create_volume("grey")).insisting(9)],
+            vec![Rule::at(APPENDS, Kind::OrchestratorCrash).on(FIRST_TO_LEAD).after(8)],
+        )
+        .ends(2, 0, 0)
+        .orchestrators(2)
+        .loses_tail(4_000, 1, 20_000),
+        Named::new(
+            "o6d-an-order-dies-with-its-fold",
+            "As before, the lost frames are a whole saga, and the leader that went on stands still: the other one was given the \
+             same order, for a tail that the journal no longer has. What is left on the host is compared before it is called.",
+            vec![red(200), Wish::ask(6_000, create_volume("grey")).insisting(9)],
+            vec![
+                Rule::at(SYNCED, Kind::LedgerLost).on(STORAGE).after(5).lasting_ms(500),
+                Rule::at(APPENDS, Kind::OrchestratorPause).on(FIRST_TO_LEAD).after(6).lasting_ms(5_000),
+            ],
+        )
+        .orchestrators(2)
+        .loses_tail(4_000, 2, 20_000),
+        Named::new(
+            "o6e-what-a-lost-tail-made-is-found",
+            "The stream loses a whole saga that was acknowledged, and an operator orders to go on. No ledger is lost: that the \
+             volume is an orphan shows only because every ledger is compared anew before a call names it.",
+            vec![red(200), Wish::ask(6_000, create_volume("grey")).insisting(9)],
+            vec![],
         )
         .orchestrators(2)
         .loses_tail(4_000, 2, 20_000),

@@ -118,6 +118,7 @@ impl Named {
 pub fn all() -> Vec<Named> {
     [
         journal::worlds(),
+        journal::lost_tails(),
         step::worlds(),
         step::refusals(),
         step::given_up(),

@@ -3,16 +3,25 @@
 
 use windlass_sagas::cell::state::{Saga, StepState};
 use windlass_sagas::ids::*;
+use windlass_sagas::limits::FOLLOWER_PROOF_MS;
 use windlass_sagas::record::{Direction, StepKey};
 
+use crate::agenda::Instant;
+use crate::limits::NOTICED_MS;
 use crate::sim::Sim;
 
 impl Sim {
-    /// A reader's answer leaves: it must rest on the valid chain.
+    /// A reader's answer leaves: it must rest on the valid chain. One who follows a tail that is lost can't know that
+    /// until he looks, which he does in time.
     pub(super) fn check_read(&mut self, node: usize, token: u64, position: Position) {
         let Some(it) = self.nodes.get_mut(node) else { return };
         let Some((at, hash)) = it.reads.remove(&token) else { return };
         self.seen.reads += 1;
+        let now = self.agenda.now();
+        let lately = |at: Instant| now < at.plus_ms(FOLLOWER_PROOF_MS + NOTICED_MS);
+        if self.tail_is_lost || self.recovered_at.is_some_and(lately) {
+            return;
+        }
         let valid = at == position && (position == Position(0) || self.chain.hash_at(position) == Some(hash));
         self.require(valid, "read R6", || {
             format!("a read answers for position {position}, which is not durable")

@@ -148,6 +148,10 @@ impl Node {
         self.up
     }
 
+    pub(crate) const fn is_paused(&self) -> bool {
+        self.paused
+    }
+
     /// Its ways to the journal are as they should be, for the time without faults.
     pub(crate) fn no_longer_lags(&mut self) {
         (self.no_lease_until, self.lags_until) = (Instant::default(), Instant::default());

@@ -2,7 +2,7 @@
 //! before anybody else does.
 
 use windlass_journal::memory::Health;
-use windlass_sagas::protocol::orchestrator::{Input, Recover};
+use windlass_sagas::protocol::orchestrator::{Input, Recover, Standing};
 
 use super::{Event, Sim};
 use crate::agenda::Instant;
@@ -10,7 +10,7 @@ use crate::fault::Dice;
 use crate::journal::{Answered, Waiting};
 use crate::limits::*;
 use crate::net::{End, Process};
-use crate::orchestrator::{Fate, Work};
+use crate::orchestrator::{Fate, Node, Work};
 use crate::trace::word;
 
 impl Sim {
@@ -102,13 +102,22 @@ impl Sim {
         self.chain_reads();
     }
 
-    /// An operator has seen what is lost and orders every orchestrator to go on.
+    /// An operator has seen what is lost and orders every orchestrator to go on; again, as long as nobody leads: an order
+    /// counts only for the tip that he was shown.
     pub(super) fn recover(&mut self) {
+        let now = self.agenda.now();
         self.tail_is_lost = false;
+        self.recovered_at.get_or_insert(now);
+        let leads =
+            |it: &Node| it.up && !it.is_paused() && matches!(it.machine.standing(), Standing::Leading(_));
+        self.later_ms(OPERATOR_PAUSE_MS, Event::Recover);
+        if self.nodes.iter().any(leads) {
+            return;
+        }
         for node in 0..self.nodes.len() {
             let life = self.nodes.get(node).map_or(0, |it| it.life);
             let order = Recover { order: "the tail is gone".to_string(), above: 0 };
-            self.put_node(node, life, self.agenda.now(), Work::Machine(Box::new(Input::Recover(order))));
+            self.put_node(node, life, now, Work::Machine(Box::new(Input::Recover(order))));
         }
     }
 

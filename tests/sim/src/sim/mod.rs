@@ -109,6 +109,8 @@ pub(crate) struct Sim {
     pub(crate) tail_is_lost: bool,
     /// Acknowledged frames were lost at some time.
     tail_was_lost: bool,
+    /// When an operator first ordered to go on without them.
+    pub(crate) recovered_at: Option<Instant>,
     pub(crate) violation: Option<Violation>,
     over: bool,
     dice: Rng,
@@ -148,6 +150,7 @@ impl Sim {
             whole: None,
             tail_is_lost: false,
             tail_was_lost: false,
+            recovered_at: None,
             violation: None,
             over: false,
             dice,

@@ -59,7 +59,7 @@ fn a_clock_behind_the_journal_keeps_from_campaigning_and_says_so_once() {
     let frame = ahead.frame(alloc::vec![create_project(START_MS.cast_unsigned(), "p")], late);
     node.frame(2, &frame.bytes);
     node.tell(Input::Lease(Lease::Granted));
-    node.end(2);
+    node.read(&[campaign.bytes, frame.bytes]);
     assert!(node.wants(|output| *output == Output::Alarm(Alarm::Clock(Skew::Behind { ms: 10_000 }))));
     assert!(node.sent().is_none());
     node.wait(1_000);
@@ -132,11 +132,17 @@ fn whoever_lost_a_campaign_waits_before_the_next() {
         sent.frame
     };
     node.frame(1, &theirs);
-    node.end(1);
+    node.read(core::slice::from_ref(&theirs));
     assert!(node.sent().is_none(), "somebody was just elected");
     node.wait(CAMPAIGN_PAUSE_MS.cast_signed());
     let sent = node.sent().expect("it still has the lease");
     node.acknowledge(&sent);
+    assert_eq!(
+        node.machine.standing(),
+        Standing::Following,
+        "behind which frame it landed is still to be seen"
+    );
+    node.read(&[theirs, sent.frame]);
     assert_eq!(node.machine.standing(), Standing::Leading(Term { generation: 0, elected: Position(3) }));
 }
 

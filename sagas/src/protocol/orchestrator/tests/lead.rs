@@ -137,7 +137,7 @@ fn the_dispatcher_ends_a_lead_and_below_low_water_drops_the_fold() {
     node.tell(Input::StopLeading(Stop::Fenced(term)));
     assert_eq!(node.machine.standing(), Standing::Following);
     // The journal knows no such term: a tail is lost, and nobody leads.
-    node.end(1);
+    node.read(&[Node::candidate(1).1.frame]);
     assert!(node.wants(|output| matches!(output, Output::Alarm(Alarm::TailLost { .. }))));
     assert!(node.sent().is_none());
 }

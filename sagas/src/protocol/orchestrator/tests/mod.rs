@@ -3,6 +3,7 @@
 mod campaign;
 mod journal;
 mod lead;
+mod lost;
 mod replies;
 mod tail;
 
@@ -23,6 +24,8 @@ struct Node {
     machine: Orchestrator,
     now_ms: i64,
     out: Vec<Output>,
+    /// Behind which frame it has asked for the journal last.
+    asked: Cursor,
 }
 
 /// What a node sent as its last append.
@@ -40,11 +43,16 @@ impl Node {
             genesis: Some(genesis(1)),
             recover: None,
         };
-        Self { machine: Orchestrator::new(config), now_ms: START_MS, out: Vec::new() }
+        Self { machine: Orchestrator::new(config), now_ms: START_MS, out: Vec::new(), asked: Cursor::START }
     }
 
     fn tell(&mut self, input: Input) -> &[Output] {
         self.out = self.machine.step(input, Time(self.now_ms * 1000));
+        let asked = self.out.iter().rev().find_map(|output| match output {
+            Output::ReadAfter { cursor, .. } => Some(*cursor),
+            _ => None,
+        });
+        self.asked = asked.unwrap_or(self.asked);
         &self.out
     }
 
@@ -66,6 +74,19 @@ impl Node {
     fn end(&mut self, cursor: u64) -> &[Output] {
         let read = self.machine.tail_read();
         self.tell(Input::TailEnd { cursor: Cursor(cursor), read })
+    }
+
+    /// The journal, which holds these frames, answers the read that was asked for last. `out` is all that this brings.
+    fn read(&mut self, frames: &[Vec<u8>]) -> &[Output] {
+        let (from, read) = (self.asked, self.machine.tail_read());
+        let mut all = Vec::new();
+        for (cursor, bytes) in (1..).zip(frames).filter(|(cursor, _)| Cursor(*cursor) > from) {
+            all.extend_from_slice(self.frame(cursor, bytes));
+        }
+        let end = Input::TailEnd { cursor: Cursor(frames.len() as u64), read };
+        all.extend_from_slice(self.tell(end));
+        self.out = all;
+        &self.out
     }
 
     fn answer(&mut self, sent: &Sent, result: Result<Cursor, AppendError>) -> &[Output] {

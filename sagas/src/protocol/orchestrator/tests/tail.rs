@@ -2,10 +2,11 @@
 //! order that goes on.
 
 use super::*;
+use crate::limits::APPEND_RESEND_MS;
 use crate::protocol::PoisonError;
 
 /// A journal of three frames: positions 1-2, 3, 4.
-fn journal() -> Vec<Vec<u8>> {
+pub(super) fn journal() -> Vec<Vec<u8>> {
     let mut node = Node::leader(1);
     let mut frames = alloc::vec![Node::candidate(1).1.frame];
     for token in 1..3 {
@@ -17,7 +18,7 @@ fn journal() -> Vec<Vec<u8>> {
     frames
 }
 
-fn folded(frames: &[Vec<u8>]) -> Fold {
+pub(super) fn folded(frames: &[Vec<u8>]) -> Fold {
     let mut fold = Fold::new(Some(CELL));
     for (cursor, bytes) in (1..).zip(frames) {
         fold.absorb(Cursor(cursor), bytes).expect("valid");
@@ -26,7 +27,7 @@ fn folded(frames: &[Vec<u8>]) -> Fold {
 }
 
 /// A follower with the lease that has read these frames; its end is looked up.
-fn follower(frames: &[Vec<u8>]) -> Node {
+pub(super) fn follower(frames: &[Vec<u8>]) -> Node {
     let mut node = Node::new(2);
     node.load();
     for (cursor, bytes) in (1..).zip(frames) {
@@ -35,6 +36,10 @@ fn follower(frames: &[Vec<u8>]) -> Node {
     node.now_ms += 60_000;
     node.tell(Input::Lease(Lease::Granted));
     node
+}
+
+pub(super) fn order(above: u32) -> Recover {
+    Recover { order: "ops: disk lost".to_string(), above }
 }
 
 fn seen(fold: &Fold) -> Input {
@@ -46,9 +51,9 @@ fn what_an_agent_saw_and_the_journal_has_no_longer_keeps_everybody_from_leading(
     let frames = journal();
     let mut node = follower(&frames[..2]);
     node.tell(seen(&folded(&frames)));
-    node.end(2);
+    node.read(&frames[..2]);
     assert!(node.sent().is_none(), "the end was asked for before the word came");
-    node.end(2);
+    node.read(&frames[..2]);
     let alarm = |output: &Output| {
         matches!(output, Output::Alarm(Alarm::TailLost { seen: Position(4), tip: Position(3), .. }))
     };
@@ -63,9 +68,8 @@ fn what_an_agent_saw_first_is_no_alarm_once_the_frame_arrives() {
     let frames = journal();
     let mut node = follower(&frames[..2]);
     node.tell(seen(&folded(&frames)));
-    node.frame(3, &frames[2]);
-    node.end(3);
-    node.end(3);
+    node.read(&frames);
+    node.read(&frames);
     assert!(!node.wants(|output| matches!(output, Output::Alarm(_))));
     assert_eq!(node.sent().expect("campaigns").after, Cursor(3));
 }
@@ -78,9 +82,8 @@ fn another_hash_at_a_position_stops_a_leader_and_keeps_it_from_leading() {
     assert!(node.wants(|output| *output == Output::SteppedDown(StepDown::TailSeenElsewhere)));
     assert!(node.wants(|output| *output == Output::Reload { from_start: true }));
     node.load();
-    node.frame(1, &Node::candidate(1).1.frame);
     node.now_ms += 60_000;
-    node.end(1);
+    node.read(&[Node::candidate(1).1.frame]);
     assert!(node.wants(|output| matches!(output, Output::Alarm(Alarm::TailRewritten { .. }))));
     assert!(node.sent().is_none());
 }
@@ -92,12 +95,13 @@ fn a_recover_order_goes_on_with_a_generation_above_every_one_reported() {
     let whole = folded(&frames);
     let highest = Term { generation: 4, elected: Position(1) };
     node.tell(Input::Seen { seen: (whole.tip().position, whole.tip().hash), highest });
-    node.end(2);
-    node.end(2);
+    node.read(&frames[..2]);
+    node.read(&frames[..2]);
     assert!(node.sent().is_none());
-    node.tell(Input::Recover(Recover { order: "ops: disk lost".to_string(), above: 2 }));
+    node.tell(Input::Recover(order(2)));
     let sent = node.sent().expect("goes on");
     node.acknowledge(&sent);
+    node.read(&[&frames[..2], &[sent.frame]].concat());
     let term = Term { generation: 5, elected: Position(4) };
     assert_eq!(node.machine.standing(), Standing::Leading(term));
     // What the old generation saw is settled by it, and the order is used up.
@@ -115,15 +119,20 @@ fn a_leader_whose_journal_got_shorter_steps_down_and_remembers() {
     node.create(2, "b");
     let sent = node.sent().expect("at once");
     for _ in 0..2 {
+        assert!(
+            matches!(node.machine.standing(), Standing::Leading(_)),
+            "at once may be one server that lags"
+        );
         node.answer(&sent, Err(AppendError::Unknown));
         node.end(1);
     }
+    node.wait(APPEND_RESEND_MS.cast_signed());
+    node.end(1);
     assert!(node.wants(|output| *output == Output::SteppedDown(StepDown::TailLost)));
     assert!(node.wants(|output| *output == Output::Reload { from_start: true }));
     node.load();
-    node.frame(1, &Node::candidate(1).1.frame);
     node.now_ms += 60_000;
-    node.end(1);
+    node.read(&[Node::candidate(1).1.frame]);
     assert!(node.wants(|output| matches!(output, Output::Alarm(Alarm::TailLost { seen: Position(3), .. }))));
 }
 
@@ -134,7 +143,7 @@ fn one_short_answer_may_be_a_server_that_lags() {
     node.end(2);
     assert!(!node.wants(|output| matches!(output, Output::Reload { .. })));
     node.wait(1_000);
-    node.end(3);
+    node.read(&frames);
     assert_eq!(node.sent().expect("campaigns").after, Cursor(3));
 }
 
@@ -148,12 +157,9 @@ fn an_image_is_proven_by_the_frame_it_ends_in() {
     node.end(2);
     assert!(node.sent().is_none(), "not proven");
     assert_eq!(node.machine.durable_fold(), None);
-    node.frame(2, &frames[1]);
-    node.frame(3, &frames[2]);
     node.now_ms += 60_000;
-    node.wait(0);
-    node.end(3);
-    assert_eq!(node.sent().expect("campaigns").after, Cursor(3));
+    node.read(&frames[..2]);
+    assert_eq!(node.sent().expect("campaigns").after, Cursor(2));
 }
 
 #[test]
@@ -180,7 +186,7 @@ fn frames_known_already_are_ignored_and_a_gap_is_asked_for_again() {
     node.wait(1_000);
     let missing = Alarm::FramesMissing { have: Cursor(1), end: Cursor(3) };
     assert!(node.wants(|output| *output == Output::Alarm(missing.clone())));
-    assert!(node.wants(|output| matches!(output, Output::ReadAfter { cursor: Cursor(1), .. })));
+    assert_eq!(node.asked, Cursor(0), "with the frame that the fold ends in");
 }
 
 #[test]
