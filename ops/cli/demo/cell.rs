@@ -8,7 +8,7 @@ use anyhow::Context as _;
 use windlass_client::Client;
 use windlass_orchestrator::identity;
 
-use super::child::Child;
+use crate::child::{Child, free_addresses};
 use crate::context::Context;
 use crate::host::Role;
 use crate::seed;
@@ -53,7 +53,8 @@ impl Cell {
     pub(super) async fn start(home: &Path) -> anyhow::Result<Self> {
         let names = ["localhost".to_owned(), "127.0.0.1".to_owned()];
         let made = identity::init(&home.join("identity"), "demo", &names)?;
-        let (orchestrator, address) = start_orchestrator(home, &free_address()?).await?;
+        let [address] = free_addresses()?;
+        let (orchestrator, address) = start_orchestrator(home, &address).await?;
         let context = Context {
             endpoints: vec![format!("https://{address}")],
             ca: Some(home.join("identity").join("ca.pem")),
@@ -153,13 +154,6 @@ impl Cell {
     fn log(&self, name: &str) -> PathBuf {
         self.home.join(format!("{name}.log"))
     }
-}
-
-/// An address on loopback that nobody listens on, below the range that outgoing connections take theirs from (32768 and
-/// up on Linux): so nobody takes it while the orchestrator is down.
-fn free_address() -> anyhow::Result<String> {
-    let listening = (20_000..32_000).find_map(|port| std::net::TcpListener::bind(("127.0.0.1", port)).ok());
-    Ok(listening.context("no free port on loopback")?.local_addr()?.to_string())
 }
 
 async fn start_orchestrator(home: &Path, listen: &str) -> anyhow::Result<(Child, String)> {

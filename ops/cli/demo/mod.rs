@@ -3,7 +3,6 @@
 
 mod account;
 mod cell;
-mod child;
 mod story;
 
 use std::path::PathBuf;
