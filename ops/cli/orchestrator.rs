@@ -9,18 +9,21 @@ use windlass_orchestrator::config::{Config, Options};
 use windlass_orchestrator::process;
 
 use crate::exit;
+use crate::nats::Nats;
 use crate::output;
 use crate::serve::{Log, stop_signal};
 
 /// Lead a cell: take requests, decide them, and let agents run their steps.
 ///
 /// The state directory is made by `windlass init`; it holds `identity/`, `journal/` (keep it), `blobs/` and `store/`
-/// (may be deleted; it is built anew). One line on standard output says where it listens once it serves.
+/// (may be deleted; it is built anew). With `--nats` the journal is on NATS instead, and several orchestrators of a
+/// cell may run: each with a state directory and a copy of `identity/` of its own. One leads, the others follow, serve
+/// reads and take over. One line on standard output says where it listens once it serves.
 ///
 /// Example: windlass orchestrator --state /var/lib/windlass --listen 10.0.0.1:7700
 #[derive(Args, Debug)]
 pub(crate) struct Orchestrator {
-    /// The configuration file, TOML: `state`, `listen`, `advertise`, `metrics`. Flags win over it.
+    /// The configuration file, TOML: `state`, `listen`, `advertise`, `metrics`, `[nats]`. Flags win over it.
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
     /// The state directory.
@@ -36,13 +39,15 @@ pub(crate) struct Orchestrator {
     #[arg(long, value_name = "ADDRESS:PORT")]
     metrics: Option<SocketAddr>,
     #[command(flatten)]
+    nats: Nats,
+    #[command(flatten)]
     log: Log,
 }
 
 impl Orchestrator {
     pub(crate) async fn run(self) -> anyhow::Result<u8> {
-        let Self { config, state, listen, advertise, metrics, log } = self;
-        let options = Options { state, listen, advertise, metrics };
+        let Self { config, state, listen, advertise, metrics, nats, log } = self;
+        let options = Options { state, listen, advertise, metrics, nats: nats.options() };
         let config = Config::load(config.as_deref(), options)
             .map_err(|error| anyhow::anyhow!(exit::Usage(format!("{:#}", anyhow::Error::new(error)))))?;
         log.start()?;

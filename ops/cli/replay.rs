@@ -1,4 +1,5 @@
-//! `windlass replay`: reads a journal that nobody leads, an embedded one or an exported file. It never changes one.
+//! `windlass replay`: reads a journal: an embedded one that nobody leads, an exported file, or one on NATS. It never
+//! changes one.
 //!
 //! What could not be looked at is no pass: every way of not looking ends with a code other than 0.
 
@@ -9,15 +10,16 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use clap::{Args, Subcommand};
-use windlass_journal::Read;
+use windlass_journal::{Read, jetstream};
 use windlass_replay::{Intended, Metered, Seen, Source, SourceError};
 use windlass_sagas::ids::{Hash, Position, SagaId};
 
 use crate::exit::{self, Hinted, Usage};
+use crate::nats::Servers;
 use crate::output::{Format, note, say};
 use meter::Meter;
 
-/// Read a journal that nobody leads.
+/// Read a journal that nobody leads, an exported one, or one on NATS.
 #[derive(Subcommand, Debug)]
 pub(crate) enum Replay {
     /// Decide every recorded fact again with this build, and compare with what was decided then.
@@ -71,16 +73,42 @@ pub(crate) struct Place {
     /// A journal's own directory, or an exported file.
     #[arg(long, value_name = "PATH")]
     journal: Option<PathBuf>,
+    #[command(flatten)]
+    servers: Servers,
+    /// The cell's name, where the journal is on NATS.
+    #[arg(long, value_name = "NAME", help_heading = "Journal on NATS")]
+    cell: Option<String>,
 }
 
 impl Place {
+    /// Where it is on NATS; a path that is named wins over an environment that speaks of NATS.
+    fn on_nats(&self) -> anyhow::Result<Option<jetstream::Settings>> {
+        let servers = &self.servers;
+        let Some(cell) = self.cell.clone().filter(|_| !servers.nats.is_empty()) else {
+            let half = self.cell.is_some() || (!servers.nats.is_empty() && self.path().is_err());
+            let message = "a journal on NATS is named by both --nats and --cell";
+            return if half { Err(Usage(message.into()).into()) } else { Ok(None) };
+        };
+        let settings = jetstream::Settings {
+            servers: servers.nats.clone(),
+            cell,
+            replicas: 1,
+            access: servers.access(),
+        };
+        Ok(Some(settings))
+    }
+
     fn path(&self) -> anyhow::Result<PathBuf> {
         let below = |state: &PathBuf| state.join("journal");
         let path = self.journal.clone().or_else(|| self.state.as_ref().map(below));
-        path.ok_or_else(|| Usage("no journal: name one with --state or --journal".into()).into())
+        let none = "no journal: name one with --state, --journal, or --nats and --cell";
+        path.ok_or_else(|| Usage(none.into()).into())
     }
 
     async fn open(&self) -> anyhow::Result<Source> {
+        if let Some(settings) = self.on_nats()? {
+            return Source::on_nats(&settings).await.map_err(|error| explained(error, Path::new("")));
+        }
         let path = self.path()?;
         Source::open(&path).await.map_err(|error| explained(error, &path))
     }
@@ -98,7 +126,10 @@ fn explained(error: SourceError, path: &Path) -> anyhow::Error {
             format!("--state takes an orchestrator's state directory, --journal a journal's own; looked at {}", path.display()),
             exit::NOT_FOUND,
         ),
-        SourceError::Embedded(_) | SourceError::File(_) | SourceError::Io { .. } => return error.into(),
+        SourceError::Nats(jetstream::OpenError::Stream { .. }) => {
+            ("is the cell's name right? its stream is WINDLASS_<cell>".to_string(), exit::NOT_FOUND)
+        }
+        SourceError::Nats(_) | SourceError::Embedded(_) | SourceError::File(_) | SourceError::Io { .. } => return error.into(),
     };
     Hinted { message: error.to_string(), hint, code }.into()
 }

@@ -1,4 +1,4 @@
-//! `windlass up`: a whole cell in one process: embedded journal, one orchestrator, simulated hosts, a ready context.
+//! `windlass up`: a whole cell in one process: its journal, one orchestrator, simulated hosts, a ready context.
 
 use std::collections::BTreeSet;
 use std::io::Write as _;
@@ -17,7 +17,9 @@ use windlass_client::Client;
 use windlass_orchestrator::{config, identity, process};
 
 use crate::context::Context;
+use crate::exit::Usage;
 use crate::host::Role;
+use crate::nats::Nats;
 use crate::output;
 use crate::serve::{Log, stop_signal};
 use crate::{exit, seed};
@@ -31,7 +33,7 @@ const READY_TIME_MAX: Duration = Duration::from_secs(30);
 
 /// Run a whole cell here: journal, orchestrator and simulated hosts in one process, on loopback.
 ///
-/// Nothing has to be installed. The cell is kept in --state and goes on where it was when you start it again. In another
+/// Nothing has to be installed; with `--nats` the journal is kept on a NATS server that runs already. The cell is kept in --state and goes on where it was when you start it again. In another
 /// terminal, tell the command where the cell is with the line that this prints, then:
 ///
 ///   windlass server create web-1 --flavor small --image debian --network net
@@ -53,6 +55,8 @@ pub(crate) struct Up {
     #[arg(long, value_name = "FILE")]
     faults: Option<PathBuf>,
     #[command(flatten)]
+    nats: Nats,
+    #[command(flatten)]
     log: Log,
 }
 
@@ -66,12 +70,13 @@ impl Up {
         let token = cell(&state)?;
         let stop = stop_signal()?;
         let (ready, listening) = oneshot::channel();
-        let config = config::Config {
-            state: state.clone(),
-            listen: self.listen,
-            advertise: Vec::new(),
-            metrics: None,
+        let options = config::Options {
+            state: Some(state.clone()),
+            listen: Some(self.listen),
+            nats: self.nats.clone().options(),
+            ..config::Options::default()
         };
+        let config = config::Config::load(None, options).map_err(|error| Usage(error.to_string()))?;
         let mut leading = tokio::spawn(process::run(config, stop.clone(), ready));
         let address = tokio::select! {
             biased;
@@ -143,7 +148,8 @@ impl Up {
 
     fn tell(&self, context: &Path, address: SocketAddr) {
         output::tell(format!(
-            "cell up: journal embedded, API on {address}, {} hypervisors, 1 storage host",
+            "cell up: journal {}, API on {address}, {} hypervisors, 1 storage host",
+            self.nats.kind(),
             self.hosts
         ));
         output::tell("");

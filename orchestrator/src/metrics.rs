@@ -14,7 +14,27 @@ pub fn describe() {
     describe_gauge!("windlass_agents_connected", "Hosts with an open stream to this orchestrator");
     describe_counter!("windlass_frames", Unit::Count, "Frames that this orchestrator has appended");
     describe_counter!("windlass_frame_bytes", Unit::Bytes, "Bytes of the frames that it has appended");
+    describe_counter!(
+        "windlass_commits_void",
+        Unit::Count,
+        "Commits in the journal that somebody wrote who did not lead"
+    );
+    describe_counter!(
+        "windlass_appends_fenced",
+        Unit::Count,
+        "Appends refused because the journal ends elsewhere"
+    );
     describe_counter!("windlass_commits", Unit::Count, "Durable commits that this orchestrator has folded");
+}
+
+/// Void commits in a frame of the journal.
+pub fn void(commits: u64) {
+    counter!("windlass_commits_void").increment(commits);
+}
+
+/// An append that was refused since the journal ends elsewhere.
+pub fn fenced() {
+    counter!("windlass_appends_fenced").increment(1);
 }
 
 /// Whether this orchestrator leads.

@@ -9,6 +9,7 @@ use windlass_journal::Memory;
 use windlass_journal::memory::{Replicas, Settings, Sync};
 use windlass_orchestrator::clock;
 use windlass_orchestrator::lead::handle::{Leader, Receipt, Refused};
+use windlass_orchestrator::lead::lease::Holding;
 use windlass_orchestrator::lead::shell::{Ended, Setup, run};
 use windlass_sagas::cell::Reason;
 use windlass_sagas::ids::*;
@@ -48,6 +49,8 @@ fn start(journal: &Memory, writer: u8) -> Running {
         journal: journal.connect(),
         reader: journal.connect(),
         follow: false,
+        lease: Holding::Held,
+        seen: None,
         cell: CELL,
         store: None,
         wakes: woken,

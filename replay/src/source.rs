@@ -1,4 +1,5 @@
-//! A journal that nobody leads now, found by its path: an embedded journal's directory, or an exported file.
+//! A journal to read: an embedded one that nobody leads now, by its directory; an exported file; or a cell's on NATS, also
+//! while it is led.
 //!
 //! It makes none where there is none, and it never reads beside a running orchestrator: who holds a directory is named.
 
@@ -6,7 +7,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use windlass_journal::embedded::{self, OpenError, Settings};
-use windlass_journal::{Embedded, Frame, Read, ReadError};
+use windlass_journal::{Embedded, Frame, Read, ReadError, jetstream};
 use windlass_sagas::protocol::Cursor;
 
 use crate::file::{File, FileError};
@@ -18,6 +19,8 @@ pub enum Source {
     Embedded(Embedded),
     /// An exported file.
     File(File),
+    /// A cell's stream on NATS.
+    JetStream(Box<jetstream::Reader>),
 }
 
 /// Why there is no journal to read at a path.
@@ -43,6 +46,9 @@ pub enum SourceError {
     /// The file can't be read as a journal.
     #[error("the exported journal can't be opened")]
     File(#[from] FileError),
+    /// The journal on NATS can't be opened.
+    #[error(transparent)]
+    Nats(#[from] jetstream::OpenError),
     /// The system refused to look.
     #[error("{} can't be looked at", .path.display())]
     Io {
@@ -88,11 +94,19 @@ impl Source {
         }
     }
 
+    /// Opens a cell's journal on NATS.
+    ///
+    /// # Errors
+    /// [`SourceError::Nats`]; no stream is made.
+    pub async fn on_nats(settings: &jetstream::Settings) -> Result<Self, SourceError> {
+        Ok(Self::JetStream(Box::new(jetstream::Connection::existing(settings).await?.reader())))
+    }
+
     /// Closes it, so that an orchestrator can have it again at once.
     pub async fn close(self) {
         match self {
             Self::Embedded(journal) => journal.close().await,
-            Self::File(_) => {}
+            Self::File(_) | Self::JetStream(_) => {}
         }
     }
 }
@@ -102,6 +116,7 @@ impl Read for Source {
         match self {
             Self::Embedded(journal) => journal.read(after, frames_max).await,
             Self::File(file) => file.read(after, frames_max).await,
+            Self::JetStream(reader) => reader.read(after, frames_max).await,
         }
     }
 
@@ -109,6 +124,7 @@ impl Read for Source {
         match self {
             Self::Embedded(journal) => journal.last().await,
             Self::File(file) => file.last().await,
+            Self::JetStream(reader) => reader.last().await,
         }
     }
 
@@ -116,6 +132,7 @@ impl Read for Source {
         match self {
             Self::Embedded(journal) => journal.wait(after).await,
             Self::File(file) => file.wait(after).await,
+            Self::JetStream(reader) => reader.wait(after).await,
         }
     }
 }

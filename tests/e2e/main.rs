@@ -6,9 +6,11 @@
 mod create;
 mod down;
 mod drain;
+mod fence;
 mod image;
 mod kill;
 mod orphan;
 mod refuse;
 mod start;
 mod support;
+mod take_over;

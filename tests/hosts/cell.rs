@@ -17,6 +17,7 @@ use windlass_orchestrator::clock;
 use windlass_orchestrator::dispatch::{Joining, Streams};
 use windlass_orchestrator::identity::{CellIdentity, Secret, init};
 use windlass_orchestrator::lead::handle::{Leader, Receipt, Refused};
+use windlass_orchestrator::lead::lease::Holding;
 use windlass_orchestrator::lead::shell::{Ended, Setup, run};
 use windlass_proto::agent::v1::agent_service_server::AgentServiceServer;
 use windlass_proto::agent::v1::join_service_client::JoinServiceClient;
@@ -56,6 +57,8 @@ pub(crate) async fn start() -> Running {
         journal: journal.connect(),
         reader: journal.connect(),
         follow: false,
+        lease: Holding::Held,
+        seen: None,
         cell,
         store: None,
         wakes: woken,

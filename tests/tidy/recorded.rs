@@ -5,7 +5,7 @@ use super::source::{closing, code, line, product_code, words};
 
 /// Folders and files whose types are recorded, stored or configuration, and what they are. (Files and folders named
 /// `config` are, everywhere.)
-const MAY_DERIVE: [&str; 9] = [
+const MAY_DERIVE: [&str; 11] = [
     "sagas/src/record/",                 // the record
     "sagas/src/ids.rs",                  // ids, which the record holds
     "sagas/src/macros.rs",               // the shapes of recorded enums
@@ -14,6 +14,8 @@ const MAY_DERIVE: [&str; 9] = [
     "replay/src/check/intended.rs",      // the reviewed list, a file that operators write
     "agents/world/src/",                 // a simulated host on disk
     "orchestrator/src/identity/cell.rs", // the cell's own file
+    "orchestrator/src/lead/seen.rs",     // what was seen, a file of the orchestrator's own
+    "replay/journal/src/jetstream/",     // what NATS servers are asked, and tell of themselves
     "ops/cli/",                          // JSON output
 ];
 

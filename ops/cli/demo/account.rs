@@ -1,10 +1,7 @@
 //! What the demonstration comes to: counted at the worlds, outside the ledgers, and by deciding everything again.
 
-use std::path::Path;
-
 use windlass_agents::sim::read_world;
-use windlass_journal::embedded::{Embedded, Settings};
-use windlass_replay::Verdict;
+use windlass_replay::{Source, Verdict};
 
 use super::cell::{Cell, HOSTS};
 
@@ -68,14 +65,12 @@ pub(super) fn count(cell: &Cell) -> anyhow::Result<Counted> {
 }
 
 /// Decides everything in the journal again: how many facts, and how many come out otherwise or could not be decided.
-pub(super) async fn decide_again(home: &Path) -> anyhow::Result<(u64, u64)> {
-    let journal = Embedded::open(Settings::new(home.join("journal"))).await?;
-    let checked = windlass_replay::check(&journal, &[]).await;
-    journal.close().await;
+pub(super) async fn decide_again(journal: &Source) -> (u64, u64) {
+    let checked = windlass_replay::check(journal, &[]).await;
     let differences = match checked.verdict() {
         Verdict::Same => 0,
         // What could not be looked at is no pass either.
         Verdict::Intended | Verdict::Different | Verdict::NotChecked => checked.differences().max(1),
     };
-    Ok((checked.commits, differences))
+    (checked.commits, differences)
 }

@@ -8,6 +8,7 @@ use anyhow::Context as _;
 use windlass_client::Client;
 use windlass_orchestrator::identity;
 
+use super::journal::Journal;
 use crate::child::{Child, free_addresses};
 use crate::context::Context;
 use crate::host::Role;
@@ -40,6 +41,8 @@ retryable = false\n";
 /// The cell.
 pub(super) struct Cell {
     home: PathBuf,
+    /// What its orchestrator is told of its journal.
+    journal: Vec<String>,
     /// Where its orchestrator listens, once it did.
     address: Option<String>,
     orchestrator: Option<Child>,
@@ -50,11 +53,12 @@ pub(super) struct Cell {
 
 impl Cell {
     /// Makes a cell below `home` and starts all of it.
-    pub(super) async fn start(home: &Path) -> anyhow::Result<Self> {
+    pub(super) async fn start(home: &Path, journal: &Journal) -> anyhow::Result<Self> {
         let names = ["localhost".to_owned(), "127.0.0.1".to_owned()];
-        let made = identity::init(&home.join("identity"), "demo", &names)?;
+        let made = identity::init(&home.join("identity"), &journal.cell, &names)?;
+        let journal = journal.arguments();
         let [address] = free_addresses()?;
-        let (orchestrator, address) = start_orchestrator(home, &address).await?;
+        let (orchestrator, address) = start_orchestrator(home, &address, &journal).await?;
         let context = Context {
             endpoints: vec![format!("https://{address}")],
             ca: Some(home.join("identity").join("ca.pem")),
@@ -65,7 +69,7 @@ impl Cell {
         seed::seed(&client).await?;
         let (address, orchestrator) = (Some(address), Some(orchestrator));
         let home = home.to_path_buf();
-        let mut cell = Self { home, address, orchestrator, agents: BTreeMap::new(), client };
+        let mut cell = Self { home, journal, address, orchestrator, agents: BTreeMap::new(), client };
         for (name, roles) in HOSTS {
             cell.join(name, roles).await?;
             cell.start_agent(name)?;
@@ -135,7 +139,7 @@ impl Cell {
     /// Starts the orchestrator again, where it listened before.
     pub(super) async fn start_orchestrator(&mut self) -> anyhow::Result<()> {
         let address = self.address.as_deref().context("no orchestrator was started")?;
-        let (orchestrator, _) = start_orchestrator(&self.home, address).await?;
+        let (orchestrator, _) = start_orchestrator(&self.home, address, &self.journal).await?;
         self.orchestrator = Some(orchestrator);
         Ok(())
     }
@@ -156,8 +160,13 @@ impl Cell {
     }
 }
 
-async fn start_orchestrator(home: &Path, listen: &str) -> anyhow::Result<(Child, String)> {
-    let arguments = ["orchestrator", "--state", text(home)?, "--listen", listen];
+async fn start_orchestrator(
+    home: &Path,
+    listen: &str,
+    journal: &[String],
+) -> anyhow::Result<(Child, String)> {
+    let mut arguments = vec!["orchestrator", "--state", text(home)?, "--listen", listen];
+    arguments.extend(journal.iter().map(String::as_str));
     let mut child = Child::start("the orchestrator", &arguments, &home.join("orchestrator.log"))?;
     let line = child.line(READY_TIME_MAX).await?;
     let address =

@@ -3,6 +3,7 @@
 
 mod account;
 mod cell;
+mod journal;
 mod story;
 
 use std::path::PathBuf;
@@ -12,8 +13,10 @@ use anyhow::Context as _;
 use clap::Args;
 
 use crate::exit;
+use crate::nats::Servers;
 use crate::output;
 use crate::serve::{Log, stop_signal};
+use journal::Journal;
 
 /// The longest that a demonstration may take.
 const DEMO_TIME_MAX: Duration = Duration::from_secs(120);
@@ -21,13 +24,16 @@ const DEMO_TIME_MAX: Duration = Duration::from_secs(120);
 /// See it work: provision servers, watch one be rolled back, kill an agent and the orchestrator in the middle, and count.
 ///
 /// Starts an orchestrator and four agents with simulated hosts, each a process of its own, on loopback, in a directory
-/// of its own, and removes all of it at the end. The last line counts what was done, and what was done twice or left
+/// of its own, and removes all of it at the end. The journal is on a NATS server of its own where `nats-server` 2.11 or
+/// newer is on the PATH, on the one that --nats names, else embedded; the first line says which. The last line counts what was done, and what was done twice or left
 /// over (nothing); the exit code says the same.
 #[derive(Args, Debug)]
 pub(crate) struct Demo {
     /// Where to keep the cell; it must not exist, and stays there afterwards. By default a temporary directory.
     #[arg(long, value_name = "DIR")]
     keep: Option<PathBuf>,
+    #[command(flatten)]
+    servers: Servers,
     #[command(flatten)]
     log: Log,
 }
@@ -45,19 +51,18 @@ impl Demo {
         };
         let home = self.keep.clone().or_else(|| temporary.as_ref().map(|it| it.path().to_path_buf()));
         let home = home.context("no directory")?;
+        let journal = Journal::choose(&self.servers, &home)?;
         let told = tokio::select! {
             biased;
             () = stop.cancelled() => anyhow::bail!("told to stop; every process of the demonstration is ended"),
-            told = tokio::time::timeout(DEMO_TIME_MAX, story::tell(&home)) => told,
+            told = tokio::time::timeout(DEMO_TIME_MAX, story::tell(&home, &journal)) => told,
         };
         let account = told.map_err(|_| anyhow::anyhow!("not done after {} s", DEMO_TIME_MAX.as_secs()))??;
         if let Some(kept) = &self.keep {
-            output::tell(format!(
-                "kept in {}: try `windlass replay check --state {}`",
-                kept.display(),
-                kept.display()
-            ));
+            let place = journal.keep(kept).await?;
+            output::tell(format!("kept in {}: try `windlass replay check {place}`", kept.display()));
         }
+        journal.remove().await?;
         output::tell("");
         output::tell("where to go next:");
         output::tell(

@@ -6,13 +6,13 @@ use std::time::Duration;
 use anyhow::Context as _;
 use windlass_client::v1::operation::Result as Outcome;
 use windlass_client::v1::{self, step};
-use windlass_journal::embedded::{Embedded, Settings};
 use windlass_sagas::ids::{HostId, SagaId};
 use windlass_sagas::protocol::Fold;
 
 use super::Teller;
 use super::account::{Account, count, decide_again};
 use super::cell::{BROKEN, Cell, HOSTS};
+use super::journal::Journal;
 use crate::names::Names;
 use crate::output;
 use crate::output::short;
@@ -22,15 +22,15 @@ use crate::{progress, seed, wait};
 const LOOK: (Duration, u32) = (Duration::from_millis(5), 4_000);
 
 /// Does all of it, and gives the account.
-pub(super) async fn tell(home: &Path) -> anyhow::Result<Account> {
+pub(super) async fn tell(home: &Path, journal: &Journal) -> anyhow::Result<Account> {
     let teller = Teller::begin();
-    output::tell("journal: embedded (one directory, no server)");
+    output::tell(format!("journal: {}", journal.line()));
     teller.chapter("an orchestrator and 4 agents with simulated hosts, each a process of its own");
-    let cell = Cell::start(home).await?;
+    let cell = Cell::start(home, journal).await?;
     let hosts: Vec<&str> = HOSTS.iter().map(|(name, _)| *name).collect();
     teller.line(&format!("up, and joined over mutual TLS: {}", hosts.join(", ")));
     let mut story = Story { teller, cell, account: Account::default(), shown: Vec::new() };
-    let told = story.all(home).await;
+    let told = story.all(home, journal).await;
     if told.is_err() {
         // The failure is what counts; its processes end with us.
         story.show_logs(home);
@@ -48,7 +48,7 @@ struct Story {
 }
 
 impl Story {
-    async fn all(&mut self, home: &Path) -> anyhow::Result<()> {
+    async fn all(&mut self, home: &Path, journal: &Journal) -> anyhow::Result<()> {
         self.provision().await?;
         self.roll_back().await?;
         self.kill_an_agent().await?;
@@ -57,7 +57,7 @@ impl Story {
         self.delete_all().await?;
         self.cell.end().await?;
         self.count().await?;
-        self.replay(home).await
+        self.replay(home, journal).await
     }
 
     async fn provision(&mut self) -> anyhow::Result<()> {
@@ -173,14 +173,14 @@ impl Story {
         Ok(())
     }
 
-    async fn replay(&mut self, home: &Path) -> anyhow::Result<()> {
+    async fn replay(&mut self, home: &Path, journal: &Journal) -> anyhow::Result<()> {
         self.teller.chapter("replay check: every fact in the journal is decided again by this build");
-        let (commits, differences) = decide_again(home).await?;
+        let journal = journal.open(home).await?;
+        let (commits, differences) = decide_again(&journal).await;
         self.account.differences = differences;
         self.expect(commits > 0, "something was decided again");
         self.teller.line(&format!("{commits} commits, {differences} differences"));
         self.teller.chapter("the history of the two sagas above, from the journal alone");
-        let journal = Embedded::open(Settings::new(home.join("journal"))).await?;
         let folded = windlass_replay::fold(&journal, Fold::new(None), windlass_replay::Until::End).await?;
         let host = |id: HostId| folded.fold.cell().hosts.get(&id).map(|host| host.name.clone());
         for name in &self.shown {

@@ -2,5 +2,8 @@
 
 pub mod handle;
 mod images;
+pub mod lease;
 mod pump;
+pub mod seen;
 pub mod shell;
+mod views;

@@ -1,11 +1,13 @@
 //! Moves bytes between the machine and a journal: one task appends, one reads. Neither looks inside a frame, and
 //! neither ever sends two appends at a time.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
-use windlass_journal::{Append, Frame, Read, ReadError};
+use windlass_journal::{Append, Damage, Frame, Read, ReadError};
 use windlass_sagas::protocol::{AppendError, Cursor};
 
 use crate::metrics;
@@ -34,6 +36,9 @@ pub(super) enum Told {
 pub(super) struct Pump {
     appends: mpsc::Sender<(u64, Cursor, Vec<u8>)>,
     reads: watch::Sender<Option<(Cursor, u64)>>,
+    follow: bool,
+    /// Whether to go on delivering behind the end of a read.
+    follows: Arc<AtomicBool>,
     tasks: [JoinHandle<()>; 2],
 }
 
@@ -47,11 +52,12 @@ impl Pump {
         let (told, heard) = mpsc::channel(QUEUE);
         let (appends, to_append) = mpsc::channel(2);
         let (reads, to_read) = watch::channel(None);
+        let follows = Arc::new(AtomicBool::new(follow));
         let tasks = [
             tokio::spawn(append_all(journal, to_append, told.clone())),
-            tokio::spawn(read_all(reader, to_read, told, follow)),
+            tokio::spawn(read_all(reader, to_read, told, Arc::clone(&follows))),
         ];
-        (Self { appends, reads, tasks }, heard)
+        (Self { appends, reads, follow, follows, tasks }, heard)
     }
 
     /// Sends an append; `false` where one is still under way (the machine sends the same again later).
@@ -62,6 +68,19 @@ impl Pump {
     /// Begins a read; a newer one replaces older ones.
     pub(super) fn read(&self, after: Cursor, read: u64) {
         self.reads.send_replace(Some((after, read)));
+    }
+
+    /// Who leads need not be told of its own frames; what it asks for is read all the same.
+    pub(super) fn rest(&self) {
+        if self.follow {
+            self.follows.store(false, Ordering::Relaxed);
+            self.reads.send_replace(None);
+        }
+    }
+
+    /// Who no longer leads follows again.
+    pub(super) fn go_on(&self) {
+        self.follows.store(self.follow, Ordering::Relaxed);
     }
 }
 
@@ -91,6 +110,9 @@ async fn append_all<A: Append>(
                 Err(AppendError::Unavailable)
             }
         };
+        if result == Err(AppendError::Fenced) {
+            metrics::fenced();
+        }
         if told.send(Told::Appended { append, result }).await.is_err() {
             return;
         }
@@ -101,7 +123,7 @@ async fn read_all<R: Read>(
     reader: R,
     mut wanted: watch::Receiver<Option<(Cursor, u64)>>,
     told: mpsc::Sender<Told>,
-    follow: bool,
+    follows: Arc<AtomicBool>,
 ) {
     let mut place: Option<(Cursor, u64)> = None;
     loop {
@@ -118,7 +140,7 @@ async fn read_all<R: Read>(
                 Ok(()) => Step::Anew(*wanted.borrow_and_update()),
                 Err(_) => return,
             },
-            step = deliver(&reader, after, read, &told, follow) => step,
+            step = deliver(&reader, after, read, &told, &follows) => step,
         };
         place = match step {
             Step::Anew(wanted) => wanted,
@@ -140,10 +162,18 @@ async fn deliver<R: Read>(
     after: Cursor,
     read: u64,
     told: &mpsc::Sender<Told>,
-    follow: bool,
+    follows: &AtomicBool,
 ) -> Step {
     let frames = match reader.read(after, READ_FRAMES).await {
         Ok(frames) => frames,
+        // A journal that ends before what its reader holds: what that means is the machine's to say.
+        Err(ReadError::Damaged { cursor, what: Damage::Shorter { seen } }) if seen == after => {
+            let cursor = Cursor(cursor.0.saturating_sub(1));
+            if told.send(Told::TailEnd { cursor, read }).await.is_err() {
+                return Step::Gone;
+            }
+            return Step::Anew(None);
+        }
         Err(error) => {
             if told.send(Told::ReadFailed(error)).await.is_err() {
                 return Step::Gone;
@@ -165,7 +195,7 @@ async fn deliver<R: Read>(
     if told.send(Told::TailEnd { cursor: after, read }).await.is_err() {
         return Step::Gone;
     }
-    if !follow {
+    if !follows.load(Ordering::Relaxed) {
         return Step::Anew(None);
     }
     match reader.wait(after).await {

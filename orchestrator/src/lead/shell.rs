@@ -1,34 +1,34 @@
 //! The leader's task: takes whatever wakes it, steps the machines, and does what they say, in their order. It decides
 //! nothing; one closed `select!` lists everything that can wake it.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use tokio::sync::{broadcast, mpsc, oneshot};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use windlass_journal::{Append, Read};
-use windlass_sagas::cell::views::host_views;
 use windlass_sagas::cell::{Effect, reconcile};
 use windlass_sagas::ids::{CellId, Hash, HostId, Position, Time};
 use windlass_sagas::protocol::dispatcher::{self, Dispatcher, LinkId};
 use windlass_sagas::protocol::orchestrator::{
     self as lead, Config, Input, Lease, Led, Orchestrator, Output, Standing,
 };
-use windlass_sagas::protocol::{Down, Inventory, PlacedView, Poisoned, Up};
+use windlass_sagas::protocol::{Down, Fold, Inventory, Poisoned, Up};
 use windlass_sagas::record::{Cause, Commit, Fact, LedgerId, Report};
 use windlass_store::{Image, Store};
 
 use super::handle::{Durable, ReadFold, Receipt, Refused, Wake};
 use super::images::Images;
+use super::lease::Holding;
 use super::pump::{Pump, Told};
+use super::seen::{Seen, SeenFile};
+use super::views::Views;
 use crate::dispatch::{AgentEvent, Link};
 use crate::{clock, metrics};
 
 /// The longest that the task sleeps: machines are told the time at least so often.
 const TICK: Duration = Duration::from_millis(500);
-/// Views of hosts that are computed at a time, before the task does anything else.
-const VIEWS_OF_ONE_READ: usize = 512;
 /// The answer to facts that want none.
 const NO_TOKEN: u64 = 0;
 
@@ -42,6 +42,10 @@ pub struct Setup<A, R> {
     pub reader: R,
     /// Whether others append too, so that the journal is followed.
     pub follow: bool,
+    /// Who should try to lead.
+    pub lease: Holding,
+    /// What was seen before, and where it is noted; `None`: nowhere.
+    pub seen: Option<SeenFile>,
     /// The cell that the journal must be of.
     pub cell: CellId,
     /// Where images and the index are kept, with the image that is there; `None`: nowhere.
@@ -65,7 +69,7 @@ pub enum Ended {
     Poisoned(#[source] Poisoned),
 }
 
-/// Runs until told to stop. The lease is the journal's own file lock: whoever has the journal open holds it.
+/// Runs until told to stop.
 ///
 /// # Errors
 /// As `Ended` says; nothing acknowledged is lost by it.
@@ -74,7 +78,8 @@ where
     A: Append + 'static,
     R: Read + 'static,
 {
-    let Setup { config, journal, reader, follow, cell, store, mut wakes, mut agents, commits } = setup;
+    let Setup { config, journal, reader, follow, cell, store, mut wakes, mut agents, commits, .. } = setup;
+    let (mut lease, seen) = (setup.lease, setup.seen);
     let (store, image) = store.unzip();
     let (images, fold) = Images::begin(store, image.flatten(), Some(cell));
     let (pump, mut told) = Pump::start(journal, reader, follow);
@@ -83,7 +88,10 @@ where
         dispatcher: Dispatcher::new(cell),
         images,
         folded: 0,
-        work: VecDeque::from([Work::Lead(Input::Loaded(Box::new(fold)))]),
+        work: VecDeque::new(),
+        renewal: None,
+        seen,
+        reached: None,
         pump,
         commits,
         links: BTreeMap::new(),
@@ -91,16 +99,21 @@ where
         replies: BTreeMap::new(),
         reads: BTreeMap::new(),
         answers: BTreeMap::new(),
-        views: BTreeMap::new(),
+        views: Views::default(),
         token: NO_TOKEN,
         wake_at: [None, None],
         started: Instant::now(),
         ended: None,
     };
-    shell.work.push_back(Work::Lead(Input::Lease(Lease::Granted)));
-    shell.tick();
+    shell.begin(fold, lease.at_first());
     loop {
         shell.drain();
+        if let Some(asked) = shell.renewal.take()
+            && let Some(renewed) = lease.renew(asked)
+        {
+            shell.work.push_back(Work::Lead(Input::Lease(renewed)));
+            continue;
+        }
         if let Some(ended) = shell.ended {
             return Err(ended);
         }
@@ -110,6 +123,7 @@ where
                 shell.close();
                 return Ok(());
             }
+            word = lease.next() => shell.work.push_back(Work::Lead(Input::Lease(word))),
             Some(told) = told.recv() => shell.told(told),
             Some(event) = agents.recv() => shell.agent(event),
             Some(wake) = wakes.recv() => shell.wake(wake),
@@ -140,30 +154,29 @@ struct Shell {
     reads: BTreeMap<u64, ReadFold>,
     answers: BTreeMap<u64, Box<dyn FnOnce() + Send>>,
     /// The reads that are views of hosts.
-    views: BTreeMap<u64, Views>,
+    views: Views,
     token: u64,
     /// When the leader's and the dispatcher's machine want to be woken.
     wake_at: [Option<Time>; 2],
+    /// The renewal of the lease that is to be asked for.
+    renewal: Option<u64>,
+    seen: Option<SeenFile>,
+    /// The last durable commit that was folded here.
+    reached: Option<Seen>,
     started: Instant,
     ended: Option<Ended>,
 }
 
-/// Views that are one read of the fold.
-#[derive(Default)]
-struct Views {
-    hosts: BTreeSet<HostId>,
-    /// The position that they are of, once they are computed.
-    position: Option<Position>,
-    computed: Vec<(HostId, Box<PlacedView>)>,
-}
-
-impl Views {
-    fn takes_more(&self) -> bool {
-        self.position.is_none() && self.hosts.len() < VIEWS_OF_ONE_READ
-    }
-}
-
 impl Shell {
+    /// What was seen before comes first: it speaks against a journal that has it no longer.
+    fn begin(&mut self, fold: Fold, lease: Option<Lease>) {
+        let noted = self.seen.as_ref().and_then(SeenFile::noted);
+        let seen = noted.map(|it| Input::Seen { seen: (it.position, it.hash), highest: it.term });
+        let first = seen.into_iter().chain([Input::Loaded(Box::new(fold))]);
+        self.work.extend(first.chain(lease.map(Input::Lease)).map(Work::Lead));
+        self.tick();
+    }
+
     /// Steps machines until nothing is left to do.
     fn drain(&mut self) {
         while let Some(work) = self.work.pop_front() {
@@ -206,18 +219,20 @@ impl Shell {
             Output::SteppedDown(reason) => {
                 tracing::warn!(?reason, "no longer leading");
                 metrics::leading(false);
+                self.pump.go_on();
                 self.work.push_back(Work::Dispatch(dispatcher::Input::SteppedDown));
             }
-            Output::ReadNow { token, position } if self.views.contains_key(&token) => {
-                self.compute_views(token, position);
-            }
-            Output::ReadNow { token, .. } => {
+            Output::ReadNow { token, position } => {
+                let cell = self.machine.fold().map(Fold::cell);
+                if self.views.compute(token, position, cell) {
+                    return;
+                }
                 if let (Some(read), Some(fold)) = (self.reads.remove(&token), self.machine.fold()) {
                     self.answers.insert(token, read(fold.cell(), self.images.recent()));
                 }
             }
             Output::ReadReady { token, .. } => {
-                for (host, view) in self.views.remove(&token).into_iter().flat_map(|views| views.computed) {
+                for (host, view) in self.views.take(token) {
                     self.work.push_back(Work::Dispatch(dispatcher::Input::View { host, view }));
                 }
                 if let Some(answer) = self.answers.remove(&token) {
@@ -229,22 +244,21 @@ impl Shell {
                 self.folded = 0;
                 self.work.push_back(Work::Lead(Input::Loaded(fold)));
             }
-            Output::RenewLease { asked } => {
-                self.work.push_back(Work::Lead(Input::Lease(Lease::Renewed { asked })));
-            }
+            Output::RenewLease { asked } => self.renewal = Some(asked),
             Output::LowWater { ledger, incarnation, position } => {
                 let input = dispatcher::Input::LowWater { ledger, incarnation, position };
                 self.work.push_back(Work::Dispatch(input));
             }
             Output::WakeAt(time) => self.wake_at[0] = Some(time),
             Output::Alarm(lead::Alarm::Poisoned(poisoned)) => self.ended = Some(Ended::Poisoned(poisoned)),
-            Output::Alarm(alarm) => tracing::error!(?alarm, "the journal or the clock needs a look"),
+            Output::Alarm(alarm) => tell(&alarm),
         }
     }
 
     fn durable(&mut self, commits: Vec<Commit>, hash: Hash, effects: Vec<Effect>) {
         let Some(last) = commits.last() else { return };
-        let position = last.header.position;
+        let (position, term) = (last.header.position, last.header.term);
+        self.reached = Some(Seen { position, hash, term });
         let count = commits.len() as u64;
         self.folded = self.folded.saturating_add(count);
         self.work.push_back(Work::Dispatch(dispatcher::Input::Durable { effects, position, hash }));
@@ -267,6 +281,9 @@ impl Shell {
             "leading"
         );
         metrics::leading(true);
+        self.pump.rest();
+        // A new lead counts its renewals anew.
+        self.renewal = Some(0);
         self.work.push_back(Work::Dispatch(dispatcher::Input::TakeOver(led)));
     }
 
@@ -327,25 +344,14 @@ impl Shell {
         true
     }
 
-    /// A view is a read of the fold: computed now, it leaves once its position is durable. Those that wait for the same
-    /// read are one read.
     fn push_view(&mut self, host: HostId) {
-        if let Some(views) = self.views.values_mut().find(|views| views.takes_more()) {
-            views.hosts.insert(host);
+        if self.views.join(host) {
             return;
         }
         self.token += 1;
         let token = self.token;
-        self.views.insert(token, Views { hosts: BTreeSet::from([host]), ..Views::default() });
+        self.views.begin(token, host);
         self.work.push_back(Work::Lead(Input::Read { token, min_position: Position(0) }));
-    }
-
-    fn compute_views(&mut self, token: u64, position: Position) {
-        let (Some(fold), Some(views)) = (self.machine.fold(), self.views.get_mut(&token)) else { return };
-        views.position = Some(position);
-        let all = host_views(fold.cell(), &views.hosts).into_iter();
-        let placed = |content| Box::new(PlacedView::new(position, content));
-        views.computed = all.map(|(host, content)| (host, placed(content))).collect();
     }
 
     fn fact(&mut self, fact: Fact) {
@@ -410,7 +416,7 @@ impl Shell {
 
     fn reply(&mut self, token: u64, reply: Result<lead::Receipt, lead::Refused>) {
         // An answer on a read's token: what it would have rested on is gone, so its reader is told nothing.
-        drop((self.reads.remove(&token), self.answers.remove(&token), self.views.remove(&token)));
+        drop((self.reads.remove(&token), self.answers.remove(&token), self.views.take(token)));
         let Some(sender) = self.replies.remove(&token) else { return };
         let reply = match reply {
             Ok(lead::Receipt { position, saga }) => Ok(Receipt { position, saga }),
@@ -428,12 +434,21 @@ impl Shell {
     }
 
     /// A last image, so that the next start has little to fold.
-    fn close(self) {
+    fn close(mut self) {
+        self.note_seen();
         metrics::leading(false);
         self.images.close(self.machine.durable_fold());
     }
 
+    /// Notes what is durable, for the next start.
+    fn note_seen(&mut self) {
+        if let (Some(file), Some(reached)) = (&mut self.seen, self.reached) {
+            file.note(reached);
+        }
+    }
+
     fn tick(&mut self) {
+        self.note_seen();
         let up_ms = u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX);
         self.wake_at = [None, None];
         if let Some(fold) = self.machine.fold() {
@@ -448,5 +463,25 @@ impl Shell {
         let now = clock::now();
         let wanted = self.wake_at.iter().flatten().map(|time| Duration::from_millis(time.ms_since(now)));
         wanted.min().unwrap_or(TICK).min(TICK)
+    }
+}
+
+/// What the machine wants people to know, with what to do about it.
+fn tell(alarm: &lead::Alarm) {
+    match alarm {
+        lead::Alarm::VoidCommits { cursor, commits, reason } => {
+            metrics::void(*commits as u64);
+            tracing::warn!(
+                cursor = cursor.0,
+                commits,
+                ?reason,
+                "void: somebody who does not lead wrote this"
+            );
+        }
+        lead::Alarm::TailLost { .. } | lead::Alarm::TailRewritten { .. } => tracing::error!(
+            ?alarm,
+            "the journal is not what was seen of it before; nobody leads on it: see `windlass recover --help`"
+        ),
+        other => tracing::error!(alarm = ?other, "the journal or the clock needs a look"),
     }
 }

@@ -15,9 +15,9 @@ pub const WATCH_SILENCE_MAX: Duration = Duration::from_secs(30);
 /// The first pause between two tries; it doubles, and a random part of up to itself is added.
 pub const RETRY_PAUSE_FIRST: Duration = Duration::from_millis(50);
 /// The longest pause between two tries, before the random part.
-pub const RETRY_PAUSE_MAX: Duration = Duration::from_secs(2);
+pub const RETRY_PAUSE_MAX: Duration = Duration::from_millis(400);
 /// The most tries after the first: they outlast a take-over (under 12 s when the broker's leader dies hard).
-pub const RETRIES_MAX: usize = 20;
+pub const RETRIES_MAX: usize = 60;
 /// The longest pause that a server may ask for.
 pub const RETRY_AFTER_MAX: Duration = Duration::from_secs(10);
 /// The largest answer, bytes.

@@ -11,6 +11,7 @@ pub mod contract;
 pub mod embedded;
 mod error;
 mod frame;
+pub mod jetstream;
 pub mod limits;
 pub mod memory;
 
@@ -18,6 +19,7 @@ pub use answer::{Answer, outcome};
 pub use embedded::Embedded;
 pub use error::{Damage, ReadError};
 pub use frame::{Frame, FrameError, FrameId};
+pub use jetstream::JetStream;
 pub use memory::Memory;
 pub use windlass_sagas::protocol::{AppendError, Cursor};
 

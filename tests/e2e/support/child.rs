@@ -33,6 +33,10 @@ impl Child {
         timeout(within, self.said.next_line()).await.expect("it says nothing").unwrap().unwrap_or_default()
     }
 
+    pub(crate) fn id(&self) -> u32 {
+        self.process.id().expect("it runs")
+    }
+
     /// SIGKILL.
     pub(crate) async fn kill(mut self) {
         self.process.kill().await.unwrap();

@@ -1,7 +1,9 @@
 //! A cell of real processes for one test: made in a directory of its own, ended and removed with it, also when the test
 //! fails. It starts, kills and counts; it never decides what is right.
 
+mod broker;
 mod child;
+mod node;
 mod requests;
 
 use std::collections::BTreeMap;
@@ -10,13 +12,14 @@ use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::Duration;
 
 use tempfile::TempDir;
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use windlass_agents::sim::read_world;
 use windlass_client::v1::{self, saga};
 use windlass_client::{Client, Config, NewSecret};
 use windlass_orchestrator::identity;
 
+pub(crate) use broker::{Broker, Wire};
 pub(crate) use child::{Child, windlass};
+pub(crate) use node::Node;
 pub(crate) use requests::*;
 
 /// How long a process may take until it is ready.
@@ -48,28 +51,46 @@ pub(crate) fn storage(name: &'static str) -> HostSetup {
 /// A cell.
 pub(crate) struct Cell {
     pub(crate) home: TempDir,
-    pub(crate) address: String,
     pub(crate) client: Client,
+    /// Its orchestrators; one, where its journal is embedded.
+    pub(crate) nodes: Vec<Node>,
+    token: NewToken,
     hosts: Vec<HostSetup>,
-    orchestrator: Option<Child>,
     agents: BTreeMap<&'static str, Child>,
 }
 
 impl Cell {
     /// A cell with these hosts, all of them up, and a project to work in.
     pub(crate) async fn with(hosts: Vec<HostSetup>) -> Self {
+        Self::over(hosts, vec![Vec::new()]).await
+    }
+
+    /// The same with an orchestrator for each of these lists of arguments.
+    pub(crate) async fn over(hosts: Vec<HostSetup>, arguments: Vec<Vec<String>>) -> Self {
         let home = tempfile::tempdir().unwrap();
-        let made =
-            identity::init(&home.path().join("identity"), "test", &["localhost".into(), "127.0.0.1".into()])
-                .unwrap();
-        let (orchestrator, address) = start_orchestrator(home.path(), &free_address()).await;
-        let mut config = Config::new([format!("https://{address}")]);
-        config.ca_pem = Some(std::fs::read_to_string(home.path().join("identity/ca.pem")).unwrap());
-        config.token = Some(made.admin_token);
-        config.deadline = Duration::from_secs(60);
-        let client = Client::new(&config).unwrap();
-        let mut cell =
-            Self { home, address, client, hosts, orchestrator: Some(orchestrator), agents: BTreeMap::new() };
+        let names = ["localhost".into(), "127.0.0.1".into()];
+        let identity = home.path().join("identity");
+        let made = identity::init(&identity, "test", &names).unwrap();
+        let mut nodes = Vec::new();
+        for (number, arguments) in arguments.into_iter().enumerate() {
+            // The first one lives at home; the others have a copy of the cell's identity.
+            let (state, log) = match number {
+                0 => (home.path().to_path_buf(), "orchestrator.log".to_owned()),
+                _ => (home.path().join(format!("o{number}")), format!("orchestrator-{number}.log")),
+            };
+            if number > 0 {
+                copy(&identity, &state.join("identity"));
+            }
+            nodes.push(Node::new(&state, home.path().join(log), arguments));
+        }
+        let all: Vec<String> = nodes.iter().map(|node| node.address.clone()).collect();
+        for node in &mut nodes {
+            node.arguments.extend(["--advertise".to_owned(), all.join(",")]);
+            node.start().await;
+        }
+        let token = NewToken(made.admin_token);
+        let client = token.client(home.path(), &all);
+        let mut cell = Self { home, client, nodes, token, hosts, agents: BTreeMap::new() };
         cell.seed().await;
         for setup in cell.hosts.clone() {
             cell.join(&setup).await;
@@ -77,6 +98,24 @@ impl Cell {
         }
         cell.until_up().await;
         cell
+    }
+
+    /// A client that knows only this orchestrator.
+    pub(crate) fn client_of(&self, node: usize) -> Client {
+        self.token.client(self.home.path(), &[self.nodes[node].address.clone()])
+    }
+
+    /// Which orchestrator leads; waits, bounded, until one does.
+    pub(crate) async fn leader(&self) -> usize {
+        for _ in 0..6_000 {
+            for (number, node) in self.nodes.iter().enumerate() {
+                if node.leads().await {
+                    return number;
+                }
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        panic!("nobody leads:\n{}", self.log("orchestrator"));
     }
 
     /// Two hypervisors and a storage host, nothing wrong with any.
@@ -110,7 +149,7 @@ impl Cell {
             "join",
             &secret.text,
             "--orchestrator",
-            &self.address,
+            &self.nodes[0].address,
             "--ca",
             ca.to_str().unwrap(),
             "--state",
@@ -150,17 +189,15 @@ impl Cell {
     }
 
     pub(crate) async fn kill_orchestrator(&mut self) {
-        self.orchestrator.take().unwrap().kill().await;
+        self.nodes[0].kill().await;
     }
 
     pub(crate) async fn end_orchestrator(&mut self) {
-        let status = self.orchestrator.take().unwrap().end(READY_TIME_MAX).await;
-        assert!(status.success(), "{}", self.log("orchestrator"));
+        self.nodes[0].end().await;
     }
 
     pub(crate) async fn start_orchestrator(&mut self) {
-        let (child, _) = start_orchestrator(self.home.path(), &self.address).await;
-        self.orchestrator = Some(child);
+        self.nodes[0].start().await;
     }
 
     async fn seed(&self) {
@@ -226,15 +263,9 @@ impl Cell {
         }
     }
 
-    /// The value of one of the orchestrator's metrics, as its text says it.
+    /// The value of one of the first orchestrator's metrics.
     pub(crate) async fn metric(&self, name: &str) -> Option<f64> {
-        let address = std::fs::read_to_string(self.home.path().join("metrics.port")).unwrap();
-        let mut stream = tokio::net::TcpStream::connect(address).await.unwrap();
-        stream.write_all(b"GET /metrics HTTP/1.0\r\n\r\n").await.unwrap();
-        let mut text = String::new();
-        tokio::time::timeout(READY_TIME_MAX, stream.read_to_string(&mut text)).await.unwrap().unwrap();
-        let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '))?;
-        line.trim().parse().ok()
+        self.nodes[0].metric(name).await
     }
 
     /// Ends every process, then counts at the worlds: nothing was done twice.
@@ -263,18 +294,26 @@ impl Cell {
     }
 }
 
-async fn start_orchestrator(home: &Path, listen: &str) -> (Child, String) {
-    let log = home.join("orchestrator.log");
-    let metrics = free_address();
-    std::fs::write(home.join("metrics.port"), &metrics).unwrap();
-    let state = home.to_str().unwrap();
-    let arguments = ["orchestrator", "--state", state, "--listen", listen, "--metrics", &metrics];
-    let mut child = Child::start(&arguments, &log);
-    let line = child.line_within(READY_TIME_MAX).await;
-    let Some(address) = line.strip_prefix("listening on ") else {
-        panic!("{line}: {}", std::fs::read_to_string(&log).unwrap());
-    };
-    (child, address.to_owned())
+/// The administrator's token of a cell.
+struct NewToken(String);
+
+impl NewToken {
+    fn client(&self, home: &Path, addresses: &[String]) -> Client {
+        let mut config = Config::new(addresses.iter().map(|address| format!("https://{address}")));
+        config.ca_pem = Some(std::fs::read_to_string(home.join("identity/ca.pem")).unwrap());
+        config.token = Some(self.0.clone());
+        config.deadline = Duration::from_secs(60);
+        Client::new(&config).unwrap()
+    }
+}
+
+/// A directory of files, copied.
+fn copy(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).unwrap();
+    for entry in std::fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        std::fs::copy(entry.path(), to.join(entry.file_name())).unwrap();
+    }
 }
 
 /// An address on loopback that nobody listens on, below the range that outgoing connections take theirs from (32768 and

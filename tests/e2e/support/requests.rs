@@ -37,6 +37,15 @@ pub(crate) fn flavor() -> v1::CreateFlavorRequest {
     v1::CreateFlavorRequest { flavor: Some(flavor), ..Default::default() }
 }
 
+/// A flavor of this name: the smallest thing that is committed.
+pub(crate) fn flavor_named(name: &str) -> v1::CreateFlavorRequest {
+    let mut request = flavor();
+    if let Some(flavor) = &mut request.flavor {
+        flavor.display_name = name.into();
+    }
+    request
+}
+
 pub(crate) fn image() -> v1::CreateImageRequest {
     let image = v1::Image {
         display_name: "debian".into(),

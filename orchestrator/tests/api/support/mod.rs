@@ -25,6 +25,7 @@ use windlass_orchestrator::api::{About, Parts, routes};
 use windlass_orchestrator::clock;
 use windlass_orchestrator::dispatch::AgentEvent;
 use windlass_orchestrator::lead::handle::Leader;
+use windlass_orchestrator::lead::lease::Holding;
 use windlass_orchestrator::lead::shell::{Setup, run};
 use windlass_proto::v1::{ErrorReason, Operation};
 use windlass_sagas::ids::*;
@@ -106,6 +107,8 @@ impl World {
             journal: journal.connect(),
             reader: journal.connect(),
             follow: false,
+            lease: Holding::Held,
+            seen: None,
             cell: CELL,
             store: None,
             wakes: woken,

@@ -1,7 +1,9 @@
-//! One orchestrator process over the embedded journal: opens what is on disk, leads the cell, serves its API and its
+//! One orchestrator process over its journal: opens what is on disk, leads or follows the cell, serves its API and its
 //! agents on one TLS port, and ends in order.
 //!
 //! Invariant: nothing is served before the journal is open, and what was acknowledged is durable however it ends.
+
+mod opened;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -12,7 +14,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tonic::transport::server::TcpIncoming;
 use tonic::transport::{Certificate, Identity, Server, ServerTlsConfig};
-use windlass_journal::embedded::{self, Embedded};
+use windlass_journal::{Append, Read, embedded, jetstream};
 use windlass_proto::agent::v1::agent_service_server::AgentServiceServer;
 use windlass_proto::agent::v1::join_service_server::JoinServiceServer;
 use windlass_sagas::ids::{Position, WriterId};
@@ -26,8 +28,10 @@ use crate::dispatch::{AgentEvent, Agents, Contacts, Joining, Streams};
 use crate::history::History;
 use crate::identity::{CellIdentity, IdentityError, random_id};
 use crate::lead::handle::{Leader, WATCH_LAG_MAX};
+use crate::lead::seen::SeenFile;
 use crate::lead::shell::{self, Ended, Setup};
 use crate::metrics;
+use opened::Opened;
 
 /// What this build says of itself.
 pub const BUILD: &str = concat!("windlass ", env!("CARGO_PKG_VERSION"));
@@ -55,6 +59,12 @@ pub enum ProcessError {
     /// The journal.
     #[error(transparent)]
     Journal(#[from] embedded::OpenError),
+    /// The journal on NATS.
+    #[error(transparent)]
+    Nats(#[from] jetstream::OpenError),
+    /// The note of what was seen.
+    #[error("what was seen of the journal before can't be read")]
+    Seen(#[source] std::io::Error),
     /// The store.
     #[error(transparent)]
     Store(#[from] windlass_store::OpenError),
@@ -100,59 +110,89 @@ pub async fn run(
     if let Some(address) = config.metrics {
         serve_metrics(address)?;
     }
-    let journal = Embedded::open(embedded::Settings::new(config.state.join("journal"))).await?;
-    let reader = journal.reader();
-    let (store, image) = Store::open(&config.state.join("store"))?;
-    let blobs = Directory::open(config.state.join("blobs")).map_err(ProcessError::Blobs)?;
-    let incoming = listen(config.listen)?;
-    let address = incoming.local_addr().map_err(|error| listen_error(config.listen, error))?;
-
-    let (wakes, woken) = mpsc::channel(WAKES_QUEUE);
-    let (events, agents) = mpsc::channel(AGENTS_QUEUE);
-    let (commits, _) = broadcast::channel(WATCH_LAG_MAX);
-    let leader = Leader::new(wakes, commits.clone(), LEADER_DEADLINE);
     let writer = WriterId(random_id()?);
-    let from = image.as_ref().map_or(Position(0), |image| image.tip.position);
-    let history = History::follow(leader.clone(), store.clone(), reader.clone(), from);
-    let setup = Setup {
-        config: Node {
-            writer,
-            build: BUILD.to_owned(),
-            genesis: Some(identity.genesis.clone()),
-            recover: None,
-        },
-        journal,
-        reader,
-        follow: false,
-        cell: identity.genesis.cell,
-        store: Some((store, image)),
-        wakes: woken,
-        agents,
-        commits,
-    };
-    let contacts = Arc::new(Contacts::default());
-    let parts = Parts {
-        leader: leader.clone(),
-        finished: Arc::new(history),
-        inventories: Arc::new(Agents::new(leader.clone(), Arc::clone(&contacts))),
-        blobs: Some(Arc::new(blobs)),
-        about: about(&identity, writer, address),
-    };
-    let served = Served { config: &config, identity, leader, events, contacts, address };
-    let leading = tokio::spawn(shell::run(setup, stop.clone()));
-    let ended = served.serve(parts, incoming, &stop, leading, ready).await;
-    tracing::info!("the orchestrator ends");
-    ended
+    let process = Process { config, identity, writer, stop, ready };
+    match process.config.nats.clone() {
+        None => {
+            let opened = opened::embedded(&process.config.state).await?;
+            process.over(opened).await
+        }
+        Some(nats) => {
+            let opened =
+                opened::on_nats(&nats, &process.identity.genesis.name, writer, &process.stop).await?;
+            process.over(opened).await
+        }
+    }
 }
 
-fn about(identity: &CellIdentity, writer: WriterId, address: SocketAddr) -> About {
-    About {
-        build: BUILD.to_owned(),
-        writer,
-        address: address.to_string(),
-        journal: "embedded",
-        ca_certificate_der: identity.authority.certificate_der(),
-        warnings: Arc::new(Vec::new),
+/// What a process is, before its journal is open.
+struct Process {
+    config: Config,
+    identity: Arc<CellIdentity>,
+    writer: WriterId,
+    stop: CancellationToken,
+    ready: oneshot::Sender<SocketAddr>,
+}
+
+impl Process {
+    /// Serves the cell over an open journal.
+    async fn over<A, R>(self, opened: Opened<A, R>) -> Result<(), ProcessError>
+    where
+        A: Append + 'static,
+        R: Read + Clone + 'static,
+    {
+        let Self { config, identity, writer, stop, ready } = self;
+        let Opened { journal, reader, follow, lease, kind, warnings } = opened;
+        let (store, image) = Store::open(&config.state.join("store"))?;
+        let seen = SeenFile::open(&config.state).map_err(ProcessError::Seen)?;
+        let blobs = Directory::open(config.state.join("blobs")).map_err(ProcessError::Blobs)?;
+        let incoming = listen(config.listen)?;
+        let address = incoming.local_addr().map_err(|error| listen_error(config.listen, error))?;
+
+        let (wakes, woken) = mpsc::channel(WAKES_QUEUE);
+        let (events, agents) = mpsc::channel(AGENTS_QUEUE);
+        let (commits, _) = broadcast::channel(WATCH_LAG_MAX);
+        let leader = Leader::new(wakes, commits.clone(), LEADER_DEADLINE);
+        let from = image.as_ref().map_or(Position(0), |image| image.tip.position);
+        let history = History::follow(leader.clone(), store.clone(), reader.clone(), from);
+        let setup = Setup {
+            config: Node {
+                writer,
+                build: BUILD.to_owned(),
+                genesis: Some(identity.genesis.clone()),
+                recover: None,
+            },
+            journal,
+            reader,
+            follow,
+            lease,
+            seen: Some(seen),
+            cell: identity.genesis.cell,
+            store: Some((store, image)),
+            wakes: woken,
+            agents,
+            commits,
+        };
+        let contacts = Arc::new(Contacts::default());
+        let parts = Parts {
+            leader: leader.clone(),
+            finished: Arc::new(history),
+            inventories: Arc::new(Agents::new(leader.clone(), Arc::clone(&contacts))),
+            blobs: Some(Arc::new(blobs)),
+            about: About {
+                build: BUILD.to_owned(),
+                writer,
+                address: address.to_string(),
+                journal: kind,
+                ca_certificate_der: identity.authority.certificate_der(),
+                warnings,
+            },
+        };
+        let served = Served { config: &config, identity, leader, events, contacts, address };
+        let leading = tokio::spawn(shell::run(setup, stop.clone()));
+        let ended = served.serve(parts, incoming, &stop, leading, ready).await;
+        tracing::info!("the orchestrator ends");
+        ended
     }
 }
 

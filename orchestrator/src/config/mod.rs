@@ -2,10 +2,14 @@
 //!
 //! Invariant: a `Config` has been checked whole; an orchestrator with a bad one does not start, and is told the line.
 
+mod nats;
+
 use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
+
+pub use nats::{Nats, NatsOptions};
 
 /// The port of the API and of agents' streams.
 pub const PORT: u16 = 7700;
@@ -25,6 +29,8 @@ pub struct Config {
     pub advertise: Vec<String>,
     /// Where metrics are served in plain HTTP, on loopback alone; `None`: nowhere.
     pub metrics: Option<SocketAddr>,
+    /// The journal is on NATS; `None`: below the state directory.
+    pub nats: Option<Nats>,
 }
 
 /// What the environment and flags say; laid over the file.
@@ -38,6 +44,8 @@ pub struct Options {
     pub advertise: Vec<String>,
     /// Where to serve metrics.
     pub metrics: Option<SocketAddr>,
+    /// The journal on NATS.
+    pub nats: NatsOptions,
 }
 
 /// Why a configuration is refused.
@@ -78,6 +86,8 @@ struct File {
     advertise: Vec<Advertised>,
     /// `address:port` of the metrics, on loopback; none.
     metrics: Option<SocketAddr>,
+    /// The journal on NATS; below the state directory.
+    nats: Option<nats::NatsFile>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -110,6 +120,7 @@ impl Config {
             listen: options.listen.or(file.listen).unwrap_or(here),
             advertise: if options.advertise.is_empty() { named } else { options.advertise },
             metrics: options.metrics.or(file.metrics),
+            nats: nats::merged(file.nats, options.nats).map_err(ConfigError::Setting)?,
         };
         config.check()
     }
@@ -178,6 +189,19 @@ mod tests {
     }
 
     #[test]
+    fn three_servers_make_three_replicas_and_flags_win() {
+        let file = "state = \"/a\"\n[nats]\nservers = [\"nats://a:1\", \"nats://b:1\", \"nats://c:1\"]\n";
+        assert_eq!(load(file, Options::default()).unwrap().nats.unwrap().replicas, 3);
+        let nats = NatsOptions { servers: vec!["nats://d:1".into()], ..NatsOptions::default() };
+        let nats = load(file, Options { nats, ..Options::default() }).unwrap().nats.unwrap();
+        assert_eq!((nats.servers, nats.replicas), (vec!["nats://d:1".to_owned()], 1));
+        assert_eq!(load("state = \"/a\"", Options::default()).unwrap().nats, None);
+        let nats = NatsOptions { require_durable: true, ..NatsOptions::default() };
+        let error = load("state = \"/a\"", Options { nats, ..Options::default() }).unwrap_err();
+        assert!(error.to_string().contains("--nats"), "{error}");
+    }
+
+    #[test]
     fn a_mistake_is_refused_with_its_line_or_its_name() {
         let cases = [
             ("state = \"/a\"\ncolour = 1\n", "colour"),
@@ -186,6 +210,11 @@ mod tests {
             ("state = \"/a\"\nlisten = \"0.0.0.0:1\"\n", "--advertise"),
             ("state = \"/a\"\nmetrics = \"1.2.3.4:9\"\n", "loopback"),
             ("", "--state"),
+            ("state = \"/a\"\n[nats]\nservers = []\n", "no server"),
+            ("state = \"/a\"\n[nats]\nserver = []\n", "line 3"),
+            ("state = \"/a\"\n[nats]\nservers = [\"nats://a:1\"]\nreplicas = 2\n", "replicas"),
+            ("state = \"/a\"\n[nats]\nservers = [\"nats://a:1\"]\nmonitors = [\"a:1\"]\n", "http://"),
+            ("state = \"/a\"\n[nats]\nservers = [\"nats://a:1\"]\nuser = \"x\"\n", "password_file"),
         ];
         for (text, named) in cases {
             let error = load(text, Options::default()).unwrap_err().to_string();

@@ -1,0 +1,79 @@
+//! One orchestrator's process of a test: its own state directory, its address and its metrics.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use rustix::process::{Pid, Signal, kill_process};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+
+use super::{Child, READY_TIME_MAX, free_address};
+
+/// An orchestrator, running or not.
+pub(crate) struct Node {
+    pub(crate) state: PathBuf,
+    pub(crate) address: String,
+    log: PathBuf,
+    metrics: String,
+    /// What it is told beside its state and its addresses.
+    pub(crate) arguments: Vec<String>,
+    child: Option<Child>,
+}
+
+impl Node {
+    /// Not started yet.
+    pub(crate) fn new(state: &Path, log: PathBuf, arguments: Vec<String>) -> Self {
+        let (state, address, metrics) = (state.to_path_buf(), free_address(), free_address());
+        Self { state, address, log, metrics, arguments, child: None }
+    }
+
+    pub(crate) async fn start(&mut self) {
+        let state = self.state.to_str().unwrap();
+        let mut all =
+            vec!["orchestrator", "--state", state, "--listen", &self.address, "--metrics", &self.metrics];
+        all.extend(self.arguments.iter().map(String::as_str));
+        let mut child = Child::start(&all, &self.log);
+        let line = child.line_within(READY_TIME_MAX).await;
+        assert!(line.starts_with("listening on "), "{line}: {}", self.said());
+        self.child = Some(child);
+    }
+
+    pub(crate) async fn kill(&mut self) {
+        self.child.take().unwrap().kill().await;
+    }
+
+    pub(crate) async fn end(&mut self) {
+        let status = self.child.take().unwrap().end(READY_TIME_MAX).await;
+        assert!(status.success(), "{}", self.said());
+    }
+
+    pub(crate) fn runs(&self) -> bool {
+        self.child.is_some()
+    }
+
+    /// SIGSTOP or SIGCONT.
+    pub(crate) fn signal(&self, signal: Signal) {
+        let id = self.child.as_ref().unwrap().id();
+        kill_process(Pid::from_raw(i32::try_from(id).unwrap()).unwrap(), signal).unwrap();
+    }
+
+    pub(crate) fn said(&self) -> String {
+        std::fs::read_to_string(&self.log).unwrap_or_default()
+    }
+
+    /// The value of one of its metrics; `None` where it has none, or does not answer.
+    pub(crate) async fn metric(&self, name: &str) -> Option<f64> {
+        let asked = async {
+            let mut stream = tokio::net::TcpStream::connect(&self.metrics).await.ok()?;
+            stream.write_all(b"GET /metrics HTTP/1.0\r\n\r\n").await.ok()?;
+            let mut text = String::new();
+            stream.read_to_string(&mut text).await.ok()?;
+            let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '))?;
+            line.trim().parse().ok()
+        };
+        tokio::time::timeout(Duration::from_secs(5), asked).await.ok()?
+    }
+
+    pub(crate) async fn leads(&self) -> bool {
+        self.runs() && self.metric("windlass_leading").await == Some(1.0)
+    }
+}
