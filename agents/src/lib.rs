@@ -16,6 +16,7 @@ pub mod identity;
 pub mod join;
 pub mod limits;
 pub mod logs;
+pub mod null;
 mod random;
 pub mod runtime;
 pub mod sim;

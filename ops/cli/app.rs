@@ -11,8 +11,8 @@ use crate::output::{Format, note};
 #[cfg(feature = "lab")]
 use crate::sim;
 use crate::{
-    about, access, agent, demo, doctor, exit, explain, host, init, network, operation, orchestrator, project,
-    replay, server, up, volume,
+    about, access, agent, bench, demo, doctor, exit, explain, host, init, network, operation, orchestrator,
+    project, replay, server, up, volume,
 };
 
 /// Provision servers, volumes and networks by durable sagas, and see what happened.
@@ -65,6 +65,8 @@ enum Command {
     Init(init::Init),
     /// See it work, with real processes that are killed in the middle.
     Demo(demo::Demo),
+    // Its words are the struct's, which are longer.
+    Bench(Box<bench::Bench>),
     /// Run a whole cell here, with simulated hosts, in one process.
     Up(up::Up),
     /// Lead a cell: the process that serves the API.
@@ -205,7 +207,11 @@ pub(crate) fn of_cell(collection: &str, name: &str) -> String {
 impl Cli {
     /// Whether the command stays and serves others: then it takes every core.
     pub(crate) const fn serves(&self) -> bool {
-        matches!(self.command, Command::Up(_) | Command::Orchestrator(_) | Command::Agent(_))
+        match &self.command {
+            Command::Up(_) | Command::Orchestrator(_) | Command::Agent(_) => true,
+            Command::Bench(bench) => bench.serves(),
+            _ => false,
+        }
     }
 }
 
@@ -229,6 +235,7 @@ pub(crate) async fn run(cli: Cli) -> anyhow::Result<u8> {
     match command {
         Command::Init(command) => command.run(),
         Command::Demo(command) => command.run().await,
+        Command::Bench(command) => command.run(how.output).await,
         Command::Up(command) => command.run().await,
         Command::Orchestrator(command) => command.run().await,
         Command::Agent(command) => agent::run(*command, target.ca()).await,

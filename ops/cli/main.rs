@@ -6,6 +6,8 @@ mod about;
 mod access;
 mod agent;
 mod app;
+mod bench;
+mod child;
 mod columns;
 mod context;
 mod demo;
@@ -42,9 +44,17 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
+/// Up to so many cores a process that serves has one thread for all its tasks: journals, ledgers and stores have threads
+/// of their own, and a hop between threads at every message costs more than a second thread brings.
+const CORES_OF_ONE_THREAD: usize = 2;
+
+fn cores() -> usize {
+    std::thread::available_parallelism().map_or(1, std::num::NonZero::get)
+}
+
 fn main() -> ExitCode {
     let cli = app::Cli::parse();
-    let mut builder = if cli.serves() {
+    let mut builder = if cli.serves() && cores() > CORES_OF_ONE_THREAD {
         tokio::runtime::Builder::new_multi_thread()
     } else {
         tokio::runtime::Builder::new_current_thread()

@@ -1,8 +1,12 @@
 //! What a new cell needs before its first server, for `up` and `demo`: hosts' tokens, a project, a flavor, an image, a
 //! network with a subnet. All of it goes through the public API, as anybody's would.
 
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use anyhow::Context as _;
+use windlass_agents::join::{Join, Token, join};
 use windlass_client::v1;
 use windlass_client::{Client, NewSecret, Unary};
 
@@ -117,6 +121,32 @@ pub(crate) async fn join_token(client: &Client, host: &str, roles: &[Role]) -> a
     let request = v1::CreateJoinTokenRequest { join_token: Some(join_token), ..Default::default() };
     done(client, request).await?;
     Ok(secret.text)
+}
+
+/// Makes the machine whose state is in `directory` a host, in this process, unless it is one already.
+pub(crate) async fn join_host(
+    client: &Client,
+    authority: &Path,
+    directory: PathBuf,
+    (name, roles): (&str, &[Role]),
+    orchestrator: String,
+) -> anyhow::Result<()> {
+    if directory.join("identity").join("host.toml").exists() {
+        return Ok(());
+    }
+    let authority = std::fs::read_to_string(authority)?;
+    let token = Token::new(&join_token(client, name, roles).await?, &authority)?;
+    let asked = Join {
+        authority: token.authority(Some(authority))?,
+        token,
+        orchestrator,
+        state: directory,
+        name: Some(name.to_owned()),
+        roles: BTreeSet::new(),
+        address: None,
+    };
+    join(asked).await.with_context(|| format!("host {name} can't join"))?;
+    Ok(())
 }
 
 /// A request for a server of the seeded flavor and image, in the seeded network.

@@ -11,8 +11,7 @@ use anyhow::Context as _;
 use clap::Args;
 use tokio::sync::oneshot;
 use tokio::task::JoinSet;
-use windlass_agents::config::{Config as AgentConfig, DriverKind, OnFall, SimConfig};
-use windlass_agents::join::{Join, Token, join};
+use windlass_agents::config::{Config as AgentConfig, DriverKind, Durability, OnFall, SimConfig};
 use windlass_agents::{CancellationToken, Ended};
 use windlass_client::Client;
 use windlass_orchestrator::{config, identity, process};
@@ -128,20 +127,9 @@ impl Up {
         address: SocketAddr,
     ) -> anyhow::Result<AgentConfig> {
         let directory = state.join("hosts").join(name);
-        if !directory.join("identity").join("host.toml").exists() {
-            let authority = std::fs::read_to_string(state.join("identity").join("ca.pem"))?;
-            let token = Token::new(&seed::join_token(client, name, roles).await?, &authority)?;
-            let asked = Join {
-                authority: token.authority(Some(authority))?,
-                token,
-                orchestrator: address.to_string(),
-                state: directory.clone(),
-                name: Some(name.to_owned()),
-                roles: BTreeSet::new(),
-                address: None,
-            };
-            join(asked).await.with_context(|| format!("host {name} can't join"))?;
-        }
+        let authority = state.join("identity").join("ca.pem");
+        let asked = (name, roles);
+        seed::join_host(client, &authority, directory.clone(), asked, address.to_string()).await?;
         Ok(AgentConfig {
             state: directory,
             roles: BTreeSet::new(),
@@ -154,6 +142,7 @@ impl Up {
                 latency_default: Duration::from_millis(self.latency_ms),
                 ..SimConfig::default()
             },
+            ledger: Durability::Synced,
         })
     }
 
@@ -179,7 +168,11 @@ impl Up {
 }
 
 /// Runs a host until it is told to stop; one that a planned fault took down starts again, as a host would.
-async fn keep_up(name: String, config: AgentConfig, stop: CancellationToken) -> anyhow::Result<()> {
+pub(crate) async fn keep_up(
+    name: String,
+    config: AgentConfig,
+    stop: CancellationToken,
+) -> anyhow::Result<()> {
     loop {
         let ended = windlass_agents::run(config.clone(), stop.child_token()).await;
         match ended.with_context(|| format!("host {name}"))? {

@@ -12,6 +12,8 @@ pub fn describe() {
     describe_gauge!("windlass_sagas_resident", "Sagas in memory: those that are not terminal");
     describe_gauge!("windlass_sagas_stuck", "Sagas that wait for an operator");
     describe_gauge!("windlass_agents_connected", "Hosts with an open stream to this orchestrator");
+    describe_counter!("windlass_frames", Unit::Count, "Frames that this orchestrator has appended");
+    describe_counter!("windlass_frame_bytes", Unit::Bytes, "Bytes of the frames that it has appended");
     describe_counter!(
         "windlass_commits_void",
         Unit::Count,
@@ -45,6 +47,12 @@ pub fn leading(leads: bool) {
 pub fn position(position: Position, commits: u64) {
     gauge!("windlass_position").set(position.0 as f64);
     counter!("windlass_commits").increment(commits);
+}
+
+/// A frame was acknowledged.
+pub fn appended(bytes: usize) {
+    counter!("windlass_frames").increment(1);
+    counter!("windlass_frame_bytes").increment(u64::try_from(bytes).unwrap_or(u64::MAX));
 }
 
 /// What of the fold stays in memory.

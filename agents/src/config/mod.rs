@@ -38,8 +38,21 @@ pub struct Config {
     pub faults: Option<PathBuf>,
     /// What to do when a planned fault takes the agent down.
     pub on_fall: OnFall,
-    /// The simulated host; used by the driver `sim` alone.
+    /// The simulated host; used by the drivers `sim` and `null` alone.
     pub sim: SimConfig,
+    /// When an answer leaves: no file or flag can say it.
+    pub ledger: Durability,
+}
+
+/// When an answer leaves.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Durability {
+    /// Once the ledger that holds it is synced.
+    #[default]
+    Synced,
+    /// Once the ledger is written: a power cut loses what was answered. To measure what syncs cost; refused with every
+    /// driver but `null`.
+    Unsynced,
 }
 
 /// Which driver works on the host.
@@ -47,6 +60,9 @@ pub struct Config {
 pub enum DriverKind {
     /// The simulated host: one world on disk, shared by all roles.
     Sim,
+    /// No host at all: every step is done at once and nothing is made. To measure what is around the steps; no file or
+    /// flag can choose it.
+    Null,
 }
 
 /// What a planned crash, power cut, reboot or loss does with the process.
@@ -159,6 +175,7 @@ impl Config {
             faults: options.faults,
             on_fall: OnFall::Abort,
             sim,
+            ledger: Durability::Synced,
         };
         config.check()
     }

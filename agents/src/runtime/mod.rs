@@ -20,10 +20,12 @@ use tokio_util::sync::CancellationToken;
 use windlass_sagas::record::{LedgerId, Role};
 
 use crate::clock;
-use crate::config::{Config, DriverKind, OnFall, role_name};
+use crate::config::{Config, DriverKind, Durability, OnFall, role_name};
+use crate::driver::Driver;
 use crate::faults::Faults;
 use crate::identity::Identity;
 use crate::limits::EVENTS_QUEUE;
+use crate::null::Null;
 use crate::sim::Sim;
 use crate::{AgentError, store};
 use dial::Dialers;
@@ -47,6 +49,7 @@ pub enum Ended {
 pub async fn run(config: Config, shutdown: CancellationToken) -> Result<Ended, AgentError> {
     let identity = Arc::new(Identity::load(&config.state.join("identity"))?);
     check_certificate(&identity)?;
+    check_durability(&config)?;
     let roles = roles(&config, &identity)?;
     let faults = match &config.faults {
         Some(plan) => Faults::load(plan, &config.state.join("faults"))?,
@@ -61,21 +64,23 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> Result<Ended, A
         falls: sender,
         state: config.state.clone(),
     };
-    let sim = open_driver(&config, &identity, &faults, Arc::new(downfall))?;
+    let opened = open_driver(&config, &identity, &faults, Arc::new(downfall))?;
     let (synced_sender, synced) = mpsc::unbounded_channel();
     let mut slots = BTreeMap::new();
     for role in roles {
         let id = LedgerId { host: identity.host(), role };
         let directory = ledger_directory(&config.state, role);
-        let (ledger, writer) = store::open(&directory, id, Arc::clone(&gate), synced_sender.clone())?;
+        let told = synced_sender.clone();
+        let (ledger, writer) = store::open(&directory, id, config.ledger, Arc::clone(&gate), told)?;
         slots.insert(role, Slot { ledger, writer });
     }
     tracing::info!(
         host = %identity.host(), cell = identity.cell_name(),
         roles = slots.keys().map(|role| role_name(*role)).collect::<Vec<_>>().join(","), "the agent starts"
     );
-    let ended = serve(&config, identity, slots, faults, &sim, Inputs { falls, synced }, shutdown).await;
-    sim.close().await;
+    let ended =
+        serve(&config, identity, slots, faults, opened.driver(), Inputs { falls, synced }, shutdown).await;
+    opened.close().await;
     if let (Ok(Ended::Fell(Fall::LedgerLost(role))), OnFall::Return) = (&ended, config.on_fall) {
         lose(&config.state, *role);
     }
@@ -93,7 +98,7 @@ async fn serve(
     identity: Arc<Identity>,
     slots: BTreeMap<Role, Slot>,
     faults: Arc<Faults>,
-    sim: &Sim,
+    driver: Arc<dyn Driver>,
     inputs: Inputs,
     shutdown: CancellationToken,
 ) -> Result<Ended, AgentError> {
@@ -108,7 +113,6 @@ async fn serve(
     let mut dialers = Dialers::new(identities.clone(), events_sender);
     dialers.set(&addresses);
     let renewer = tokio::spawn(renew::keep_fresh(known, pinned));
-    let driver = Arc::new(sim.clone());
     let setup = Setup { identity: &identity, slots, driver, faults };
     let mut shell = Shell::new(setup)?;
     let follow_cell = config.orchestrators.is_empty();
@@ -120,12 +124,34 @@ async fn serve(
     ended
 }
 
+/// The driver that was configured.
+enum Opened {
+    Sim(Sim),
+    Null(Arc<Null>),
+}
+
+impl Opened {
+    fn driver(&self) -> Arc<dyn Driver> {
+        match self {
+            Self::Sim(sim) => Arc::new(sim.clone()),
+            Self::Null(null) => Arc::clone(null) as Arc<dyn Driver>,
+        }
+    }
+
+    async fn close(&self) {
+        match self {
+            Self::Sim(sim) => sim.close().await,
+            Self::Null(_) => {}
+        }
+    }
+}
+
 fn open_driver(
     config: &Config,
     identity: &Identity,
     faults: &Arc<Faults>,
     downfall: Arc<Downfall>,
-) -> Result<Sim, AgentError> {
+) -> Result<Opened, AgentError> {
     let by_id = identity.host().to_string();
     let joined = Some(identity.name()).filter(|name| !name.is_empty());
     let name = config.name.as_deref().or(joined).unwrap_or(&by_id);
@@ -133,7 +159,19 @@ fn open_driver(
         DriverKind::Sim => {
             let directory = config.state.join("world");
             let faults = Arc::clone(faults);
-            Sim::open(&directory, identity.host(), name, config.sim.clone(), faults, downfall)
+            let config = config.sim.clone();
+            Sim::open(&directory, identity.host(), name, config, faults, downfall).map(Opened::Sim)
+        }
+        DriverKind::Null => Ok(Opened::Null(Arc::new(Null::new(name.to_owned(), config.sim.capacity)))),
+    }
+}
+
+/// An unsynced ledger breaks what an answer promises: only where nothing is made is nothing lost by it.
+fn check_durability(config: &Config) -> Result<(), AgentError> {
+    match (config.ledger, config.driver) {
+        (Durability::Synced, _) | (Durability::Unsynced, DriverKind::Null) => Ok(()),
+        (Durability::Unsynced, DriverKind::Sim) => {
+            Err(AgentError::Setting("an unsynced ledger is for the driver `null` alone".into()))
         }
     }
 }

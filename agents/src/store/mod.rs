@@ -17,6 +17,7 @@ use windlass_sagas::ids::Incarnation;
 use windlass_sagas::protocol::ledger::Ledger;
 use windlass_sagas::record::LedgerId;
 
+use crate::config::Durability;
 use crate::files::{Lock, make_directory, sync_parent};
 use crate::runtime::Gate;
 use crate::{AgentError, random};
@@ -26,6 +27,7 @@ use rows::Rows;
 pub(crate) fn open(
     directory: &Path,
     id: LedgerId,
+    durability: Durability,
     gate: Arc<Gate>,
     synced: mpsc::UnboundedSender<Synced>,
 ) -> Result<(Ledger, Writer), AgentError> {
@@ -40,7 +42,7 @@ pub(crate) fn open(
         Rows::make(&path, &first).map_err(|error| broken(error.to_string()))?;
         tracing::info!(role = id.role.name(), incarnation = %ledger.incarnation(), "a new ledger begins");
     }
-    let (rows, stored) = Rows::open(&path).map_err(|error| broken(error.to_string()))?;
+    let (rows, stored) = Rows::open(&path, durability).map_err(|error| broken(error.to_string()))?;
     let ledger = Ledger::restore(stored).map_err(|error| broken(error.to_string()))?;
     if ledger.id() != id {
         return Err(broken(format!(
@@ -53,7 +55,7 @@ pub(crate) fn open(
         role = id.role.name(), incarnation = %ledger.incarnation(), entries = ledger.entry_count(),
         highest = %ledger.highest(), low_water = %ledger.low_water(), "the ledger is open"
     );
-    let writer = Writer::start(id.role, path, rows, lock, gate, synced)?;
+    let writer = Writer::start(id.role, path, durability, rows, lock, gate, synced)?;
     Ok((ledger, writer))
 }
 

@@ -12,6 +12,7 @@ use fjall::config::FilterPolicy;
 use fjall::{Database, Keyspace, KeyspaceCreateOptions, PersistMode};
 use windlass_sagas::protocol::ledger::Row;
 
+use crate::config::Durability;
 use crate::files::sync_parent;
 use crate::limits::{CACHE_BYTES, LOGS_BYTES_MAX, MEMTABLE_BYTES, OPEN_FILES_MAX};
 
@@ -26,6 +27,7 @@ pub(super) type Stored = Vec<(Vec<u8>, Vec<u8>)>;
 pub(super) struct Rows {
     keyspace: Keyspace,
     database: Database,
+    mode: PersistMode,
 }
 
 /// Why the store did not do what it was asked to.
@@ -46,19 +48,19 @@ impl Rows {
         if beside.try_exists()? {
             fs::remove_dir_all(&beside)?;
         }
-        contained(|| Self::open_files(&beside)?.commit(std::slice::from_ref(first)))?;
+        contained(|| Self::open_files(&beside, Durability::Synced)?.commit(std::slice::from_ref(first)))?;
         fs::rename(&beside, path)?;
         Ok(sync_parent(path)?)
     }
 
     /// Opens a store and reads all of it. What is found is synced before it is shown: what a killed process had written
     /// but not synced must not vanish after it was answered.
-    pub(super) fn open(path: &Path) -> Result<(Self, Stored), StoreError> {
+    pub(super) fn open(path: &Path, durability: Durability) -> Result<(Self, Stored), StoreError> {
         if !path.join(COMPLETE).try_exists()? {
             return Err(StoreError::Damaged(format!("there is no file {COMPLETE:?}")));
         }
         contained(|| {
-            let rows = Self::open_files(path)?;
+            let rows = Self::open_files(path, durability)?;
             rows.database.persist(PersistMode::SyncAll)?;
             let mut stored = Vec::new();
             for entry in rows.keyspace.iter() {
@@ -69,7 +71,7 @@ impl Rows {
         })
     }
 
-    fn open_files(path: &Path) -> Result<Self, StoreError> {
+    fn open_files(path: &Path, durability: Durability) -> Result<Self, StoreError> {
         let database = Database::builder(path)
             .cache_size(CACHE_BYTES)
             .max_cached_files(Some(OPEN_FILES_MAX))
@@ -82,16 +84,20 @@ impl Rows {
                 .filter_policy(FilterPolicy::disabled())
         };
         let keyspace = database.keyspace(KEYSPACE, options)?;
-        Ok(Self { keyspace, database })
+        let mode = match durability {
+            Durability::Synced => PersistMode::SyncData,
+            Durability::Unsynced => PersistMode::Buffer,
+        };
+        Ok(Self { keyspace, database, mode })
     }
 
-    /// Writes the rows in their order as one batch, and syncs it.
+    /// Writes the rows in their order as one batch, and syncs it unless it was opened otherwise.
     pub(super) fn write(&self, rows: &[Row]) -> Result<(), StoreError> {
         contained(|| self.commit(rows))
     }
 
     fn commit(&self, rows: &[Row]) -> Result<(), StoreError> {
-        let mut batch = self.database.batch().durability(Some(PersistMode::SyncData));
+        let mut batch = self.database.batch().durability(Some(self.mode));
         for row in rows {
             match row.value_bytes() {
                 Some(value) => batch.insert(&self.keyspace, row.key_bytes(), value),

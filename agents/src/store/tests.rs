@@ -18,7 +18,7 @@ struct Open {
 fn try_open(directory: &Path, id: LedgerId) -> Result<Open, AgentError> {
     let gate = Arc::new(Gate::default());
     let (sender, synced) = mpsc::unbounded_channel();
-    let (ledger, writer) = super::open(directory, id, Arc::clone(&gate), sender)?;
+    let (ledger, writer) = super::open(directory, id, Durability::Synced, Arc::clone(&gate), sender)?;
     Ok(Open { ledger, writer, gate, synced })
 }
 

@@ -13,6 +13,7 @@ use windlass_sagas::record::Role;
 
 use super::rows::{Rows, StoreError};
 use crate::AgentError;
+use crate::config::Durability;
 use crate::files::Lock;
 use crate::limits::{DISK_RESERVE_BYTES, FLUSH_TIME_MAX, GROUP_BATCHES_MAX, STORE_AGAIN};
 use crate::runtime::Gate;
@@ -38,6 +39,7 @@ impl Writer {
     pub(super) fn start(
         role: Role,
         path: PathBuf,
+        durability: Durability,
         rows: Rows,
         lock: Lock,
         gate: Arc<Gate>,
@@ -46,7 +48,7 @@ impl Writer {
         let (batches, queue) = channel();
         let (give_up, given_up) = channel();
         let (end, ended) = oneshot::channel();
-        let thread = Thread { role, path, rows: Some(rows), queue, given_up, gate, synced };
+        let thread = Thread { role, path, durability, rows: Some(rows), queue, given_up, gate, synced };
         let named = std::thread::Builder::new().name(format!("ledger-{}", role.name()));
         let started = named.spawn(move || {
             thread.run();
@@ -81,6 +83,7 @@ impl Writer {
 struct Thread {
     role: Role,
     path: PathBuf,
+    durability: Durability,
     /// None after a failed write, until it is opened again.
     rows: Option<Rows>,
     queue: Receiver<Batch>,
@@ -137,7 +140,7 @@ impl Thread {
         }
         let rows = match self.rows.take() {
             Some(rows) => rows,
-            None => Rows::open(&self.path)?.0,
+            None => Rows::open(&self.path, self.durability)?.0,
         };
         rows.write(group)?;
         self.rows = Some(rows);

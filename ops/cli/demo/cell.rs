@@ -9,8 +9,8 @@ use windlass_client::Client;
 use windlass_journal::jetstream::local::free_ports;
 use windlass_orchestrator::identity;
 
-use super::child::Child;
 use super::journal::Journal;
+use crate::child::Child;
 use crate::context::Context;
 use crate::host::Role;
 use crate::seed;

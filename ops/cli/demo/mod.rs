@@ -3,7 +3,6 @@
 
 mod account;
 mod cell;
-mod child;
 mod journal;
 mod story;
 

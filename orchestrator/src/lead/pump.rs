@@ -96,8 +96,15 @@ async fn append_all<A: Append>(
     told: mpsc::Sender<Told>,
 ) {
     while let Some((append, after, bytes)) = appends.recv().await {
+        let length = bytes.len();
         let result = match Frame::new(bytes) {
-            Ok(frame) => journal.append(after, frame).await,
+            Ok(frame) => {
+                let result = journal.append(after, frame).await;
+                if result.is_ok() {
+                    metrics::appended(length);
+                }
+                result
+            }
             Err(error) => {
                 tracing::error!(%error, "a frame is over its bound; nothing was written");
                 Err(AppendError::Unavailable)

@@ -38,7 +38,7 @@ pub const BUILD: &str = concat!("windlass ", env!("CARGO_PKG_VERSION"));
 /// Proposals and reads that may wait for the leader's task.
 const WAKES_QUEUE: usize = 4096;
 /// Words of agents that may wait for it; then their streams wait.
-const AGENTS_QUEUE: usize = 4096;
+pub(crate) const AGENTS_QUEUE: usize = 4096;
 /// How long a proposal or a read may take in all.
 const LEADER_DEADLINE: Duration = Duration::from_secs(20);
 /// How long calls that run may take to end once the process is told to.
@@ -226,11 +226,7 @@ impl Served<'_> {
             .add_service(AgentServiceServer::new(streams).max_decoding_message_size(AGENT_BYTES_MAX))
             .add_service(JoinServiceServer::new(joining));
         let end = stop.child_token();
-        let server = Server::builder()
-            .tls_config(tls(&self.identity))?
-            .http2_keepalive_interval(Some(KEEP_ALIVE.0))
-            .http2_keepalive_timeout(Some(KEEP_ALIVE.1))
-            .max_concurrent_streams(STREAMS_PER_CONNECTION_MAX)
+        let server = server(&self.identity)?
             .add_routes(all)
             .serve_with_incoming_shutdown(incoming, end.clone().cancelled_owned());
         tracing::info!(address = %self.address, cell = self.identity.genesis.name, build = BUILD, "serving");
@@ -251,6 +247,15 @@ impl Served<'_> {
     }
 }
 
+/// The server on which everything is served: TLS by the cell's certificates, and the bounds of its connections.
+pub(crate) fn server(identity: &CellIdentity) -> Result<Server, tonic::transport::Error> {
+    let server = Server::builder()
+        .http2_keepalive_interval(Some(KEEP_ALIVE.0))
+        .http2_keepalive_timeout(Some(KEEP_ALIVE.1))
+        .max_concurrent_streams(STREAMS_PER_CONNECTION_MAX);
+    server.tls_config(tls(identity))
+}
+
 fn tls(identity: &CellIdentity) -> ServerTlsConfig {
     let own = &identity.certificate;
     ServerTlsConfig::new()
@@ -259,7 +264,7 @@ fn tls(identity: &CellIdentity) -> ServerTlsConfig {
         .client_auth_optional(true)
 }
 
-fn listen(address: SocketAddr) -> Result<TcpIncoming, ProcessError> {
+pub(crate) fn listen(address: SocketAddr) -> Result<TcpIncoming, ProcessError> {
     let incoming = TcpIncoming::bind(address).map_err(|error| listen_error(address, error))?;
     Ok(incoming.with_nodelay(Some(true)))
 }

@@ -220,19 +220,23 @@ impl Changed {
         let networks = self.networks.iter().filter_map(|network| cell.networks.get(network));
         let near = networks.flat_map(|network| network.macs.values()).filter_map(|port| cell.ports.get(port));
         let mut hosts: BTreeSet<HostId> = near.filter_map(on).collect();
-        if !self.members.is_empty() || !self.rules.is_empty() {
-            let sees = |port: &&Port| port.spec.groups.iter().any(|group| self.shows(cell, *group));
+        let groups = self.groups(cell);
+        if !groups.is_empty() {
+            let sees = |port: &&Port| port.spec.groups.iter().any(|group| groups.contains(group));
             hosts.extend(cell.ports.values().filter(sees).filter_map(on));
         }
         hosts
     }
 
-    /// Whether a port in this group sees any of it.
-    fn shows(&self, cell: &Cell, group: SecurityGroupId) -> bool {
+    /// The groups whose ports see any of it: looked up first, since groups are fewer than ports and often none does.
+    fn groups(&self, cell: &Cell) -> BTreeSet<SecurityGroupId> {
+        if self.members.is_empty() && self.rules.is_empty() {
+            return BTreeSet::new();
+        }
         let named =
             |rule: &SecurityRule| matches!(rule.remote, Remote::Group(id) if self.members.contains(&id));
-        let names_any =
-            || cell.security_groups.get(&group).is_some_and(|group| group.rules.iter().any(named));
-        self.rules.contains(&group) || names_any()
+        let groups = cell.security_groups.iter();
+        let see = groups.filter(|(id, group)| self.rules.contains(id) || group.rules.iter().any(named));
+        see.map(|(id, _)| *id).collect()
     }
 }

@@ -1,4 +1,4 @@
-//! A child process of the demonstration: started, killed as a crash would, or ended in order. It never outlives us.
+//! A child process of a command that runs a whole cell: started, killed as a crash would, or ended in order. It never outlives us.
 
 use std::path::Path;
 use std::process::{ExitStatus, Stdio};
@@ -13,7 +13,7 @@ use tokio::time::timeout;
 const END_TIME_MAX: Duration = Duration::from_secs(20);
 
 /// A running `windlass`.
-pub(super) struct Child {
+pub(crate) struct Child {
     what: String,
     process: Process,
     said: Lines<BufReader<ChildStdout>>,
@@ -21,7 +21,7 @@ pub(super) struct Child {
 
 impl Child {
     /// Starts this very program with other arguments; what it logs goes behind what is in `log` already.
-    pub(super) fn start(what: &str, arguments: &[&str], log: &Path) -> anyhow::Result<Self> {
+    pub(crate) fn start(what: &str, arguments: &[&str], log: &Path) -> anyhow::Result<Self> {
         let program = std::env::current_exe().context("this program's own path is not known")?;
         let log = std::fs::OpenOptions::new().create(true).append(true).open(log)?;
         let mut process = Command::new(program)
@@ -36,20 +36,25 @@ impl Child {
         Ok(Self { what: what.to_owned(), process, said: BufReader::new(out).lines() })
     }
 
+    /// Its process id; `None` once it has ended.
+    pub(crate) fn id(&self) -> Option<u32> {
+        self.process.id()
+    }
+
     /// The next line that it says, within bounds.
-    pub(super) async fn line(&mut self, within: Duration) -> anyhow::Result<String> {
+    pub(crate) async fn line(&mut self, within: Duration) -> anyhow::Result<String> {
         let line = timeout(within, self.said.next_line()).await;
         let line = line.with_context(|| format!("{} says nothing", self.what))??;
         line.with_context(|| format!("{} ended before it said anything; see its log", self.what))
     }
 
     /// SIGKILL: what a crash does.
-    pub(super) async fn kill(mut self) -> anyhow::Result<()> {
+    pub(crate) async fn kill(mut self) -> anyhow::Result<()> {
         self.process.kill().await.with_context(|| format!("{} can't be killed", self.what))
     }
 
     /// SIGTERM, and its end.
-    pub(super) async fn end(mut self) -> anyhow::Result<()> {
+    pub(crate) async fn end(mut self) -> anyhow::Result<()> {
         if let Some(id) = self.process.id().and_then(|id| i32::try_from(id).ok()) {
             let pid = rustix::process::Pid::from_raw(id).context("no process id")?;
             rustix::process::kill_process(pid, rustix::process::Signal::TERM)?;
@@ -60,7 +65,7 @@ impl Child {
     }
 
     /// Its end, within bounds.
-    pub(super) async fn wait(&mut self, within: Duration) -> anyhow::Result<ExitStatus> {
+    pub(crate) async fn wait(&mut self, within: Duration) -> anyhow::Result<ExitStatus> {
         let ended = timeout(within, self.process.wait()).await;
         Ok(ended.with_context(|| format!("{} does not end", self.what))??)
     }
