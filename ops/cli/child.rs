@@ -24,7 +24,13 @@ impl Child {
     pub(crate) fn start(what: &str, arguments: &[&str], log: &Path) -> anyhow::Result<Self> {
         let program = std::env::current_exe().context("this program's own path is not known")?;
         let log = std::fs::OpenOptions::new().create(true).append(true).open(log)?;
-        let mut process = Command::new(program)
+        let mut command = Command::new(program);
+        // It is told everything by its arguments: no journal or state of whoever has set the environment is its own.
+        let inherited = std::env::vars_os().map(|(name, _)| name);
+        for name in inherited.filter(|name| name.to_str().is_some_and(is_option)) {
+            command.env_remove(name);
+        }
+        let mut process = command
             .args(arguments)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
@@ -69,4 +75,9 @@ impl Child {
         let ended = timeout(within, self.process.wait()).await;
         Ok(ended.with_context(|| format!("{} does not end", self.what))??)
     }
+}
+
+/// Whether a variable of the environment stands for an option, other than of the log.
+fn is_option(name: &str) -> bool {
+    name.starts_with("WINDLASS_") && !name.starts_with("WINDLASS_LOG")
 }

@@ -17,6 +17,7 @@ mod explain;
 mod history;
 mod host;
 mod init;
+mod journal;
 mod limits;
 mod names;
 mod nats;

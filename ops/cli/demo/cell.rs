@@ -9,10 +9,10 @@ use windlass_client::Client;
 use windlass_journal::jetstream::local::free_ports;
 use windlass_orchestrator::identity;
 
-use super::journal::Journal;
 use crate::child::Child;
 use crate::context::Context;
 use crate::host::Role;
+use crate::journal::Journal;
 use crate::seed;
 
 /// How long a process may take until it says that it is ready.

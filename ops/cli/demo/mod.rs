@@ -16,7 +16,6 @@ use crate::exit;
 use crate::nats::Servers;
 use crate::output;
 use crate::serve::{Log, stop_signal};
-use journal::Journal;
 
 /// The longest that a demonstration may take.
 const DEMO_TIME_MAX: Duration = Duration::from_secs(120);
@@ -51,7 +50,8 @@ impl Demo {
         };
         let home = self.keep.clone().or_else(|| temporary.as_ref().map(|it| it.path().to_path_buf()));
         let home = home.context("no directory")?;
-        let journal = Journal::choose(&self.servers, &home)?;
+        let (journal, line) = journal::choose(&self.servers, &home)?;
+        output::tell(format!("journal: {line}"));
         let told = tokio::select! {
             biased;
             () = stop.cancelled() => anyhow::bail!("told to stop; every process of the demonstration is ended"),
@@ -59,7 +59,7 @@ impl Demo {
         };
         let account = told.map_err(|_| anyhow::anyhow!("not done after {} s", DEMO_TIME_MAX.as_secs()))??;
         if let Some(kept) = &self.keep {
-            let place = journal.keep(kept).await?;
+            let place = journal::keep(&journal, kept).await?;
             output::tell(format!("kept in {}: try `windlass replay check {place}`", kept.display()));
         }
         journal.remove().await?;

@@ -12,7 +12,7 @@ use windlass_sagas::protocol::Fold;
 use super::Teller;
 use super::account::{Account, count, decide_again};
 use super::cell::{BROKEN, Cell, HOSTS};
-use super::journal::Journal;
+use crate::journal::Journal;
 use crate::names::Names;
 use crate::output;
 use crate::output::short;
@@ -24,7 +24,6 @@ const LOOK: (Duration, u32) = (Duration::from_millis(5), 4_000);
 /// Does all of it, and gives the account.
 pub(super) async fn tell(home: &Path, journal: &Journal) -> anyhow::Result<Account> {
     let teller = Teller::begin();
-    output::tell(format!("journal: {}", journal.line()));
     teller.chapter("an orchestrator and 4 agents with simulated hosts, each a process of its own");
     let cell = Cell::start(home, journal).await?;
     let hosts: Vec<&str> = HOSTS.iter().map(|(name, _)| *name).collect();

@@ -1,6 +1,7 @@
 //! A NATS server of one's own on loopback, for demonstrations, benchmarks and tests: found on the PATH, configured to
 //! keep what it acknowledges, and ended with its owner.
 
+use std::fmt;
 use std::fs;
 use std::io::{self, Read as _};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
@@ -33,9 +34,14 @@ impl Program {
         let paths = std::env::var_os("PATH")?;
         let found =
             std::env::split_paths(&paths).map(|path| path.join("nats-server")).find(|path| path.is_file());
-        let program = Self::at(&found?)?;
-        let (major, minor, _) = program.version;
-        ((major, minor) >= SERVER_VERSION_MIN).then_some(program)
+        Self::at(&found?).filter(Self::is_new_enough)
+    }
+
+    /// Whether a journal can be kept on it.
+    #[must_use]
+    pub fn is_new_enough(&self) -> bool {
+        let (major, minor, _) = self.version;
+        (major, minor) >= SERVER_VERSION_MIN
     }
 
     /// The program at `path`; `None` where it does not say its version.
@@ -45,6 +51,13 @@ impl Program {
         let text = String::from_utf8(output.stdout).ok()?;
         let version = parse_version(text.split_whitespace().last()?)?;
         Some(Self { path: path.to_path_buf(), version })
+    }
+}
+
+impl fmt::Display for Program {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (major, minor, patch) = self.version;
+        write!(f, "nats-server {major}.{minor}.{patch}")
     }
 }
 

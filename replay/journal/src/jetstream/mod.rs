@@ -154,14 +154,14 @@ impl Connection {
         Self { client, context, stream, cell, replicas }
     }
 
-    /// Deletes the cell's journal and lease for good: for cells that were made to be thrown away.
+    /// Deletes a cell's journal and lease for good, where they are there: for cells that were made to be thrown away.
     ///
     /// # Errors
-    /// `Stream` where the broker refuses.
-    pub async fn delete_journal(self) -> Result<(), OpenError> {
-        for stream in [stream_name(&self.cell), lease::stream_name(&self.cell)] {
-            let deleted = self.context.delete_stream(&stream).await;
-            deleted.map_err(|error| OpenError::Stream { stream, reason: error.to_string() })?;
+    /// `Connect` where no server answers, `Stream` where the broker refuses.
+    pub async fn delete_journal(settings: &Settings) -> Result<(), OpenError> {
+        let (_client, context) = connect::connect(settings).await?;
+        for stream in [stream_name(&settings.cell), lease::stream_name(&settings.cell)] {
+            stream::delete(&context, stream).await?;
         }
         Ok(())
     }

@@ -38,6 +38,15 @@ pub(super) async fn find(context: &Context, settings: &Settings) -> Result<Strea
     fit(found.map_err(|error| OpenError::Stream { stream, reason: error.to_string() })?, settings)
 }
 
+/// Deletes the stream of this name; none is there afterwards.
+pub(super) async fn delete(context: &Context, stream: String) -> Result<(), OpenError> {
+    match context.delete_stream(&stream).await {
+        Ok(_) => Ok(()),
+        Err(error) if is_missing(&error.kind()) => Ok(()),
+        Err(error) => Err(OpenError::Stream { stream, reason: error.to_string() }),
+    }
+}
+
 fn fit(stream: Stream, settings: &Settings) -> Result<Stream, OpenError> {
     let config = &stream.cached_info().config;
     match unfit(config, settings) {

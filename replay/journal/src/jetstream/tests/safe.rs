@@ -5,7 +5,7 @@ use async_nats::jetstream::stream::{Config, StorageType};
 use super::{Broker, cell, program, shared};
 use crate::contract::fill;
 use crate::jetstream::local::{Plan, Server};
-use crate::jetstream::{Connection, OpenError, Settings, safety, stream_name, subject};
+use crate::jetstream::{Connection, Lease, OpenError, Settings, lease, safety, stream_name, subject};
 use crate::{Cursor, Damage, Read, ReadError};
 
 #[tokio::test]
@@ -42,6 +42,24 @@ async fn a_server_that_acknowledges_before_it_syncs_is_named_with_the_fix() {
     let warnings = safety::look(&connection, &[monitor]).await;
     assert_eq!(warnings.len(), 1, "{warnings:?}");
     assert!(warnings[0].fix.contains("sync_interval: always"), "{warnings:?}");
+}
+
+#[tokio::test]
+async fn a_journal_is_deleted_with_its_lease_and_where_there_is_none_nothing_is_wrong() {
+    let (broker, name) = (shared(1), cell());
+    let (connection, settings) = (broker.connect(&name).await, broker.settings(&name));
+    // Without a lease, then with one, then without either.
+    for leased in [false, true] {
+        if leased {
+            let connection = broker.connect(&name).await;
+            Lease::open(&connection, "w".to_owned()).await.unwrap();
+        }
+        Connection::delete_journal(&settings).await.unwrap();
+        let gone = Connection::existing(&settings).await;
+        assert!(matches!(gone, Err(OpenError::Stream { .. })), "{gone:?}");
+    }
+    Connection::delete_journal(&settings).await.unwrap();
+    assert!(connection.context.get_stream(lease::stream_name(&name)).await.is_err());
 }
 
 #[tokio::test]
