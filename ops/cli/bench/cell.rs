@@ -10,7 +10,7 @@ use windlass_orchestrator::identity;
 
 use super::limits::{HOSTS_OF_ONE_PROCESS, READY_TIME_MAX};
 use super::meter::Processes;
-use super::{journal, seeded};
+use super::seeded;
 use crate::child::Child;
 use crate::context::Context;
 use crate::host::Role;
@@ -25,8 +25,14 @@ pub(super) struct Setup {
     pub(super) home: PathBuf,
     /// How many hosts.
     pub(super) links: u16,
-    /// A broker that runs already.
-    pub(super) broker: Option<u32>,
+    /// Whether the hosts' ledgers are synced.
+    pub(super) synced: bool,
+    /// The cell's name.
+    pub(super) name: String,
+    /// What the orchestrator is told of its journal.
+    pub(super) journal: Vec<String>,
+    /// The processes that keep the journal, where it is on NATS.
+    pub(super) brokers: Vec<u32>,
 }
 
 /// The cell.
@@ -45,12 +51,12 @@ impl Cell {
     pub(super) async fn start(setup: Setup) -> anyhow::Result<Self> {
         let home = setup.home.as_path();
         let names = ["localhost".to_owned(), "127.0.0.1".to_owned()];
-        let made = identity::init(&home.join("identity"), "bench", &names)?;
+        let made = identity::init(&home.join("identity"), &setup.name, &names)?;
         let free = free_ports(2)?;
         let (address, metrics) = (format!("127.0.0.1:{}", free[0]), format!("127.0.0.1:{}", free[1]));
         let mut arguments =
             vec!["orchestrator", "--state", text(home)?, "--listen", &address, "--metrics", &metrics];
-        arguments.extend(journal::ORCHESTRATOR_ARGUMENTS);
+        arguments.extend(setup.journal.iter().map(String::as_str));
         arguments.extend(["--log", "warn"]);
         let mut orchestrator = Child::start("the orchestrator", &arguments, &home.join("orchestrator.log"))?;
         orchestrator.line(READY_TIME_MAX).await?;
@@ -130,7 +136,7 @@ impl Cell {
     pub(super) async fn start_hosts(&mut self) -> anyhow::Result<()> {
         let names: Vec<String> = self.storage_names().chain(self.hypervisors()).collect();
         for names in names.chunks(HOSTS_OF_ONE_PROCESS) {
-            let child = self.start_process(names, &self.address, true).await?;
+            let child = self.start_process(names, &self.address, self.setup.synced).await?;
             self.hosts.push(child);
         }
         seed::until_up(&self.client, usize::from(self.setup.links)).await
@@ -142,19 +148,18 @@ impl Cell {
             orchestrator: self.orchestrator.id().into_iter().collect(),
             agents: self.hosts.iter().filter_map(Child::id).collect(),
             bench: vec![std::process::id()],
-            broker: self.setup.broker.into_iter().collect(),
+            broker: self.setup.brokers.clone(),
             metrics: Some(self.metrics.clone()),
             home: self.setup.home.clone(),
         }
     }
 
-    /// Ends every process in order; where everything is.
-    pub(super) async fn end(mut self) -> anyhow::Result<PathBuf> {
+    /// Ends every process in order.
+    pub(super) async fn end(mut self) -> anyhow::Result<()> {
         while let Some(hosts) = self.hosts.pop() {
             hosts.end().await?;
         }
-        self.orchestrator.end().await?;
-        Ok(self.setup.home)
+        self.orchestrator.end().await
     }
 }
 

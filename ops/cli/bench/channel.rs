@@ -15,9 +15,9 @@ use windlass_sagas::record::{Direction, LedgerId, StepInput, StepKey};
 use super::cell::{CHANNEL_HOST, Cell};
 use super::limits::{ANSWER_TIME_MAX, ERRORS_MAX};
 use super::load::Ran;
+use super::measure::Measure;
 use super::meter::{Processes, Used};
 use super::plan::{Plan, Row};
-use super::report::Measure;
 use crate::output;
 
 /// How long an agent may work at a call, milliseconds.

@@ -1,12 +1,15 @@
 //! `windlass bench`: a cell of real processes on this machine, measured: the journal alone, the agents' channel alone,
-//! and sagas through the public API, in one run, so that the parts and the whole can be set against each other.
+//! and sagas through the public API, in one run and on each journal, so that the parts, the whole and the journals can be
+//! set against each other.
 
+mod alone;
 mod cell;
 mod channel;
 mod hosts;
-mod journal;
+mod kind;
 mod limits;
 mod load;
+mod measure;
 mod meter;
 mod plan;
 mod ratios;
@@ -14,22 +17,36 @@ mod report;
 mod sagas;
 mod seeded;
 
+use std::path::Path;
 use std::time::Duration;
 
+use anyhow::Context as _;
 use clap::{Args, Subcommand};
+use windlass_agents::CancellationToken;
 
 use crate::exit;
+use crate::journal::Journal;
 use crate::output::{self, Format};
 use crate::serve::{Log, stop_signal};
 use cell::Cell;
+use kind::Kind;
+use meter::Processes;
 use plan::{Plan, Row};
-use report::Report;
+use report::{Pass, Report};
 
 /// Measure a cell on this machine: its journal, the channel to its agents, and sagas through its API.
 ///
 /// Starts an orchestrator and agents whose hosts hold nothing (every step is done at once), each a process of its own,
 /// over mutual TLS, in a directory of its own, and removes all of it at the end. Agents answer once their ledgers are
-/// synced. The rows:
+/// synced. All rows are measured on each journal in turn, each time with a new cell:
+///
+///   r1                      one nats-server that syncs every two minutes, as it does by default
+///   r1-synced               one that syncs every frame before it acknowledges it
+///   r3-synced               three that do, and three replicas
+///   embedded                the orchestrator's own directory
+///
+/// The servers are started here too: with `nats-server` 2.11 or newer on the PATH (or by --nats-server) all four are
+/// measured, else `embedded` alone. --nats measures on servers that run already, as journal `nats`. The rows:
 ///
 ///   journal-1 -32 -128      frames of so many real commits, one after another, on the journal alone
 ///   api-1                   a read through the API
@@ -43,7 +60,8 @@ use report::Report;
 /// that of all threads, µs a saga, and `other` what else ran on the machine, in cores: where it is more than a few
 /// hundredths, believe CPU and ratios, not rates. The handbook's page `bench.md` says how to read each column.
 ///
-/// Example: windlass bench --only journal,ok-256 --seconds 5
+/// Examples: windlass bench --only journal,ok-256 --seconds 5
+///           windlass bench --journal r1,embedded --only ok --links 3
 #[derive(Args, Debug)]
 #[command(verbatim_doc_comment, args_conflicts_with_subcommands = true)]
 pub(crate) struct Bench {
@@ -60,7 +78,9 @@ enum Part {
     Hosts(hosts::Hosts),
 }
 
+// At `info` the log of 60 hosts that join would hide what is measured.
 #[derive(Args, Debug)]
+#[command(mut_arg("log", |arg| arg.default_value("warn")))]
 struct Run {
     /// How long each row is measured, seconds, after a warm-up of a fifth of that.
     #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u64).range(1..=3600))]
@@ -74,9 +94,11 @@ struct Run {
     /// Only rows whose names begin so; may be repeated.
     #[arg(long, value_name = "ROW", value_delimiter = ',')]
     only: Vec<String>,
-    /// Count the CPU and memory of a broker that runs already, by its process id.
-    #[arg(long, value_name = "PID")]
-    broker: Option<u32>,
+    /// Answer before the agents' ledgers are synced: what the rest costs without them.
+    #[arg(long)]
+    unsynced_ledgers: bool,
+    #[command(flatten)]
+    journals: kind::Options,
     #[command(flatten)]
     log: Log,
 }
@@ -99,57 +121,99 @@ impl Run {
     async fn run(self, format: Format) -> anyhow::Result<u8> {
         self.log.start()?;
         let plan = Plan::of(&self.only, Duration::from_secs(self.seconds), self.fill)?;
+        let chosen = self.journals.choose()?;
+        let (links, synced) = (self.links, !self.unsynced_ledgers);
+        let mut report = Report { links, seconds: self.seconds, fill: self.fill, synced, passes: Vec::new() };
         let stop = stop_signal()?;
         let home = tempfile::Builder::new().prefix("windlass-bench-").tempdir()?;
-        let setup = cell::Setup { home: home.path().to_path_buf(), links: self.links, broker: self.broker };
-        let measured = Box::pin(measure(setup, &plan));
-        let report = tokio::select! {
-            biased;
-            () = stop.cancelled() => anyhow::bail!("told to stop; every process of the benchmark is ended"),
-            report = measured => report?,
-        };
-        let sound = report.is_sound();
+        output::note(chosen.line());
+        for kind in &chosen.kinds {
+            let pass = passed(*kind, &chosen, home.path(), &report, &plan, &stop).await?;
+            if matches!(format, Format::Table) {
+                output::say(report.table(&pass))?;
+            }
+            report.passes.push(pass);
+        }
         match format {
-            Format::Table => output::say(report.table())?,
+            Format::Table if report.passes.len() > 1 => output::say(report.among())?,
+            Format::Table => {}
             Format::Json => output::document(&report.json())?,
         }
-        Ok(if sound { exit::OK } else { exit::FAILED })
+        Ok(if report.is_sound() { exit::OK } else { exit::FAILED })
     }
 }
 
+/// All rows of the plan on one journal. Its servers, processes and streams are gone at the end, also where it fails.
+async fn passed(
+    kind: Kind,
+    chosen: &kind::Chosen,
+    home: &Path,
+    report: &Report,
+    plan: &Plan,
+    stop: &CancellationToken,
+) -> anyhow::Result<Pass> {
+    let (home, mut pass) = (home.join(kind.name()), Pass::begin(kind, chosen.about(kind)));
+    std::fs::create_dir(&home)?;
+    let journal = chosen.start(kind, &home)?;
+    let setup = cell::Setup {
+        home: home.clone(),
+        links: report.links,
+        synced: report.synced,
+        name: journal.cell.clone(),
+        journal: journal.arguments(),
+        brokers: chosen.brokers(&journal),
+    };
+    let measured = tokio::select! {
+        biased;
+        () = stop.cancelled() => Err(anyhow::anyhow!("told to stop; every process of the benchmark is ended")),
+        measured = Box::pin(measure(setup, &journal, &mut pass, plan)) => measured,
+    };
+    let removed = (journal.remove().await, alone::remove(&journal).await);
+    drop(journal);
+    measured?;
+    removed.0.and(removed.1).context("what was made on NATS is not deleted")?;
+    // The next journal finds the disk as this one did.
+    std::fs::remove_dir_all(&home)?;
+    pass.end();
+    Ok(pass)
+}
+
 /// All rows of the plan. The journal's come last, of commits that the cell has written by then.
-async fn measure(setup: cell::Setup, plan: &Plan) -> anyhow::Result<Report> {
-    let mut report = Report::begin(&setup, plan);
-    output::note(format!("starting an orchestrator and {} hosts", setup.links));
+async fn measure(setup: cell::Setup, journal: &Journal, pass: &mut Pass, plan: &Plan) -> anyhow::Result<()> {
+    output::note(format!("journal {}: starting an orchestrator and {} hosts", pass.kind.name(), setup.links));
+    let (home, broker) = (setup.home.clone(), setup.brokers.clone());
     let mut cell = Cell::start(setup).await?;
     for row in plan.rows.iter().filter(|row| matches!(row, Row::Channel { .. })) {
-        report.add(channel::measure(&mut cell, *row, plan).await?);
+        pass.add(channel::measure(&mut cell, *row, plan).await?);
     }
     cell.start_hosts().await?;
     let mut load = load::Load::begin(&cell).await?;
     for row in &plan.rows {
         match row {
-            Row::Api => report.add(load.reads(plan).await?),
+            Row::Api => pass.add(load.reads(plan).await?),
             Row::Sagas { filled, .. } => {
                 if *filled {
                     load.fill(plan.fill).await?;
                 }
-                report.add(load.sagas(&cell, *row, plan).await?);
+                pass.add(load.sagas(&cell, *row, plan).await?);
             }
             Row::Channel { .. } | Row::Journal { .. } => {}
         }
     }
-    if plan.rows.iter().any(|row| matches!(row, Row::Journal { .. })) {
+    let alone: Vec<Row> =
+        plan.rows.iter().copied().filter(|row| matches!(row, Row::Journal { .. })).collect();
+    if !alone.is_empty() {
         load.some().await?;
     }
     load.end().await;
-    let home = cell.end().await?;
-    let commits = journal::commits(&home).await?;
-    for row in &plan.rows {
-        if let Row::Journal { commits: count } = row {
-            report.add(journal::measure(&home, &commits, *count, plan).await?);
+    cell.end().await?;
+    if !alone.is_empty() {
+        let commits = alone::commits(journal, &home).await?;
+        let bench = vec![std::process::id()];
+        let processes = Processes { bench, broker, home, ..Processes::default() };
+        for row in alone {
+            pass.add(alone::measure(journal, &processes, &commits, row, plan).await?);
         }
     }
-    report.end();
-    Ok(report)
+    Ok(())
 }

@@ -9,9 +9,9 @@ use windlass_client::v1;
 use super::cell::Cell;
 use super::limits::{FILL_CHUNK, IN_FLIGHT_UNMEASURED, SOME};
 use super::load::{Ask, Load, Measured, Ran, What};
+use super::measure::Measure;
 use super::meter::{Processes, Used};
 use super::plan::{Plan, Row};
-use super::report::Measure;
 use super::seeded;
 use crate::output;
 

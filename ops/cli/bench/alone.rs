@@ -1,39 +1,34 @@
-//! The journal alone: frames of real commits, one after another, as a leader appends them. Another kind of journal is
-//! another `open` and other arguments for the orchestrator; everything else here holds for any.
+//! The journal alone: frames of real commits, one after another, as a leader appends them. On NATS they go to a stream of
+//! their own beside the cell's.
 
 use std::path::Path;
 
 use anyhow::Context as _;
 use tokio::time::Instant;
-use windlass_journal::embedded::{Embedded, Settings};
+use windlass_journal::embedded::{self, Embedded};
+use windlass_journal::jetstream::{Connection, Settings};
 use windlass_journal::limits::READ_FRAMES_MAX;
 use windlass_journal::{Append, Cursor, Frame, Read};
 use windlass_sagas::record::{Frame as Commits, StoredCommit};
 
 use super::load::Ran;
+use super::measure::Measure;
 use super::meter::{Processes, Used, count_of};
 use super::plan::{Plan, Row};
-use super::report::Measure;
+use crate::journal::Journal;
 use crate::output;
 
-/// What it is called.
-pub(super) const NAME: &str = "embedded";
-/// What the orchestrator is told, so that it uses it.
-pub(super) const ORCHESTRATOR_ARGUMENTS: [&str; 0] = [];
 /// The commits to measure with.
 const COMMITS: usize = 1_024;
 /// What makes each frame's bytes its own: a broker may take equal ones for a repetition.
 const STAMP_BYTES: usize = 8;
 
-async fn open(directory: &Path) -> anyhow::Result<Embedded> {
-    Ok(Embedded::open(Settings::new(directory)).await?)
-}
-
 /// The newest commits of the cell that ran in `home`.
-pub(super) async fn commits(home: &Path) -> anyhow::Result<Vec<StoredCommit>> {
-    let journal = open(&home.join("journal")).await?;
-    let mut found = newest(&journal).await?;
-    journal.close().await;
+pub(super) async fn commits(journal: &Journal, home: &Path) -> anyhow::Result<Vec<StoredCommit>> {
+    let source = journal.open(home).await?;
+    let found = newest(&source).await;
+    source.close().await;
+    let mut found = found?;
     found.drain(..found.len().saturating_sub(COMMITS));
     Ok(found)
 }
@@ -54,30 +49,55 @@ async fn newest(journal: &impl Read) -> anyhow::Result<Vec<StoredCommit>> {
 
 /// One row.
 pub(super) async fn measure(
-    home: &Path,
+    journal: &Journal,
+    processes: &Processes,
     commits: &[StoredCommit],
-    count: usize,
+    row: Row,
     plan: &Plan,
 ) -> anyhow::Result<Measure> {
-    let row = Row::Journal { commits: count };
+    let Row::Journal { commits: count } = row else { anyhow::bail!("{row} is no row of the journal") };
     output::note(format!("{row}: {} s", plan.time.as_secs()));
-    let directory = home.join(row.to_string());
-    let mut journal = open(&directory).await?;
-    let ran = append(&mut journal, home, commits, count, plan).await;
-    journal.close().await;
-    Ok(Measure::of(row, ran?))
+    let frames = frames(commits, count)?;
+    let ran = match stream(journal) {
+        Some(settings) => {
+            let mut stream = Connection::open(&settings).await?.appender();
+            let ran = append(&mut stream, processes, &frames, plan).await;
+            Connection::delete_journal(&settings).await?;
+            ran
+        }
+        None => {
+            let settings = embedded::Settings::new(processes.home.join(row.to_string()));
+            let mut journal = Embedded::open(settings).await?;
+            let ran = append(&mut journal, processes, &frames, plan).await;
+            journal.close().await;
+            ran
+        }
+    };
+    let mut ran = ran?;
+    ran.used.commits = ran.used.frames * count_of(count);
+    Ok(Measure::of(row, ran))
+}
+
+/// Leaves nothing of these rows behind on a broker that is not our own.
+pub(super) async fn remove(journal: &Journal) -> anyhow::Result<()> {
+    match stream(journal) {
+        Some(settings) => Ok(Connection::delete_journal(&settings).await?),
+        None => Ok(()),
+    }
+}
+
+/// The stream of their own, where the journal is on NATS.
+fn stream(journal: &Journal) -> Option<Settings> {
+    let settings = journal.settings()?;
+    Some(Settings { cell: format!("{}-alone", settings.cell), ..settings })
 }
 
 async fn append(
     journal: &mut impl Append,
-    home: &Path,
-    commits: &[StoredCommit],
-    count: usize,
+    processes: &Processes,
+    frames: &[Vec<u8>],
     plan: &Plan,
 ) -> anyhow::Result<Ran> {
-    let processes =
-        Processes { bench: vec![std::process::id()], home: home.to_path_buf(), ..Processes::default() };
-    let frames = frames(commits, count)?;
     let (begun, mut before, mut ran) = (Instant::now(), None, Ran::default());
     let mut cursor = Cursor::START;
     let mut bytes = 0.0;
@@ -99,7 +119,7 @@ async fn append(
     let before = before.context("no frame was appended in time")?;
     let frames = count_of(ran.latencies.len());
     let used = Used::between(&before, &processes.look().await?);
-    ran.used = Used { frames, commits: frames * count_of(count), frame_bytes: bytes, ..used };
+    ran.used = Used { frames, frame_bytes: bytes, ..used };
     Ok(ran)
 }
 
