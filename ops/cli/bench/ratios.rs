@@ -69,8 +69,8 @@ pub(super) fn of(pass: &Pass, synced: bool) -> Vec<Ratio> {
     let what = format!("a saga alone / (6 appends + 5 {calls} calls + 2 reads)");
     ratios.at_most(what, alone(pass, synced), 1.3);
     let frames = |in_flight| sagas(in_flight).map(|it| it.each(it.used.frames));
-    ratios.at_most("frames of the journal, each one sync, of a saga alone", frames(1), FRAMES_ALONE);
-    ratios.at_most("frames of the journal, each one sync, of a saga at 256", frames(256), 0.1);
+    ratios.at_most("frames (syncs of a synced journal) of a saga alone", frames(1), FRAMES_ALONE);
+    ratios.at_most("frames (syncs of a synced journal) of a saga at 256", frames(256), 0.1);
     if let Some(share) = share(pass.kind) {
         ratios.at_least("sagas/s at 256", sagas(256).map(Measure::per_second), PER_SECOND * share);
     }
