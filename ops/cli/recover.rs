@@ -13,7 +13,7 @@ use crate::output::{self, Format, aligned, lower, note, say, time};
 ///
 /// Nobody leads a cell whose journal ends before a commit that an orchestrator or an agent has seen, or holds another one
 /// there: a broker lost its disk, or was started on an old copy. The best way out is to stop the orchestrators and to
-/// bring the right data back. Where they are gone for good, --order goes on with the journal as it is: what is lost stays
+/// bring the right data back. Where it is gone for good, --order goes on with the journal as it is: what is lost stays
 /// lost, the generation is raised, and what the hosts hold is compared with what is left before anything is called.
 ///
 /// Exits with 0 where nothing is lost, and after an order that was carried out; with 1 where something is lost; with 4
