@@ -12,7 +12,7 @@ use crate::output::{Format, note};
 use crate::sim;
 use crate::{
     about, access, agent, bench, demo, doctor, exit, explain, host, init, network, operation, orchestrator,
-    project, replay, server, up, volume,
+    project, recover, replay, server, up, volume,
 };
 
 /// Provision servers, volumes and networks by durable sagas, and see what happened.
@@ -123,6 +123,7 @@ enum Command {
     Quarantine(operation::Quarantine),
     Cell(about::Cell),
     Doctor(doctor::Doctor),
+    Recover(recover::Recover),
     /// Read a journal that nobody leads: decide it again, verify its chain, tell an operation's life, export it.
     #[command(subcommand)]
     Replay(replay::Replay),
@@ -263,5 +264,6 @@ pub(crate) async fn run(cli: Cli) -> anyhow::Result<u8> {
         Command::Quarantine(command) => operation::quarantine(&connect()?, command).await,
         Command::Cell(command) => about::cell(&connect()?, command).await,
         Command::Doctor(command) => doctor::run(&connect()?, command).await,
+        Command::Recover(command) => recover::run(&connect()?, command).await,
     }
 }

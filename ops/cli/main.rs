@@ -28,6 +28,7 @@ mod output;
 mod preview;
 mod progress;
 mod project;
+mod recover;
 mod replay;
 mod resource;
 mod seed;

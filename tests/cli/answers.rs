@@ -23,6 +23,8 @@ pub(crate) fn usual(method: &str, _: &Value) -> Answer {
     Ok(match verb {
         "GetCell" => cell(),
         "Doctor" => doctor(),
+        "GetRecovery" => recovery(),
+        "Recover" => json!({ "state": "NOTHING_LOST", "position": "27" }),
         "GetQuota" => json!({ "limits": amounts(10), "used": amounts(3), "position": "40" }),
         "ListEvents" => json!({ "events": events(), "position": "40" }),
         "GetOperation" => operation("COMPLETED", true),
@@ -126,6 +128,26 @@ fn cell() -> Value {
         "hash": "0f".repeat(32), "positionTime": at(2000), "formatLevel": 1, "build": "0.1.0", "journal": "embedded",
         "leader": { "address": "127.0.0.1:7700", "generation": 0, "elected": "2", "since": at(100) },
         "operationsOpen": "3", "operationsStuck": "1", "warnings": ["the broker syncs every two minutes"],
+    })
+}
+
+fn recovery() -> Value {
+    let seen = json!({ "position": "40", "hash": "0f".repeat(32), "elected": "2" });
+    let host = format!("hosts/{}", uid(11));
+    json!({
+        "position": "26", "state": "TAIL_LOST", "tipTime": at(1000), "nextGeneration": 1, "operationsKnownTo": "40",
+        "tip": { "position": "26", "hash": "c0ffee00".repeat(8), "elected": "2" },
+        "witnesses": [{ "seen": seen, "against": "AHEAD" }, { "host": host, "seen": seen, "against": "AHEAD" }],
+        "operations": [
+            {
+                "name": format!("operations/{OPERATION}"), "kind": "server.create", "project": PROJECT, "state": "COMPLETED",
+                "firstPosition": "31", "lastPosition": "38",
+            },
+            {
+                "name": "operations/01a0c450-0000-7000-8000-000000000002", "kind": "volume.create", "project": PROJECT,
+                "state": "RUNNING", "firstPosition": "20", "lastPosition": "40", "known": true,
+            },
+        ],
     })
 }
 

@@ -113,6 +113,7 @@ fn tables_look_as_they_are_kept() {
         vec!["quarantine", "list"],
         vec!["cell"],
         vec!["doctor"],
+        vec!["recover"],
     ]);
     for args in all {
         text.push_str(&shown(&args, &windlass(Some(&Cell::new(usual)), &args)));

@@ -10,6 +10,7 @@ mod fence;
 mod image;
 mod kill;
 mod orphan;
+mod recover;
 mod refuse;
 mod start;
 mod support;

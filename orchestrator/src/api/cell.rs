@@ -17,6 +17,7 @@ use super::fields::{at_most, stamp};
 use super::limits::*;
 use super::names::{self, NO_PROJECT};
 use super::operation::read_back;
+use super::recovery::Order;
 use super::view::{Place, View, only_now};
 use crate::doctor::{self, Check, INVARIANTS, Outcome, Picture};
 use crate::lead::handle::{Durable, Refused};
@@ -62,6 +63,27 @@ impl CellService for Api {
             hosts_missing: asked.difference(&compared).map(|host| names::host(*host)).collect(),
             position: position.0,
         }))
+    }
+
+    async fn get_recovery(&self, request: Request<v1::GetRecoveryRequest>) -> Answer<v1::Recovery> {
+        let (call, asked) = Self::open("recovery.get", request)?;
+        let point = point!(asked);
+        let look = move |_: &View<'_>| only_now(point.read_at.as_ref());
+        self.visit(call, point.min_position, Ok(Place::Cell), look).await?;
+        Ok(Response::new(self.lost().await?))
+    }
+
+    async fn recover(&self, request: Request<v1::RecoverRequest>) -> Answer<v1::Recovery> {
+        let (call, asked) = Self::open("recovery.order", request)?;
+        let validate_only = asked.validate_only;
+        let look = move |view: &View<'_>| Ok((Order::of(&asked)?, view.caller, view.credential));
+        let (order, caller, credential) = self.visit(call, Position(0), Ok(Place::Cell), look).await?;
+        let answer = if validate_only {
+            self.lost().await?
+        } else {
+            self.recover_by(order, caller, credential).await?
+        };
+        Ok(Response::new(answer))
     }
 }
 

@@ -130,6 +130,9 @@ pub(super) fn refused(refused: Refused, project: ProjectId, fields: FieldNames) 
                 .retry_after(RETRY_JOURNAL)
         }
         Refused::PositionNotReached(position) => not_reached(position),
+        Refused::NothingLost | Refused::OtherTip(_) => {
+            Problem::internal("the answer to an order about the journal, but none was given")
+        }
         Refused::Stopping => Problem::new(ErrorReason::Draining, "this orchestrator stops")
             .hint("send it to another orchestrator of the cell")
             .retry_after(RETRY_LEADER),

@@ -59,6 +59,10 @@ pub const DOCTOR_WAIT_MS_MAX: u32 = 60_000;
 pub const DOCTOR_HOSTS_MAX: usize = 10_000;
 /// Findings that one check lists.
 pub const FINDINGS_MAX: usize = 256;
+/// Witnesses of a lost tail that one answer lists.
+pub const WITNESSES_MAX: usize = 256;
+/// Operations with lost commits that one answer lists.
+pub const LOST_OPERATIONS_MAX: usize = 256;
 /// What keeps a drain from being quiet: so many are listed.
 pub const BLOCKERS_MAX: usize = 256;
 /// Hosts that a preview lists as candidates of one placement.

@@ -80,6 +80,8 @@ pub const TABLE: &[(&str, Needs)] = &[
     ("quarantine.list", READ),
     ("quotas.get", READ),
     ("quotas.set", OPERATE),
+    ("recovery.get", AUDIT),
+    ("recovery.order", OPERATE),
     ("roles.grant", OPERATE),
     ("roles.revoke", OPERATE),
     ("securityGroups.create", WRITE),

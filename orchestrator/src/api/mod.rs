@@ -29,6 +29,7 @@ mod operation;
 mod operations;
 mod port;
 mod project;
+mod recovery;
 mod security_group;
 mod server;
 mod subnet;

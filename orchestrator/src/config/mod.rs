@@ -169,6 +169,8 @@ fn check_address(text: &str) -> Result<(), String> {
 
 #[cfg(test)]
 mod tests {
+    use windlass_journal::jetstream::Access;
+
     use super::*;
 
     fn load(text: &str, options: Options) -> Result<Config, ConfigError> {
@@ -199,6 +201,21 @@ mod tests {
         let nats = NatsOptions { require_durable: true, ..NatsOptions::default() };
         let error = load("state = \"/a\"", Options { nats, ..Options::default() }).unwrap_err();
         assert!(error.to_string().contains("--nats"), "{error}");
+    }
+
+    #[test]
+    fn the_handbooks_file_for_nats_is_taken_and_gets_in_by_certificate_and_password() {
+        let page = concat!(env!("CARGO_MANIFEST_DIR"), "/../ops/handbook/nats.md");
+        let page = std::fs::read_to_string(page).unwrap();
+        let lines = page.lines().skip_while(|line| !line.starts_with("    state = "));
+        let file = lines.take_while(|line| line.is_empty() || line.starts_with("    "));
+        let file: Vec<&str> = file.map(str::trim).collect();
+        let nats = load(&file.join("\n"), Options::default()).unwrap().nats.unwrap();
+        assert!(nats.require_durable && nats.servers.iter().all(|server| server.starts_with("tls://")));
+        assert_eq!((nats.replicas, nats.monitors.len()), (3, 3));
+        let Access { ca, certificate, user, credentials } = nats.settings("north").access;
+        assert!(ca.is_some() && certificate.is_some() && credentials.is_none());
+        assert_eq!(user.unwrap().0, "orchestrator");
     }
 
     #[test]

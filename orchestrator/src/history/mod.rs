@@ -53,11 +53,8 @@ impl<R: Read + 'static> History<R> {
                 if let Ok(mut recent) = kept.write() {
                     recent.keep(commit);
                 }
-                reach.send_if_modified(|at| {
-                    let further = position > *at;
-                    *at = position.max(*at);
-                    further
-                });
+                // A fold that was dropped is read anew: until then, what it held is not known to be in the journal.
+                reach.send_replace(position);
             }
         });
         Self { leader, store, reader, recent, reached }

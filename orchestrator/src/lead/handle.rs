@@ -6,11 +6,12 @@ use std::time::Duration;
 
 use tokio::sync::{broadcast, mpsc, oneshot};
 use windlass_sagas::cell::{self, Cell, Decline, Preview, Rejection};
-use windlass_sagas::ids::{HostId, Position, SagaId};
+use windlass_sagas::ids::{Hash, HostId, Position, SagaId};
 use windlass_sagas::protocol::Inventory;
 use windlass_sagas::record::{Cause, Commit, Fact};
 use windlass_store::Tracker;
 
+use super::recovery::Recovery;
 use crate::clock;
 
 /// How many durable commits a slow watcher may lag behind before it is cut off.
@@ -22,6 +23,10 @@ pub enum Wake {
     Propose { cause: Cause, fact: Box<Fact>, reply: oneshot::Sender<Result<Receipt, Refused>> },
     /// A read of the fold, once it holds at least this position; its answer leaves once what it rests on is durable.
     Read { min_position: Position, read: ReadFold },
+    /// Whether anything is lost of the journal.
+    Recovery { reply: oneshot::Sender<Result<Recovery, Refused>> },
+    /// An operator's order to go on with the journal that ends in this commit; answered once this orchestrator leads.
+    Recover { tip: (Position, Hash), order: String, reply: oneshot::Sender<Result<Recovery, Refused>> },
     /// Ask these hosts' agents what they hold; each ledger's answer is told as it comes, on a stream or never.
     TakeInventories { hosts: Vec<HostId>, told: mpsc::Sender<Inventory> },
 }
@@ -67,6 +72,12 @@ pub enum Refused {
     /// The fold did not reach the wanted position in time.
     #[error("position {0} is not reached")]
     PositionNotReached(Position),
+    /// Nothing is lost that an order could go on without.
+    #[error("nothing is lost")]
+    NothingLost,
+    /// The journal ends in another commit than the order names.
+    #[error("the journal ends in another commit, at position {0}")]
+    OtherTip(Position),
     /// The orchestrator stops.
     #[error("the orchestrator stops")]
     Stopping,
@@ -155,6 +166,27 @@ impl Leader {
         });
         self.send(Wake::Read { min_position, read })?;
         self.within(answer).await.ok_or(Refused::PositionNotReached(min_position))
+    }
+
+    /// Whether anything is lost of the journal, and what.
+    ///
+    /// # Errors
+    /// `NotLeader` where another orchestrator would lead on it, `TakingOver` while it is being read.
+    pub async fn recovery(&self) -> Result<Recovery, Refused> {
+        let (reply, answer) = oneshot::channel();
+        self.send(Wake::Recovery { reply })?;
+        self.within(answer).await.ok_or(Refused::TakingOver)?
+    }
+
+    /// An operator's order to lead on with a journal that ends in the commit `tip`; `order` says who and why, for the
+    /// record. Returns once this orchestrator leads.
+    ///
+    /// # Errors
+    /// As `recovery`; `NothingLost`; `OtherTip`; `JournalUnavailable` where no lead came of it in time.
+    pub async fn recover(&self, tip: (Position, Hash), order: String) -> Result<Recovery, Refused> {
+        let (reply, answer) = oneshot::channel();
+        self.send(Wake::Recover { tip, order, reply })?;
+        self.within(answer).await.ok_or(Refused::JournalUnavailable)?
     }
 
     /// Asks agents what they hold; each ledger's inventory comes on the channel, which the caller bounds in time.

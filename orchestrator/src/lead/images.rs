@@ -8,6 +8,8 @@ use windlass_sagas::protocol::{Cursor, Fold};
 use windlass_sagas::record::Commit;
 use windlass_store::{Delta, Image, Store, Tracker, Writer};
 
+use super::recovery::Dropped;
+
 /// The images of one fold.
 pub(super) struct Images {
     store: Option<Store>,
@@ -47,6 +49,12 @@ impl Images {
     /// The position of the last image on disk.
     pub(super) fn written(&self) -> Position {
         self.writer.as_ref().map_or(Position(0), Writer::written)
+    }
+
+    /// What store and tracker know of a fold that stood at `reached` and that the journal does not bear out.
+    pub(super) fn known(&self, reached: Position) -> Option<Dropped> {
+        let known = Dropped::of(self.store.as_ref()?, &self.tracker, reached);
+        known.inspect_err(|error| tracing::warn!(%error, "which operations are lost can't be told")).ok()
     }
 
     /// The fold was dropped; the one to go on with. `from_start`: the stored image is not of this journal.

@@ -18,10 +18,12 @@ use windlass_sagas::protocol::{Down, Fold, Inventory, Poisoned, Up};
 use windlass_sagas::record::{Cause, Commit, Fact, LedgerId, Report};
 use windlass_store::{Image, Store};
 
+use super::alarms;
 use super::handle::{Durable, ReadFold, Receipt, Refused, Wake};
 use super::images::Images;
 use super::lease::Holding;
 use super::pump::{Pump, Told};
+use super::recovery::Before;
 use super::seen::{Seen, SeenFile};
 use super::views::Views;
 use crate::dispatch::{AgentEvent, Link};
@@ -90,6 +92,7 @@ where
         renewal: None,
         seen,
         reached: None,
+        before: Before::default(),
         pump,
         commits,
         links: BTreeMap::new(),
@@ -161,6 +164,8 @@ struct Shell {
     seen: Option<SeenFile>,
     /// The last durable commit that was folded here.
     reached: Option<Seen>,
+    /// What was seen of the journal before this fold, here and on hosts.
+    before: Before,
     started: Instant,
     ended: Option<Ended>,
 }
@@ -169,6 +174,10 @@ impl Shell {
     /// What was seen before comes first: it speaks against a journal that has it no longer.
     fn begin(&mut self, fold: Fold, lease: Option<Lease>) {
         let noted = self.seen.as_ref().and_then(SeenFile::noted);
+        let tip = fold.tip();
+        let image = Seen { position: tip.position, hash: tip.hash, term: tip.term };
+        let image = Some(image).filter(|image| image.position > Position(0));
+        noted.into_iter().chain(image).for_each(|seen| self.before.own(seen));
         let seen = noted.map(|it| Input::Seen { seen: (it.position, it.hash), highest: it.term });
         let first = seen.into_iter().chain([Input::Loaded(Box::new(fold))]);
         self.work.extend(first.chain(lease.map(Input::Lease)).map(Work::Lead));
@@ -238,6 +247,7 @@ impl Shell {
                 }
             }
             Output::Reload { from_start } => {
+                self.drop_fold(from_start);
                 let fold = Box::new(self.images.reload(from_start));
                 self.folded = 0;
                 self.work.push_back(Work::Lead(Input::Loaded(fold)));
@@ -249,7 +259,7 @@ impl Shell {
             }
             Output::WakeAt(time) => self.wake_at[0] = Some(time),
             Output::Alarm(lead::Alarm::Poisoned(poisoned)) => self.ended = Some(Ended::Poisoned(poisoned)),
-            Output::Alarm(alarm) => tell(&alarm),
+            Output::Alarm(alarm) => alarms::tell(&alarm),
         }
     }
 
@@ -270,6 +280,15 @@ impl Shell {
         }
     }
 
+    /// The fold is gone; where the journal does not bear it out, what it knew is kept for who asks what is lost.
+    fn drop_fold(&mut self, from_start: bool) {
+        let reached = self.reached.map_or(Position(0), |reached| reached.position);
+        self.reached.into_iter().for_each(|reached| self.before.own(reached));
+        if from_start && let Some(dropped) = self.images.known(reached) {
+            self.before.dropped(dropped);
+        }
+    }
+
     fn leads(&mut self, led: Box<Led>) {
         tracing::info!(
             term = %led.term,
@@ -279,6 +298,7 @@ impl Shell {
             "leading"
         );
         metrics::leading(true);
+        self.before.led(&self.machine);
         self.pump.rest();
         // A new lead counts its renewals anew.
         self.renewal = Some(0);
@@ -294,7 +314,8 @@ impl Shell {
                 self.work.push_back(Work::Lead(Input::StopLeading(stop)));
             }
             dispatcher::Output::Reconcile(inventory) => self.reconcile(&inventory),
-            dispatcher::Output::Seen { seen, highest } => {
+            dispatcher::Output::Seen { host, seen, highest } => {
+                self.before.host(host, Seen { position: seen.0, hash: seen.1, term: highest });
                 self.work.push_back(Work::Lead(Input::Seen { seen, highest }));
             }
             dispatcher::Output::PushView { host } => self.push_view(host),
@@ -400,6 +421,11 @@ impl Shell {
         let token = self.token;
         let input = match wake {
             Wake::TakeInventories { hosts, told } => return self.take_inventories(&hosts, &told),
+            Wake::Recovery { reply } => return drop(reply.send(self.before.ask(&self.machine))),
+            Wake::Recover { tip, order, reply } => {
+                let Some(recover) = self.before.order(&self.machine, tip, order, reply) else { return };
+                Input::Recover(recover)
+            }
             Wake::Propose { cause, fact, reply } => {
                 self.replies.insert(token, reply);
                 Input::Fact { token, cause, fact }
@@ -461,25 +487,5 @@ impl Shell {
         let now = clock::now();
         let wanted = self.wake_at.iter().flatten().map(|time| Duration::from_millis(time.ms_since(now)));
         wanted.min().unwrap_or(TICK).min(TICK)
-    }
-}
-
-/// What the machine wants people to know, with what to do about it.
-fn tell(alarm: &lead::Alarm) {
-    match alarm {
-        lead::Alarm::VoidCommits { cursor, commits, reason } => {
-            metrics::void(*commits as u64);
-            tracing::warn!(
-                cursor = cursor.0,
-                commits,
-                ?reason,
-                "void: somebody who does not lead wrote this"
-            );
-        }
-        lead::Alarm::TailLost { .. } | lead::Alarm::TailRewritten { .. } => tracing::error!(
-            ?alarm,
-            "the journal is not what was seen of it before; nobody leads on it: restore it (ops/handbook/nats.md)"
-        ),
-        other => tracing::error!(alarm = ?other, "the journal or the clock needs a look"),
     }
 }

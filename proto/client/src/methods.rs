@@ -93,6 +93,9 @@ methods! {
         GetOperationRequest "OperationService/GetOperation" => Operation;
         GetCellRequest "CellService/GetCell" => Cell;
         DoctorRequest "CellService/Doctor" => DoctorResponse;
+        GetRecoveryRequest "CellService/GetRecovery" => Recovery;
+        // No read; but it answers no operation, and the commit that it names makes it safe to send again.
+        RecoverRequest "CellService/Recover" => Recovery;
     }
     lists {
         ListServersRequest "ServerService/ListServers" => ListServersResponse [servers: Server];

@@ -1,5 +1,6 @@
 //! Real NATS servers of one test, and a wire to them that can hold back what a client sends.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
@@ -56,6 +57,25 @@ impl Broker {
         let servers = self.plans().map(Plan::url).collect();
         let settings = Settings { servers, cell: cell.to_owned(), replicas: 1, ..Settings::default() };
         Connection::existing(&settings).await.unwrap()
+    }
+
+    /// Copies the only server's data, as they are when it has ended, and starts it again.
+    pub(crate) fn copy_data(&mut self, to: &Path) {
+        self.while_ended(|data| super::copy_all(data, to));
+    }
+
+    /// Puts a copy in the place of the only server's data.
+    pub(crate) fn restore_data(&mut self, from: &Path) {
+        self.while_ended(|data| {
+            std::fs::remove_dir_all(data).unwrap();
+            super::copy_all(from, data);
+        });
+    }
+
+    fn while_ended(&mut self, change: impl FnOnce(&Path)) {
+        let plan = self.servers[0].take().unwrap().stop();
+        change(&plan.directory.join("store"));
+        self.servers[0] = Some(Server::start(&Program::find().unwrap(), plan).unwrap());
     }
 
     /// Ends the server that leads the journal's stream, at once or in order, and starts it again.

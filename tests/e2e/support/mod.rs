@@ -8,6 +8,7 @@ mod requests;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::process::Output;
 use std::time::Duration;
 
 use tempfile::TempDir;
@@ -79,7 +80,7 @@ impl Cell {
                 _ => (home.path().join(format!("o{number}")), format!("orchestrator-{number}.log")),
             };
             if number > 0 {
-                copy(&identity, &state.join("identity"));
+                copy_all(&identity, &state.join("identity"));
             }
             nodes.push(Node::new(&state, home.path().join(log), arguments));
         }
@@ -103,6 +104,15 @@ impl Cell {
     /// A client that knows only this orchestrator.
     pub(crate) fn client_of(&self, node: usize) -> Client {
         self.token.client(self.home.path(), &[self.nodes[node].address.clone()])
+    }
+
+    /// Runs a command of the administrator's to its end.
+    pub(crate) async fn windlass(&self, arguments: &[&str]) -> Output {
+        let endpoints: Vec<String> =
+            self.nodes.iter().map(|node| format!("https://{}", node.address)).collect();
+        let (endpoints, ca) = (endpoints.join(","), self.home.path().join("identity/ca.pem"));
+        let target = ["--endpoint", &endpoints, "--token", &self.token.0, "--ca", ca.to_str().unwrap()];
+        windlass(&[arguments, &target].concat()).await
     }
 
     /// Which orchestrator leads; waits, bounded, until one does.
@@ -307,12 +317,17 @@ impl NewToken {
     }
 }
 
-/// A directory of files, copied.
-fn copy(from: &Path, to: &Path) {
+/// A directory with everything below it, copied.
+fn copy_all(from: &Path, to: &Path) {
     std::fs::create_dir_all(to).unwrap();
     for entry in std::fs::read_dir(from).unwrap() {
         let entry = entry.unwrap();
-        std::fs::copy(entry.path(), to.join(entry.file_name())).unwrap();
+        let to = to.join(entry.file_name());
+        if entry.file_type().unwrap().is_dir() {
+            copy_all(&entry.path(), &to);
+        } else {
+            std::fs::copy(entry.path(), to).unwrap();
+        }
     }
 }
 

@@ -46,6 +46,12 @@ impl Node {
         assert!(status.success(), "{}", self.said());
     }
 
+    /// Forgets what it has seen of the journal.
+    pub(crate) fn forget(&self) {
+        std::fs::remove_file(self.state.join("seen.toml")).unwrap();
+        std::fs::remove_dir_all(self.state.join("store")).unwrap();
+    }
+
     pub(crate) fn runs(&self) -> bool {
         self.child.is_some()
     }

@@ -116,7 +116,9 @@ fn cell(event: &Event, project: ProjectId) -> Option<Told> {
     Some(match event {
         Event::Genesis(e) => Told::new("cell.began", format!("cell {} begins", e.name)).with("cell", e.cell),
         Event::LeaderElected(e) => {
-            Told::new("leader.elected", format!("term {} begins", e.term)).with("build", &e.build)
+            let order = e.recover.as_ref().map(|order| format!(" by an operator's order: {order}"));
+            let text = format!("term {} begins{}", e.term, order.unwrap_or_default());
+            Told::new("leader.elected", text).with("build", &e.build)
         }
         Event::FormatRaised(e) => {
             Told::new("format.raised", format!("commits are written at level {}", e.level))

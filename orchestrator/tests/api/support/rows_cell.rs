@@ -41,6 +41,23 @@ fn cell(rows: &mut Rows) {
             (|it| it.wait_ms = 60_001, InvalidField, "wait_ms"),
         ],
     );
+    rows.add(
+        GetRecoveryRequest::default(),
+        &[(|it| it.read_at = Some(ReadAt { point: None }), ReadAtUnsupported, "read_at")],
+    );
+    let (tip_hash, reason) = ("5e".repeat(32), "the disk is gone".into());
+    rows.add(
+        RecoverRequest { tip_position: 7, tip_hash, reason, ..Default::default() },
+        &[
+            (|it| it.tip_position = 0, InvalidField, "tip_position"),
+            (|it| it.tip_hash = "5e".into(), InvalidField, "tip_hash"),
+            (|it| it.tip_hash.clear(), InvalidField, "tip_hash"),
+            (|it| it.reason = " ".into(), InvalidField, "reason"),
+            (|it| it.reason = "r".repeat(1_025), InvalidField, "reason"),
+            // Nothing is lost of the stage's journal.
+            (|_| (), WrongState, ""),
+        ],
+    );
     listed! { rows,
         ListFlavorsRequest;
         ListProjectsRequest;

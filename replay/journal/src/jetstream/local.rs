@@ -172,8 +172,16 @@ impl Server {
     /// Where it does not start; the message has the end of its log.
     pub fn start(program: &Program, plan: Plan) -> io::Result<Self> {
         fs::create_dir_all(&plan.directory)?;
+        fs::write(plan.directory.join("nats.conf"), plan.text())?;
+        Self::start_configured(program, plan)
+    }
+
+    /// Starts a server with the `nats.conf` that is in its plan's directory already, and waits until it listens.
+    ///
+    /// # Errors
+    /// As `start`.
+    pub fn start_configured(program: &Program, plan: Plan) -> io::Result<Self> {
         let (config, log) = (plan.directory.join("nats.conf"), plan.directory.join("nats.log"));
-        fs::write(&config, plan.text())?;
         let log_file = fs::OpenOptions::new().create(true).append(true).open(&log)?;
         let child = Command::new(&program.path)
             .arg("--config")

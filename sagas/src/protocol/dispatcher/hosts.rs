@@ -83,7 +83,7 @@ impl Dispatcher {
             out.push(Output::Close { link: before });
         }
         self.links.insert(link, Link { hello });
-        out.push(Output::Seen { seen, highest });
+        out.push(Output::Seen { host, seen, highest });
         self.greet(link, out);
         self.introduce(link, now, out);
     }

@@ -84,6 +84,8 @@ pub enum Output {
     Reconcile(Inventory),
     /// Tell this node's orchestrator machine what an agent has seen.
     Seen {
+        /// Whose agent.
+        host: HostId,
         /// The last durable commit that it was shown.
         seen: (Position, Hash),
         /// The highest term that it knows.

@@ -290,15 +290,18 @@ impl Orchestrator {
             self.put(Report::Genesis(genesis), tip.term, &mut tip, now, &mut frame, &mut commits)?;
         }
         let recover = self.config.recover.as_ref();
-        let generation = recover.map_or(tip.term.generation, |recover| {
-            let reported = self.witnesses.generation().max(recover.above);
-            reported.max(tip.term.generation).saturating_add(1)
-        });
+        let generation =
+            recover.map_or(tip.term.generation, |recover| self.next_generation(&tip, recover.above));
         let term = Term { generation, elected: tip.position.next() };
         let recover = recover.map(|recover| recover.order.clone());
         let campaign = Campaign { term, build: self.config.build.clone(), recover };
         self.put(Report::Campaign(campaign), term, &mut tip, now, &mut frame, &mut commits)?;
         frame.encode().ok().map(|bytes| (bytes, commits, tip))
+    }
+
+    /// Above every generation that the journal or anybody reports.
+    pub(super) fn next_generation(&self, tip: &Tip, above: u32) -> u32 {
+        self.witnesses.generation().max(above).max(tip.term.generation).saturating_add(1)
     }
 
     /// Puts one report behind `tip` as a commit; `None` where it would pass a bound of the record.

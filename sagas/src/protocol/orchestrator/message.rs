@@ -9,7 +9,7 @@ use super::super::fold::{Fold, Poisoned};
 use super::super::{AppendError, Cursor};
 use crate::cell::{Effect, Rejection};
 use crate::ids::*;
-use crate::record::{Cause, Commit, Fact, Genesis, LedgerId, VoidReason};
+use crate::record::{Cause, Commit, Fact, Genesis, LedgerId, Tip, VoidReason};
 
 /// What a node is, for one start of its process.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -323,6 +323,28 @@ pub enum Alarm {
     },
     /// The journal is empty and this node has no genesis to begin it with.
     NoGenesis,
+}
+
+/// Why nobody leads on a journal that is not what was seen of it: what an operator is shown before he orders anything.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Condemned {
+    /// `TailLost` or `TailRewritten`.
+    pub alarm: Alarm,
+    /// The journal's last commit, which an order counts for.
+    pub tip: Tip,
+    /// The generation that an order would lead on with.
+    pub next_generation: u32,
+    /// Whether an order for this tip was given.
+    pub ordered: bool,
+}
+
+/// How what somebody has seen speaks against the journal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Against {
+    /// The journal ends before it, or knows a lower term only.
+    Ahead,
+    /// The journal holds another commit there.
+    Other,
 }
 
 /// How a clock is wrong, milliseconds.

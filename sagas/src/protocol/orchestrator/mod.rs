@@ -28,7 +28,7 @@ use self::flight::{Due, Flight};
 use self::leader::Leader;
 use self::reads::Reads;
 use self::tail::Tail;
-use self::witness::Witnesses;
+use self::witness::{Witnesses, Word};
 use super::Cursor;
 use super::fold::Fold;
 use crate::ids::*;
@@ -160,6 +160,45 @@ impl Orchestrator {
             Role::Loading | Role::Stopped | Role::Follower | Role::Candidate(..) => {
                 self.fold.as_ref().map_or(Position(0), |fold| fold.tip().position)
             }
+        }
+    }
+
+    /// Whether the lease is this node's: of all who follow, it is the one that would lead.
+    #[must_use]
+    pub const fn has_lease(&self) -> bool {
+        self.lease
+    }
+
+    /// Whether the fold is the journal's, read to its end, or this node leads: then it knows whether anything is lost.
+    #[must_use]
+    pub const fn has_read_all(&self) -> bool {
+        match self.role {
+            Role::Leader(_) => true,
+            Role::Loading | Role::Stopped => false,
+            Role::Follower | Role::Candidate(..) => self.proven && self.tail.reached,
+        }
+    }
+
+    /// Why nobody leads on this journal, where it was read to its end and is not what was seen of it; `None`: nothing that
+    /// is known here is lost.
+    #[must_use]
+    pub fn condemned(&self) -> Option<Condemned> {
+        let follows = matches!(self.role, Role::Follower | Role::Candidate(..));
+        let tip = *self.fold.as_ref().filter(|_| follows && self.has_read_all())?.tip();
+        let alarm = self.witnesses.condemn(&tip)?;
+        let next_generation = self.next_generation(&tip, 0);
+        let ordered =
+            self.config.recover.is_some() && self.ordered_at.is_none_or(|at| at == (tip.position, tip.hash));
+        Some(Condemned { alarm, tip, next_generation, ordered })
+    }
+
+    /// How what somebody has seen speaks against the journal; `None`: it does not, or the fold is to be loaded.
+    #[must_use]
+    pub fn against(&self, seen: (Position, Hash), highest: Term) -> Option<Against> {
+        match self.witnesses.word(seen, highest, self.fold.as_ref()?.tip()) {
+            Word::Known => None,
+            Word::Ahead => Some(Against::Ahead),
+            Word::Conflict => Some(Against::Other),
         }
     }
 

@@ -51,14 +51,34 @@ impl Witnesses {
             }
             return Word::Ahead;
         }
-        match self.recent.iter().rev().find(|(at, _)| *at == position) {
-            Some((_, ours)) if *ours != hash => {
-                self.conflict = Some((position, hash, *ours, highest));
-                Word::Conflict
-            }
+        let word = self.word(seen, highest, &tip);
+        if word == Word::Conflict
+            && let Some(ours) = self.remembered(position)
+        {
+            self.conflict = Some((position, hash, ours, highest));
+        }
+        word
+    }
+
+    /// What a word is against a fold that ends in `tip`.
+    pub(super) fn word(&self, seen: (Position, Hash), highest: Term, tip: &Tip) -> Word {
+        let (position, hash) = seen;
+        if highest.generation < tip.term.generation {
+            return Word::Known;
+        }
+        if position > tip.position {
+            return Word::Ahead;
+        }
+        match self.remembered(position) {
+            Some(ours) if ours != hash => Word::Conflict,
             Some(_) | None if highest > tip.term => Word::Ahead,
             Some(_) | None => Word::Known,
         }
+    }
+
+    /// The fold's hash at a position, where it is remembered.
+    fn remembered(&self, position: Position) -> Option<Hash> {
+        self.recent.iter().rev().find(|(at, _)| *at == position).map(|(_, ours)| *ours)
     }
 
     /// Valid commits entered the fold, whose tip is now `tip`.

@@ -149,7 +149,9 @@ impl Sim {
                     self.fact(node, Fact::Report(Report::Ledger(report)));
                 }
             }
-            dispatcher::Output::Seen { seen, highest } => self.machine(node, Input::Seen { seen, highest }),
+            dispatcher::Output::Seen { seen, highest, .. } => {
+                self.machine(node, Input::Seen { seen, highest });
+            }
             dispatcher::Output::PushView { host } => self.push_view(node, host),
             dispatcher::Output::WakeAt(time) => self.wake_at(node, 1, time),
             dispatcher::Output::Alarm(alarm) => {

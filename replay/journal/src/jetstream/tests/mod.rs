@@ -4,6 +4,7 @@ mod killed;
 mod lease;
 mod odd;
 mod safe;
+mod shipped;
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, Weak};

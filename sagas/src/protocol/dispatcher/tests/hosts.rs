@@ -23,7 +23,7 @@ fn a_hello_reports_the_host_and_what_it_has_seen() {
     desk.lead(Vec::new());
     desk.up(LINK, Up::Hello(hello(OURS)));
     assert!(seen(&desk));
-    assert!(desk.wants(&Output::Seen { seen: (Position(10), Hash([1; 32])), highest: TERM }));
+    assert!(desk.wants(&Output::Seen { host: HOST, seen: (Position(10), Hash([1; 32])), highest: TERM }));
 }
 
 #[test]

@@ -85,6 +85,17 @@ fn another_hash_at_a_position_stops_a_leader_and_keeps_it_from_leading() {
     node.now_ms += 60_000;
     node.read(&[Node::candidate(1).1.frame]);
     assert!(node.wants(|output| matches!(output, Output::Alarm(Alarm::TailRewritten { .. }))));
+    assert_eq!(node.machine.against((Position(2), Hash([9; 32])), highest), Some(Against::Other));
+    assert_eq!(
+        node.machine.against(
+            (
+                node.machine.fold().expect("loaded").tip().position,
+                node.machine.fold().expect("loaded").tip().hash
+            ),
+            highest
+        ),
+        None
+    );
     assert!(node.sent().is_none());
 }
 
@@ -98,12 +109,19 @@ fn a_recover_order_goes_on_with_a_generation_above_every_one_reported() {
     node.read(&frames[..2]);
     node.read(&frames[..2]);
     assert!(node.sent().is_none());
+    let shown = node.machine.condemned().expect("what is lost");
+    assert!(matches!(shown.alarm, Alarm::TailLost { seen: Position(4), .. }), "{shown:?}");
+    assert_eq!((shown.tip, shown.next_generation, shown.ordered), (*folded(&frames[..2]).tip(), 5, false));
+    let against = node.machine.against((whole.tip().position, whole.tip().hash), highest);
+    assert_eq!(against, Some(Against::Ahead));
     node.tell(Input::Recover(order(2)));
+    assert!(node.machine.condemned().is_some_and(|shown| shown.ordered));
     let sent = node.sent().expect("goes on");
     node.acknowledge(&sent);
     node.read(&[&frames[..2], &[sent.frame]].concat());
     let term = Term { generation: 5, elected: Position(4) };
     assert_eq!(node.machine.standing(), Standing::Leading(term));
+    assert_eq!(node.machine.condemned(), None);
     // What the old generation saw is settled by it, and the order is used up.
     node.tell(Input::Seen { seen: (Position(4), whole.tip().hash), highest });
     assert_eq!(node.machine.standing(), Standing::Leading(term));
