@@ -93,6 +93,10 @@ pub const REPORT_AGAIN_MS: (u64, u64) = (1_000, 60_000);
 pub const INVENTORY_AGAIN_MS: u64 = 30_000;
 /// The pause before a host's view that is not in force is sent again, milliseconds.
 pub const VIEW_AGAIN_MS: u64 = 10_000;
+/// The pause between two views of one host without ports, milliseconds: what changes in it leaves as one.
+pub const VIEW_PAUSE_MS: u64 = 100;
+/// How much longer it is for each port of the view, milliseconds.
+pub const VIEW_PAUSE_PORT_MS: u64 = 4;
 /// The largest view of one host, bytes as it is stored.
 pub const VIEW_BYTES_MAX: usize = 1024 * 1024;
 /// What a deadline that ran out without a leader gets anew, milliseconds; as much again is spread by jitter.

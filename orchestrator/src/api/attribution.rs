@@ -25,7 +25,7 @@ pub(super) fn sagas(commit: &Commit) -> Vec<Option<SagaId>> {
 }
 
 /// The sagas that the commit speaks of, each once, with whether it ends there.
-pub(super) fn touched(commit: &Commit) -> Vec<(SagaId, bool)> {
+pub(crate) fn touched(commit: &Commit) -> Vec<(SagaId, bool)> {
     let mut out: Vec<(SagaId, bool)> = Vec::new();
     for event in &commit.events {
         let Belongs::To(saga) = of(event) else { continue };
@@ -39,13 +39,30 @@ pub(super) fn touched(commit: &Commit) -> Vec<(SagaId, bool)> {
 }
 
 /// The sagas that begin in the commit.
-pub(super) fn started(commit: &Commit) -> impl Iterator<Item = &SagaStarted> {
+pub(crate) fn started(commit: &Commit) -> impl Iterator<Item = &SagaStarted> {
     commit.events.iter().filter_map(|event| if let Event::SagaStarted(e) = event { Some(e) } else { None })
 }
 
 /// Whether the event is a saga's last.
 pub(super) const fn ends(event: &Event) -> bool {
     matches!(event, Event::SagaCompleted(_) | Event::SagaRolledBack(_) | Event::SagaAbandoned(_))
+}
+
+/// Whether the commit says more of a saga than how its steps fare.
+pub(super) fn moves(commit: &Commit, saga: SagaId) -> bool {
+    let moves = |event: &Event| match event {
+        Event::SagaStarted(e) => e.saga == saga,
+        Event::SagaUnwinding(e) => e.saga == saga,
+        Event::SagaStuck(e) => e.saga == saga,
+        Event::SagaResumed(e) => e.saga == saga,
+        Event::SagaLate(e) => e.saga == saga,
+        Event::SagaCompleted(e) => e.saga == saga,
+        Event::SagaRolledBack(e) => e.saga == saga,
+        Event::SagaAbandoned(e) => e.saga == saga,
+        // Of a step, a resource, a host or a leader.
+        _ => false,
+    };
+    commit.events.iter().any(moves)
 }
 
 /// Whether this very event is the saga's own.

@@ -4,7 +4,7 @@
 //! The way of a call is `call`; who calls is `auth`; what is refused becomes a status in `errors` alone.
 
 mod access;
-mod attribution;
+pub(crate) mod attribution;
 mod auth;
 mod call;
 mod cell;

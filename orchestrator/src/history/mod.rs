@@ -127,6 +127,9 @@ impl<R: Read + 'static> Finished for History<R> {
     }
 
     async fn commits_of(&self, saga: SagaId, after: Position) -> Result<Vec<Durable>, Unread> {
+        if let Some(commits) = self.recent(|recent| recent.of(saga, after, COMMITS_AT_ONCE))? {
+            return Ok(commits);
+        }
         let recent = self.not_stored(move |tracker| tracker.saga_commits(saga)).await?;
         let mut places = self.stored(move |store| store.saga_commits(saga, after)).await?;
         places.extend(recent.into_iter().filter(|place| place.position > after));

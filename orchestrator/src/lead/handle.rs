@@ -31,8 +31,16 @@ pub enum Wake {
     TakeInventories { hosts: Vec<HostId>, told: mpsc::Sender<Inventory> },
 }
 
-/// Computes an answer from the fold, and what the index does not hold yet, now; gives what sends it later.
-pub type ReadFold = Box<dyn FnOnce(&Cell, &Tracker) -> Box<dyn FnOnce() + Send> + Send>;
+/// Computes an answer from the fold, and what the index does not hold yet, now; gives what sends it, and when it may.
+pub type ReadFold = Box<dyn FnOnce(&Cell, &Tracker) -> Leaves + Send>;
+
+/// When the answer to a read may leave the leader's task.
+pub enum Leaves {
+    /// Once what it rests on is durable.
+    WhenDurable(Box<dyn FnOnce() + Send>),
+    /// At once: it stays in this process, and whatever comes of it is decided anew.
+    Now(Box<dyn FnOnce() + Send>),
+}
 
 /// A committed fact.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -154,6 +162,26 @@ impl Leader {
         self.read_both(Position(0), move |_, recent| read(recent)).await
     }
 
+    /// What a proposal is made from, looked up without a wait: it may rest on what is not durable yet, since the fact is
+    /// decided anew behind it. A refusal to propose (`Err`) ends the call, so it waits as a read does.
+    ///
+    /// # Errors
+    /// As `Refused` says.
+    pub async fn prepare<T: Send + 'static, E: Send + 'static>(
+        &self,
+        look: impl FnOnce(&Cell) -> Result<T, E> + Send + 'static,
+    ) -> Result<Result<T, E>, Refused> {
+        let (reply, answer) = oneshot::channel();
+        let read: ReadFold = Box::new(move |cell: &Cell, _: &Tracker| {
+            let looked = look(cell);
+            let now = looked.is_ok();
+            let send: Box<dyn FnOnce() + Send> = Box::new(move || drop(reply.send(looked)));
+            if now { Leaves::Now(send) } else { Leaves::WhenDurable(send) }
+        });
+        self.send(Wake::Read { min_position: Position(0), read })?;
+        self.within(answer).await.ok_or(Refused::PositionNotReached(Position(0)))
+    }
+
     async fn read_both<T: Send + 'static>(
         &self,
         min_position: Position,
@@ -162,7 +190,7 @@ impl Leader {
         let (reply, answer) = oneshot::channel();
         let read: ReadFold = Box::new(move |cell: &Cell, recent: &Tracker| {
             let answer = (cell.position, read(cell, recent));
-            Box::new(move || drop(reply.send(answer)))
+            Leaves::WhenDurable(Box::new(move || drop(reply.send(answer))))
         });
         self.send(Wake::Read { min_position, read })?;
         self.within(answer).await.ok_or(Refused::PositionNotReached(min_position))

@@ -114,11 +114,8 @@ impl Images {
     }
 
     /// A leader sends a frame that its fold holds already.
-    pub(super) fn sent(&mut self, after: Cursor, frame: &[u8]) {
-        if let Err(error) = self.tracker.note_frame(after.next(), frame) {
-            tracing::error!(%error, "images end until the next start");
-            (self.store, self.writer) = (None, None);
-        }
+    pub(super) fn sent(&mut self, after: Cursor, commits: &[Commit], hash: Hash) {
+        self.tracker.note(after.next(), commits, hash);
     }
 
     /// A frame is durable and in the fold.

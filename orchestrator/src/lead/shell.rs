@@ -11,15 +11,13 @@ use windlass_journal::{Append, Read};
 use windlass_sagas::cell::{Effect, reconcile};
 use windlass_sagas::ids::{CellId, Hash, HostId, Position, Time};
 use windlass_sagas::protocol::dispatcher::{self, Dispatcher, LinkId};
-use windlass_sagas::protocol::orchestrator::{
-    self as lead, Config, Input, Lease, Led, Orchestrator, Output, Standing,
-};
+use windlass_sagas::protocol::orchestrator::{self as lead, Config, Input, Lease, Led, Orchestrator, Output};
 use windlass_sagas::protocol::{Down, Fold, Inventory, Poisoned, Up};
 use windlass_sagas::record::{Cause, Commit, Fact, LedgerId, Report};
 use windlass_store::{Image, Store};
 
 use super::alarms;
-use super::handle::{Durable, ReadFold, Receipt, Refused, Wake};
+use super::handle::{Durable, Leaves, ReadFold, Receipt, Refused, Wake};
 use super::images::Images;
 use super::lease::Holding;
 use super::pump::{Pump, Told};
@@ -209,8 +207,8 @@ impl Shell {
     fn lead(&mut self, output: Output) {
         match output {
             Output::Append { append, after, frame } => {
-                if matches!(self.machine.standing(), Standing::Leading(_)) {
-                    self.images.sent(after, &frame);
+                if let Some((commits, hash)) = self.machine.in_flight(append) {
+                    self.images.sent(after, commits, hash);
                 }
                 if !self.pump.append(append, after, frame) {
                     tracing::debug!(append, "the append before is still under way");
@@ -235,7 +233,10 @@ impl Shell {
                     return;
                 }
                 if let (Some(read), Some(fold)) = (self.reads.remove(&token), self.machine.fold()) {
-                    self.answers.insert(token, read(fold.cell(), self.images.recent()));
+                    match read(fold.cell(), self.images.recent()) {
+                        Leaves::Now(send) => send(),
+                        Leaves::WhenDurable(send) => drop(self.answers.insert(token, send)),
+                    }
                 }
             }
             Output::ReadReady { token, .. } => {

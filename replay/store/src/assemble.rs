@@ -2,7 +2,7 @@
 
 use serde::de::DeserializeOwned;
 use windlass_sagas::cell::Cell;
-use windlass_sagas::cell::state::{Network, RequestMemo, ServerState};
+use windlass_sagas::cell::state::{Network, RequestMemo, ServerState, named};
 use windlass_sagas::ids::*;
 use windlass_sagas::protocol::Cursor;
 use windlass_sagas::record::{Frame, LedgerId, ResourceRef, Tip, Visibility};
@@ -76,8 +76,8 @@ fn read<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, &'static str> {
 
 fn network(row: NetworkRow) -> Network {
     let NetworkRow { id, project, name, vni, mtu, resting, resting_macs, created } = row;
-    let (subnets, addresses, macs) = Default::default();
-    Network { id, project, name, vni, mtu, subnets, addresses, macs, resting, resting_macs, created }
+    let (subnets, addresses, macs, hosts) = Default::default();
+    Network { id, project, name, vni, mtu, subnets, addresses, macs, hosts, resting, resting_macs, created }
 }
 
 fn saga(cell: &mut Cell, row: SagaRow) {
@@ -91,7 +91,8 @@ fn saga(cell: &mut Cell, row: SagaRow) {
     cell.sagas.insert(saga.id, saga);
 }
 
-/// Makes again what follows from the rows: names in use, whose a secret is, what a network's ports and subnets hold, lost servers.
+/// Makes again what follows from the rows: names in use, whose a secret is, what a network's ports and subnets hold, where
+/// ports are, which groups rules name, lost servers.
 pub(crate) fn finish(cell: &mut Cell) {
     for subnet in cell.subnets.values() {
         if let Some(network) = cell.networks.get_mut(&subnet.network) {
@@ -102,7 +103,15 @@ pub(crate) fn finish(cell: &mut Cell) {
         if let Some(network) = cell.networks.get_mut(&port.spec.network) {
             network.macs.insert(port.spec.mac, port.spec.id);
             network.addresses.extend(port.spec.addresses.iter().map(|address| (address.ip, port.spec.id)));
+            if let Some((_, host)) = port.user() {
+                cell.ports_on.insert((host, port.spec.id));
+                *network.hosts.entry(host).or_default() += 1;
+            }
         }
+        cell.ports_in.extend(port.spec.groups.iter().map(|group| (*group, port.spec.id)));
+    }
+    for group in cell.security_groups.values() {
+        cell.groups_naming.extend(named(&group.rules).map(|named| (named, group.id)));
     }
     for server in cell.servers.values() {
         if matches!(server.state, ServerState::Lost(_)) {

@@ -6,7 +6,7 @@
 //!
 //! How a shell uses it: `Store::open` gives the image; where it does not stand on the journal, `Store::reset`. A
 //! `Tracker` lives beside each fold (`resume` from the image, else `new`) and dies with it. It is told of each frame
-//! with valid commits, by `note` when it is durable, or by `note_frame` when a leader (not a candidate) sends it. Once
+//! with valid commits, by `note`, when it is durable, or earlier, when a leader (not a candidate) sends it. Once
 //! `is_due`, `capture` at any moment at which the fold ends with the last noted frame; hand the delta to
 //! `Writer::write` when its cursor is durable, and capture no other before. `Tracker::written` with
 //! `Writer::written` lets go of what the store can answer for. On a reload: drop delta and tracker, end the writer,
@@ -41,5 +41,5 @@ pub use error::{OpenError, StoreError};
 pub use query::{List, Page, PageKey, Place};
 
 pub use summary::{SagaStanding, Summary};
-pub use tracker::{NotAFrame, Tracker};
+pub use tracker::Tracker;
 pub use writer::{Busy, Writer};

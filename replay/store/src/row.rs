@@ -82,6 +82,9 @@ impl CellRow {
             names: _,
             open_dispatches: _,
             lost_servers: _,
+            ports_on: _,
+            ports_in: _,
+            groups_naming: _,
             next_vni,
         } = cell;
         Self {
@@ -109,6 +112,7 @@ impl NetworkRow {
             subnets: _,
             addresses: _,
             macs: _,
+            hosts: _,
             resting,
             resting_macs,
             created,

@@ -147,3 +147,24 @@ pub struct Plan {
     /// How long the whole may take, milliseconds; 0 for a plan of zero steps.
     pub deadline_ms: u64,
 }
+
+/// A plan that several hold, stored as the plan itself.
+pub mod shared {
+    use alloc::sync::Arc;
+
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    use super::Plan;
+
+    /// # Errors
+    /// As the format's.
+    pub fn serialize<S: Serializer>(plan: &Arc<Plan>, serializer: S) -> Result<S::Ok, S::Error> {
+        plan.as_ref().serialize(serializer)
+    }
+
+    /// # Errors
+    /// As the format's.
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Arc<Plan>, D::Error> {
+        Plan::deserialize(deserializer).map(Arc::new)
+    }
+}

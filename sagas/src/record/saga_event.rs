@@ -1,11 +1,12 @@
 //! Events of a saga's life. Each is one transition of `cell::state::Saga`; the table of transitions is there.
 
 use alloc::string::String;
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use serde::{Deserialize, Serialize};
 
-use super::plan::{Plan, SagaKind};
+use super::plan::{Plan, SagaKind, shared};
 use super::resource::ResourceRef;
 use super::step::{Direction, Refusal, StepOutput};
 use crate::ids::*;
@@ -23,8 +24,9 @@ pub struct SagaStarted {
     pub subject: ResourceRef,
     /// What it locks, the subject included, until its terminal commit.
     pub holds: Vec<ResourceRef>,
-    /// Its steps.
-    pub plan: Plan,
+    /// Its steps; shared, since they never change and everybody who looks at a saga holds them.
+    #[serde(with = "shared")]
+    pub plan: Arc<Plan>,
 }
 
 /// A step's call may leave, in one direction. Durable before it does (S9).

@@ -144,6 +144,7 @@ fn networks(cell: &mut Cell) {
         subnets: BTreeSet::from([SUBNET]),
         addresses: BTreeMap::new(),
         macs: BTreeMap::new(),
+        hosts: BTreeMap::from([(HOST, 2)]),
         resting: BTreeMap::from([(ip(9), Rest::Until(T)), (ip(8), Rest::WhileGone(HOST))]),
         resting_macs: BTreeMap::from([(Mac([2; 6]), Rest::Until(T))]),
         created: T,
@@ -164,6 +165,10 @@ fn networks(cell: &mut Cell) {
         name(cell, PROJECT, "port", &spec.name, id.0);
         network.addresses.insert(ip(n), id);
         network.macs.insert(spec.mac, id);
+        cell.ports_in.insert((GROUP, id));
+        if state != PortState::Unbound {
+            cell.ports_on.insert((HOST, id));
+        }
         cell.ports.insert(id, Port { spec, state, lock: Lock::Free, created: T, updated: T });
     }
     name(cell, PROJECT, "network", &network.name, id.0);
@@ -182,6 +187,7 @@ fn networks(cell: &mut Cell) {
     name(cell, PROJECT, "security group", "web", GROUP.0);
     let group = SecurityGroup { id: GROUP, project, name: "web".into(), rules, created: T };
     cell.security_groups.insert(GROUP, group);
+    cell.groups_naming.insert((GROUP, GROUP));
 }
 
 fn catalogue(cell: &mut Cell) {
@@ -324,7 +330,7 @@ fn sagas(cell: &mut Cell) {
             project: PROJECT,
             subject: ResourceRef::Server(ServerId([1; 16])),
             holds: vec![ResourceRef::Server(ServerId([1; 16]))],
-            plan: Plan { steps: steps.clone(), pivot: Some(pivot), deadline_ms: 600_000 },
+            plan: Plan { steps: steps.clone(), pivot: Some(pivot), deadline_ms: 600_000 }.into(),
             steps: states.to_vec(),
             state,
             turn,

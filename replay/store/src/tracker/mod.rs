@@ -67,11 +67,6 @@ struct Links {
     credentials: BTreeMap<CredentialId, PrincipalId>,
 }
 
-/// A frame of our own that can't be read back.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("a frame that is to be noted can't be read")]
-pub struct NotAFrame(#[from] DecodeError);
-
 impl Tracker {
     /// Of a fold that begins before genesis, onto an empty store.
     #[must_use]
@@ -144,18 +139,6 @@ impl Tracker {
             let (base, position, hash, cursor) = (self.base, self.position, self.hash, self.cursor);
             *self = Self { spent: true, base, position, hash, cursor, ..Self::default() };
         }
-    }
-
-    /// Notes a leader's own frame from its bytes, when it sends them; all its commits are valid. Not a candidate's: its
-    /// fold does not hold the campaign yet.
-    ///
-    /// # Errors
-    /// Where it can't be read; nothing is noted then.
-    pub fn note_frame(&mut self, cursor: Cursor, frame: &[u8]) -> Result<(), NotAFrame> {
-        let frame = Frame::decode(frame)?;
-        let commits = frame.commits.iter().map(StoredCommit::decode).collect::<Result<Vec<_>, _>>()?;
-        self.note(cursor, &commits, frame.commits.last().map_or_else(Hash::default, StoredCommit::hash));
-        Ok(())
     }
 
     /// The last position noted.

@@ -39,8 +39,8 @@ impl Node {
         match output {
             Output::Append { append, after, frame } => {
                 assert_eq!(after.0, self.frames.len() as u64, "one frame in flight");
-                if matches!(self.machine.standing(), Standing::Leading(_)) {
-                    self.tracker.note_frame(after.next(), &frame).expect("our own frame");
+                if let Some((commits, hash)) = self.machine.in_flight(append) {
+                    self.tracker.note(after.next(), commits, hash);
                 }
                 self.in_flight = Some((append, frame));
             }

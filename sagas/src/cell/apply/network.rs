@@ -1,12 +1,16 @@
 //! Folding networks, subnets, ports and security groups; an address that a port gives back rests first (L2).
 
 use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::vec::Vec;
 
 use crate::cell::ipam;
 use crate::cell::state::*;
 use crate::ids::*;
 use crate::limits::VNI_MIN;
 use crate::record::*;
+
+/// How many resting addresses each release looks at.
+const RESTS_LOOKED_AT: usize = 4;
 
 impl Cell {
     pub(super) fn network_created(&mut self, e: &NetworkCreated) {
@@ -22,6 +26,7 @@ impl Cell {
             subnets: BTreeSet::new(),
             addresses: BTreeMap::new(),
             macs: BTreeMap::new(),
+            hosts: BTreeMap::new(),
             resting: BTreeMap::new(),
             resting_macs: BTreeMap::new(),
             created: self.time,
@@ -61,18 +66,21 @@ impl Cell {
     pub(super) fn security_group_created(&mut self, e: &SecurityGroupCreated) {
         self.name_taken(e.project, "security group", &e.name, e.id.0);
         let SecurityGroupCreated { id, project, name, rules } = e.clone();
+        self.rules_known(id, &rules);
         self.security_groups.insert(id, SecurityGroup { id, project, name, rules, created: self.time });
     }
 
     pub(super) fn security_rules_set(&mut self, e: &SecurityRulesSet) {
-        if let Some(group) = self.security_groups.get_mut(&e.group) {
-            group.rules.clone_from(&e.rules);
-        }
+        let Some(group) = self.security_groups.get_mut(&e.group) else { return };
+        let before = core::mem::replace(&mut group.rules, e.rules.clone());
+        self.rules_forgotten(e.group, &before);
+        self.rules_known(e.group, &e.rules);
     }
 
     pub(super) fn security_group_deleted(&mut self, id: SecurityGroupId) {
         if let Some(group) = self.security_groups.remove(&id) {
             self.name_freed(group.project, "security group", &group.name);
+            self.rules_forgotten(id, &group.rules);
         }
     }
 
@@ -93,10 +101,13 @@ impl Cell {
         let (created, updated) = (self.time, self.time);
         let port = Port { spec: spec.clone(), state: PortState::Unbound, lock: Lock::Free, created, updated };
         self.ports.insert(spec.id, port);
+        self.ports_in.extend(spec.groups.iter().map(|group| (*group, spec.id)));
     }
 
     pub(super) fn port_bound(&mut self, e: &PortBound) {
+        self.port_leaves(e.port);
         self.change_port(e.port, |port| port.state = PortState::Bound(e.server, e.host));
+        self.port_comes(e.port);
     }
 
     pub(super) fn port_ready(&mut self, e: &PortReady) {
@@ -108,24 +119,66 @@ impl Cell {
     }
 
     pub(super) fn port_unbound(&mut self, id: PortId) {
+        self.port_leaves(id);
         self.change_port(id, |port| port.state = PortState::Unbound);
     }
 
     pub(super) fn port_deleted(&mut self, id: PortId) {
+        self.port_leaves(id);
         let Some(port) = self.ports.remove(&id) else { return };
+        for group in &port.spec.groups {
+            self.ports_in.remove(&(*group, id));
+        }
         self.name_freed(port.spec.project, "port", &port.spec.name);
         self.use_quota(port.spec.project, Amounts { ports: 1, ..Amounts::default() }, -1);
         let rest = self.rest_of(&port);
         let now = self.time;
         if let Some(network) = self.networks.get_mut(&port.spec.network) {
-            network.resting.retain(|_, rest| still_rests(*rest, now));
-            network.resting_macs.retain(|_, rest| still_rests(*rest, now));
             network.macs.remove(&port.spec.mac);
             network.resting_macs.insert(port.spec.mac, rest);
+            let_go(&mut network.resting_macs, port.spec.mac, now);
             for address in &port.spec.addresses {
                 network.addresses.remove(&address.ip);
                 network.resting.insert(address.ip, rest);
+                let_go(&mut network.resting, address.ip, now);
             }
+        }
+    }
+
+    /// A port is on its host from now on.
+    fn port_comes(&mut self, id: PortId) {
+        let Some((host, network)) = self.place_of(id) else { return };
+        self.ports_on.insert((host, id));
+        if let Some(network) = self.networks.get_mut(&network) {
+            *network.hosts.entry(host).or_default() += 1;
+        }
+    }
+
+    /// A port is about to leave its host, if it is on one.
+    fn port_leaves(&mut self, id: PortId) {
+        let Some((host, network)) = self.place_of(id) else { return };
+        self.ports_on.remove(&(host, id));
+        let Some(network) = self.networks.get_mut(&network) else { return };
+        if let Some(ports) = network.hosts.get_mut(&host) {
+            *ports = ports.saturating_sub(1);
+            if *ports == 0 {
+                network.hosts.remove(&host);
+            }
+        }
+    }
+
+    fn place_of(&self, id: PortId) -> Option<(HostId, NetworkId)> {
+        let port = self.ports.get(&id)?;
+        port.user().map(|(_, host)| (host, port.spec.network))
+    }
+
+    fn rules_known(&mut self, group: SecurityGroupId, rules: &[SecurityRule]) {
+        self.groups_naming.extend(named(rules).map(|named| (named, group)));
+    }
+
+    fn rules_forgotten(&mut self, group: SecurityGroupId, rules: &[SecurityRule]) {
+        for named in named(rules) {
+            self.groups_naming.remove(&(named, group));
         }
     }
 
@@ -158,6 +211,16 @@ impl Cell {
             change(port);
             port.updated = time;
         }
+    }
+}
+
+/// Lets go of a few that have rested: those that follow `from`, round the end. So each release costs the same, and what
+/// has rested is gone after as many releases.
+fn let_go<K: Ord + Copy>(resting: &mut BTreeMap<K, Rest>, from: K, now: Time) {
+    let next = resting.range(from..).chain(resting.range(..from)).take(RESTS_LOOKED_AT);
+    let rested = next.filter(|(_, rest)| !still_rests(**rest, now)).map(|(key, _)| *key);
+    for key in rested.collect::<Vec<_>>() {
+        resting.remove(&key);
     }
 }
 

@@ -12,6 +12,7 @@ mod restore;
 mod server;
 mod volume;
 
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use super::engine::Draft;
@@ -106,7 +107,7 @@ impl Asked<'_> {
         holds: Vec<ResourceRef>,
         plan: Plan,
     ) -> SagaStarted {
-        SagaStarted { saga: self.saga, kind, project: self.project, subject, holds, plan }
+        SagaStarted { saga: self.saga, kind, project: self.project, subject, holds, plan: Arc::new(plan) }
     }
 
     /// The id of the `ordinal`-th thing of its kind that this saga makes.

@@ -1,5 +1,6 @@
 //! What follows by itself from a reboot: lost servers are made again, a few at a time on each host.
 
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use super::{begun, server};
@@ -96,5 +97,5 @@ fn restore(cell: &Cell, saga: SagaId, id: ServerId, now: Time) -> Vec<Event> {
     holds.extend(ports.map(|port| ResourceRef::Port(port.spec.id)));
     let plan = server_restore::plan(cell, server, setups);
     let (kind, project, subject) = (SagaKind::ServerRestore, server.spec.project, ResourceRef::Server(id));
-    begun(cell, SagaStarted { saga, kind, project, subject, holds, plan }, now)
+    begun(cell, SagaStarted { saga, kind, project, subject, holds, plan: Arc::new(plan) }, now)
 }

@@ -10,7 +10,8 @@ use crate::ids::*;
 use crate::limits;
 use crate::record::{Amounts, LedgerId};
 
-/// The layout of stored images of this build; raise it with every change of the types of this folder.
+/// The layout of stored images of this build; raise it with every change of what is stored of this folder's types (what
+/// follows from other rows is not).
 pub const IMAGE_FORMAT: u16 = 2;
 
 /// What an operator sets for the whole cell.
@@ -121,6 +122,12 @@ pub struct Cell {
     pub open_dispatches: BTreeMap<LedgerId, BTreeSet<(Position, SagaId, StepIndex)>>,
     /// Servers whose guests are to be made again, by host.
     pub lost_servers: BTreeSet<(HostId, ServerId)>,
+    /// Ports by the host that they are on: what a host's view is made of.
+    pub ports_on: BTreeSet<(HostId, PortId)>,
+    /// Ports by the security groups that they are in.
+    pub ports_in: BTreeSet<(SecurityGroupId, PortId)>,
+    /// Security groups by those that their rules name: (named, naming).
+    pub groups_naming: BTreeSet<(SecurityGroupId, SecurityGroupId)>,
     /// Where the search for a free VXLAN network identifier goes on.
     pub next_vni: u32,
 }

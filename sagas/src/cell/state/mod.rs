@@ -16,5 +16,5 @@ pub use cell::{Cell, IMAGE_FORMAT, RequestMemo, Settings};
 pub use cloud::{Attachment, Flavor, Image, KeyPair, Server, ServerState, Volume, VolumeState};
 pub use host::{Host, HostLife};
 pub use lock::Lock;
-pub use network::{Network, Port, PortState, Rest, SecurityGroup, Subnet};
+pub use network::{Network, Port, PortState, Rest, SecurityGroup, Subnet, named};
 pub use saga::{Ended, Saga, SagaState, StepState};

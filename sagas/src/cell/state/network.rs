@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::lock::Lock;
 use crate::ids::*;
-use crate::record::{Cidr, Mac, Maker, PortSpec, SecurityRule};
+use crate::record::{Cidr, Mac, Maker, PortSpec, Remote, SecurityRule};
 
 /// Why an address may not be given yet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -39,6 +39,8 @@ pub struct Network {
     pub addresses: BTreeMap<IpAddr, PortId>,
     /// MACs that ports hold.
     pub macs: BTreeMap<Mac, PortId>,
+    /// How many of its ports are on each host.
+    pub hosts: BTreeMap<HostId, usize>,
     /// Addresses that rest.
     pub resting: BTreeMap<IpAddr, Rest>,
     /// MACs that rest.
@@ -109,6 +111,14 @@ impl Port {
             PortState::Bound(server, host) | PortState::Ready(server, host, _) => Some((server, host)),
         }
     }
+}
+
+/// The groups that rules name.
+pub fn named(rules: &[SecurityRule]) -> impl Iterator<Item = SecurityGroupId> + '_ {
+    rules.iter().filter_map(|rule| match rule.remote {
+        Remote::Group(group) => Some(group),
+        Remote::Any | Remote::Range(_) => None,
+    })
 }
 
 /// A security group.

@@ -3,6 +3,7 @@
 //! Running → Completed; Running → Unwinding → RolledBack; either → Stuck → back, or → Abandoned. No other state.
 
 use alloc::string::{String, ToString};
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use serde::{Deserialize, Serialize};
@@ -143,7 +144,8 @@ pub struct Saga {
     /// What it locks.
     pub holds: Vec<ResourceRef>,
     /// Its plan, as its first event records it.
-    pub plan: Plan,
+    #[serde(with = "crate::record::shared")]
+    pub plan: Arc<Plan>,
     /// Where each step stands.
     pub steps: Vec<StepState>,
     /// Where it stands.
@@ -200,7 +202,7 @@ impl Saga {
 
     /// When the whole is late.
     #[must_use]
-    pub const fn deadline(&self) -> Time {
+    pub fn deadline(&self) -> Time {
         self.started.plus_ms(self.plan.deadline_ms)
     }
 

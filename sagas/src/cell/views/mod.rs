@@ -90,25 +90,34 @@ pub fn host_view(cell: &Cell, host: HostId) -> HostView {
     host_views(cell, &BTreeSet::from([host])).remove(&host).unwrap_or_default()
 }
 
-/// The views of these hosts, in one pass over the ports: a new leader sends those of all hosts.
+/// The views of these hosts: a new leader sends those of all hosts.
 #[must_use]
 pub fn host_views(cell: &Cell, hosts: &BTreeSet<HostId>) -> BTreeMap<HostId, HostView> {
-    let mut views: BTreeMap<_, _> = hosts.iter().map(|host| (*host, HostView::default())).collect();
-    let mut known = Known { cell, members: BTreeMap::new(), hosts: BTreeMap::new() };
-    for port in cell.ports.values() {
-        if let Some((host, view)) = on(port).and_then(|host| Some((host, views.get_mut(&host)?))) {
-            known.show(port, host, view);
+    let mut known = Known { cell, members: BTreeMap::new() };
+    let mut view = |host: &HostId| {
+        let mut view = HostView::default();
+        for port in ports_on(cell, *host) {
+            known.show(port, *host, &mut view);
         }
-    }
-    views
+        (*host, view)
+    };
+    hosts.iter().map(&mut view).collect()
+}
+
+fn ports_on(cell: &Cell, host: HostId) -> impl Iterator<Item = &Port> {
+    let ports = cell.ports_on.range((host, PortId([0; 16]))..=(host, PortId([u8::MAX; 16])));
+    ports.filter_map(|(_, port)| cell.ports.get(port))
+}
+
+fn ports_in(cell: &Cell, group: SecurityGroupId) -> impl Iterator<Item = &Port> {
+    let ports = cell.ports_in.range((group, PortId([0; 16]))..=(group, PortId([u8::MAX; 16])));
+    ports.filter_map(|(_, port)| cell.ports.get(port))
 }
 
 /// What several ports' views share, looked up once.
 struct Known<'a> {
     cell: &'a Cell,
     members: BTreeMap<SecurityGroupId, BTreeSet<IpAddr>>,
-    /// The hosts with ports of each network.
-    hosts: BTreeMap<NetworkId, BTreeSet<HostId>>,
 }
 
 impl Known<'_> {
@@ -130,18 +139,15 @@ impl Known<'_> {
 
     fn members(&mut self, group: SecurityGroupId) -> BTreeSet<IpAddr> {
         let members = self.members.entry(group).or_insert_with(|| {
-            let ports = self.cell.ports.values().filter(|port| port.spec.groups.contains(&group));
+            let ports = ports_in(self.cell, group);
             ports.flat_map(|port| port.spec.addresses.iter().map(|address| address.ip)).collect()
         });
         members.clone()
     }
 
-    fn network(&mut self, id: NetworkId, host: HostId) -> NetworkView {
+    fn network(&self, id: NetworkId, host: HostId) -> NetworkView {
         let Some(network) = self.cell.networks.get(&id) else { return NetworkView::default() };
-        let hosts = self.hosts.entry(id).or_insert_with(|| {
-            network.macs.values().filter_map(|port| self.cell.ports.get(port)).filter_map(on).collect()
-        });
-        let others = hosts.iter().filter(|other| **other != host);
+        let others = network.hosts.keys().filter(|other| **other != host);
         let peers = others.filter_map(|other| self.cell.hosts.get(other)?.address).collect();
         NetworkView { vni: network.vni, mtu: network.mtu, peers }
     }
@@ -158,7 +164,7 @@ pub fn left(cell: &Cell, commit: &Commit) -> BTreeSet<HostId> {
     let mut changed = Changed::default();
     for event in &commit.events {
         match event {
-            Event::PortUnbound(e) => changed.port(cell, e.port),
+            Event::PortUnbound(e) => changed.place(cell, e.port),
             Event::PortDeleted(e) => changed.member(cell, e.port),
             Event::ResourceDiscarded(e) => {
                 if let ResourceRef::Port(port) = e.resource {
@@ -178,14 +184,13 @@ pub fn touched(cell: &Cell, commit: &Commit) -> BTreeSet<HostId> {
     for event in &commit.events {
         match event {
             Event::PortClaimed(e) => changed.members.extend(&e.groups),
-            Event::PortBound(e) => changed.port(cell, e.port),
+            Event::PortBound(e) => changed.place(cell, e.port),
             Event::SecurityRulesSet(e) => {
                 changed.rules.insert(e.group);
             }
             // It may have come to another address.
             Event::HostJoined(e) => {
-                let ports = cell.ports.values().filter(|port| on(port) == Some(e.id));
-                changed.networks.extend(ports.map(|port| port.spec.network));
+                changed.networks.extend(ports_on(cell, e.id).map(|port| port.spec.network));
             }
             _ => {}
         }
@@ -196,7 +201,9 @@ pub fn touched(cell: &Cell, commit: &Commit) -> BTreeSet<HostId> {
 /// What changed.
 #[derive(Default)]
 struct Changed {
-    /// Networks in which a port came to a host or left it.
+    /// How many ports came to a host in a network, or left it.
+    places: BTreeMap<(NetworkId, HostId), usize>,
+    /// Networks whose hosts have other peers.
     networks: BTreeSet<NetworkId>,
     /// Groups that have other members.
     members: BTreeSet<SecurityGroupId>,
@@ -205,38 +212,43 @@ struct Changed {
 }
 
 impl Changed {
-    fn port(&mut self, cell: &Cell, port: PortId) {
-        self.networks.extend(cell.ports.get(&port).map(|port| port.spec.network));
+    fn place(&mut self, cell: &Cell, port: PortId) {
+        if let Some((port, host)) = cell.ports.get(&port).and_then(|port| Some((port, on(port)?))) {
+            *self.places.entry((port.spec.network, host)).or_default() += 1;
+        }
     }
 
     fn member(&mut self, cell: &Cell, port: PortId) {
-        self.port(cell, port);
+        self.place(cell, port);
         let groups = cell.ports.get(&port).map(|port| port.spec.groups.as_slice());
         self.members.extend(groups.unwrap_or_default());
     }
 
     /// The hosts with a port that sees any of it.
-    fn hosts(&self, cell: &Cell) -> BTreeSet<HostId> {
+    fn hosts(mut self, cell: &Cell) -> BTreeSet<HostId> {
+        let mut hosts = BTreeSet::new();
+        for ((id, host), ports) in core::mem::take(&mut self.places) {
+            hosts.insert(host);
+            // All that the host has there: it is a new peer of the others, or no longer one.
+            let all = cell.networks.get(&id).and_then(|network| network.hosts.get(&host));
+            if all.is_none_or(|all| *all <= ports) {
+                self.networks.insert(id);
+            }
+        }
         let networks = self.networks.iter().filter_map(|network| cell.networks.get(network));
-        let near = networks.flat_map(|network| network.macs.values()).filter_map(|port| cell.ports.get(port));
-        let mut hosts: BTreeSet<HostId> = near.filter_map(on).collect();
-        let groups = self.groups(cell);
-        if !groups.is_empty() {
-            let sees = |port: &&Port| port.spec.groups.iter().any(|group| groups.contains(group));
-            hosts.extend(cell.ports.values().filter(sees).filter_map(on));
+        hosts.extend(networks.flat_map(|network| network.hosts.keys()));
+        for group in self.groups(cell) {
+            hosts.extend(ports_in(cell, group).filter_map(on));
         }
         hosts
     }
 
-    /// The groups whose ports see any of it: looked up first, since groups are fewer than ports and often none does.
+    /// The groups whose ports see any of it.
     fn groups(&self, cell: &Cell) -> BTreeSet<SecurityGroupId> {
-        if self.members.is_empty() && self.rules.is_empty() {
-            return BTreeSet::new();
-        }
-        let named =
-            |rule: &SecurityRule| matches!(rule.remote, Remote::Group(id) if self.members.contains(&id));
-        let groups = cell.security_groups.iter();
-        let see = groups.filter(|(id, group)| self.rules.contains(id) || group.rules.iter().any(named));
-        see.map(|(id, _)| *id).collect()
+        let naming = |named: &SecurityGroupId| {
+            let all = (*named, SecurityGroupId([0; 16]))..=(*named, SecurityGroupId([u8::MAX; 16]));
+            cell.groups_naming.range(all).map(|(_, naming)| *naming)
+        };
+        self.members.iter().flat_map(naming).chain(self.rules.iter().copied()).collect()
     }
 }

@@ -57,7 +57,7 @@ impl Dispatcher {
                     out.push(Output::Reconcile(inventory));
                 }
             }
-            Up::ViewApplied(applied) => self.view_applied(link, &applied, out),
+            Up::ViewApplied(applied) => self.view_applied(link, &applied, now, out),
             Up::Heartbeat { .. } => {}
         }
         self.heard(link, now, out);

@@ -124,7 +124,7 @@ impl Dispatcher {
             Input::Durable { effects, position, hash } => self.durable(effects, position, hash, now, out),
             Input::Up { link, up } => self.up(link, *up, now, out),
             Input::LinkDown { link } => self.link_down(link, now),
-            Input::View { host, view } => self.send_view(host, view, out),
+            Input::View { host, view } => self.send_view(host, view, now, out),
             Input::LowWater { ledger, incarnation, position } => {
                 self.low_water(ledger, incarnation, position, out);
             }

@@ -9,7 +9,7 @@ use alloc::vec::Vec;
 use super::super::{Down, PlacedView, ViewApplied};
 use super::{Alarm, Dispatcher, LinkId, Output, Timer};
 use crate::ids::*;
-use crate::limits::VIEW_AGAIN_MS;
+use crate::limits::{VIEW_AGAIN_MS, VIEW_PAUSE_MS, VIEW_PAUSE_PORT_MS};
 use crate::record::Role;
 
 /// The view of one host.
@@ -19,8 +19,10 @@ pub(super) struct Wanted {
     position: Position,
     /// Up to where it is in force, and which stream said so.
     applied: Option<(LinkId, Position)>,
-    /// For which stream and position it was asked for last, and when it is asked for again.
+    /// For which stream and position it was asked for and is not in force, and when it is asked for again.
     asked: Option<(LinkId, Position, Time)>,
+    /// Not before this time on this stream: a host takes all that changed in a while as one view.
+    next: Option<(LinkId, Time)>,
 }
 
 impl Dispatcher {
@@ -54,26 +56,45 @@ impl Dispatcher {
         if wanted.applied.is_some_and(|(on, at)| on == link && at >= wanted.position) {
             return;
         }
-        let on_its_way = |(on, position, again): (LinkId, Position, Time)| {
-            on == link && position >= wanted.position && again > now
-        };
-        if wanted.asked.is_some_and(on_its_way) {
+        // One on its way: whatever changed since goes when that one is in force.
+        if wanted.asked.is_some_and(|(on, _, again)| on == link && again > now) {
+            return;
+        }
+        if let Some((_, next)) = wanted.next.filter(|(on, next)| *on == link && *next > now) {
+            lead.timers.insert((next, Timer::View(host)));
             return;
         }
         let again = now.plus_ms(VIEW_AGAIN_MS);
         wanted.asked = Some((link, wanted.position, again));
+        wanted.next = Some((link, now.plus_ms(VIEW_PAUSE_MS)));
         lead.timers.insert((again, Timer::View(host)));
         out.push(Output::PushView { host });
     }
 
     /// The view was computed, from durable positions.
-    pub(super) fn send_view(&self, host: HostId, view: Box<PlacedView>, out: &mut Vec<Output>) {
-        let (Some(lead), Some(link)) = (&self.lead, self.way_of_views(host)) else { return };
+    pub(super) fn send_view(
+        &mut self,
+        host: HostId,
+        view: Box<PlacedView>,
+        now: Time,
+        out: &mut Vec<Output>,
+    ) {
+        let Some(link) = self.way_of_views(host) else { return };
+        let Some(lead) = &mut self.lead else { return };
+        if let Some(wanted) = lead.views.get_mut(&host) {
+            wanted.next = Some((link, now.plus_ms(pause_ms(&view))));
+        }
         out.push(Output::Send { link, down: Down::View { term: lead.term, view } });
     }
 
     /// An agent says what is in force. What it could not apply is sent again in time.
-    pub(super) fn view_applied(&mut self, link: LinkId, applied: &ViewApplied, out: &mut Vec<Output>) {
+    pub(super) fn view_applied(
+        &mut self,
+        link: LinkId,
+        applied: &ViewApplied,
+        now: Time,
+        out: &mut Vec<Output>,
+    ) {
         let Some(host) = self.links.get(&link).map(|link| link.hello.host) else { return };
         if host != applied.host {
             return;
@@ -81,8 +102,14 @@ impl Dispatcher {
         if applied.failure.is_some() {
             out.push(Output::Alarm(Alarm::ViewNotApplied { host }));
         }
-        let Some(wanted) = self.lead.as_mut().and_then(|lead| lead.views.get_mut(&host)) else { return };
+        let Some(lead) = &mut self.lead else { return };
+        let Some(wanted) = lead.views.get_mut(&host) else { return };
         wanted.applied = Some((link, applied.position));
+        let answers = |asked: &mut (LinkId, Position, Time)| asked.0 == link && asked.1 <= applied.position;
+        if let Some((_, _, again)) = wanted.asked.take_if(answers) {
+            lead.timers.remove(&(again, Timer::View(host)));
+        }
+        self.push_view(host, now, out);
     }
 
     /// The stream of a host that takes views: only the network role applies them.
@@ -92,4 +119,10 @@ impl Dispatcher {
         let mut ledgers = self.links.get(&link)?.hello.ledgers.iter();
         ledgers.any(|(ledger, _)| ledger.role == Role::Network).then_some(link)
     }
+}
+
+/// The larger a view, the longer the pause behind it: views take a bounded share of everybody's time, however large.
+fn pause_ms(view: &PlacedView) -> u64 {
+    let ports = u64::try_from(view.content.ports.len()).unwrap_or(u64::MAX);
+    VIEW_PAUSE_MS.saturating_add(ports.saturating_mul(VIEW_PAUSE_PORT_MS)).min(VIEW_AGAIN_MS)
 }

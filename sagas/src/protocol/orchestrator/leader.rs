@@ -59,6 +59,10 @@ impl Leader {
         self.flights.is_empty() && self.queue.is_empty()
     }
 
+    pub(super) fn in_flight(&self, append: u64) -> Option<&Flight> {
+        self.flights.iter().find(|flight| flight.append == append)
+    }
+
     /// The journal was read to its end at `cursor`: a flight behind it isn't there.
     pub(super) fn nothing_behind(&mut self, cursor: Cursor) {
         self.flights.iter_mut().filter(|flight| flight.after == cursor).for_each(Flight::not_there);

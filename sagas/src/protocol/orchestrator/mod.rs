@@ -32,6 +32,7 @@ use self::witness::{Witnesses, Word};
 use super::Cursor;
 use super::fold::Fold;
 use crate::ids::*;
+use crate::record::Commit;
 
 /// One orchestrator's part in leading and following a cell.
 #[derive(Clone, Debug)]
@@ -150,6 +151,13 @@ impl Orchestrator {
             Role::Leader(leader) => leader.is_idle(),
         };
         self.fold.as_ref().filter(|_| settled)
+    }
+
+    /// What is in a frame that this leader has sent and that is not settled, and the hash of its last commit.
+    #[must_use]
+    pub fn in_flight(&self, append: u64) -> Option<(&[Commit], Hash)> {
+        let Role::Leader(leader) = &self.role else { return None };
+        leader.in_flight(append).map(|flight| (flight.commits.as_slice(), flight.tip.hash))
     }
 
     /// The last position that this node knows to be durable.

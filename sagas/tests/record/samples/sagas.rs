@@ -72,7 +72,7 @@ fn states() -> Vec<Event> {
 }
 
 /// A plan of two steps: one with an undo of its own, one that changes nothing.
-fn plan() -> Plan {
+fn plan() -> std::sync::Arc<Plan> {
     let reserve = Step {
         ledger: LedgerId { host: HostId(hex(5)), role: Role::Storage },
         input: StepInput::ReserveVolume {
@@ -97,7 +97,8 @@ fn plan() -> Plan {
         closes: vec![],
         deadline_ms: 60_000,
     };
-    Plan { steps: vec![reserve, confirm], pivot: Some(Pivot::Done(StepIndex(1))), deadline_ms: 900_000 }
+    let (steps, pivot) = (vec![reserve, confirm], Some(Pivot::Done(StepIndex(1))));
+    std::sync::Arc::new(Plan { steps, pivot, deadline_ms: 900_000 })
 }
 
 fn retry(attempts_max: u32) -> Retry {

@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use windlass_sagas::cell::Cell;
 use windlass_sagas::cell::state::{Ended, Lock};
@@ -15,7 +16,7 @@ use super::cell::locks;
 /// One saga's record.
 #[derive(Clone, Debug)]
 struct Account {
-    plan: Plan,
+    plan: Arc<Plan>,
     holds: Vec<ResourceRef>,
     dispatched: BTreeMap<StepIndex, Position>,
     calls: BTreeSet<(StepIndex, u8, Attempt)>,

@@ -46,6 +46,7 @@ fn a9_it_is_sent_again_until_it_is_in_force() {
     desk.wait(1);
     assert!(pushes(&desk));
     desk.up(LINK, in_force(9));
+    assert!(!pushes(&desk));
     desk.wait(VIEW_AGAIN_MS);
     assert!(pushes(&desk), "an older one is in force");
     let failure = Some("the driver failed".into());
@@ -61,16 +62,41 @@ fn a9_it_is_sent_again_until_it_is_in_force() {
 }
 
 #[test]
-fn a9_a_later_change_is_pushed_at_once_and_one_on_its_way_is_not_asked_for_twice() {
+fn a9_a_later_change_is_pushed_at_once_where_the_last_one_is_a_pause_ago() {
     let mut desk = pushing();
     desk.up(LINK, in_force(10));
+    desk.wait(VIEW_PAUSE_MS);
     desk.effects(alloc::vec![Effect::View { host: HOST }]);
     assert!(pushes(&desk));
+}
+
+#[test]
+fn a9_changes_within_the_pause_are_one_view_behind_it() {
+    let mut desk = pushing();
+    desk.up(LINK, in_force(10));
+    for _ in 0..3 {
+        desk.effects(alloc::vec![Effect::View { host: HOST }]);
+        assert!(!pushes(&desk));
+    }
+    desk.wait(VIEW_PAUSE_MS - 1);
+    assert!(!pushes(&desk));
+    desk.wait(1);
+    assert!(pushes(&desk));
+}
+
+#[test]
+fn a9_what_changes_while_a_view_is_on_its_way_leaves_when_that_one_is_in_force() {
+    let mut desk = pushing();
+    desk.wait(VIEW_PAUSE_MS);
     desk.effects(alloc::vec![Effect::View { host: HOST }]);
     assert!(!pushes(&desk));
     desk.up(LINK, in_force(10));
-    desk.wait(VIEW_AGAIN_MS);
-    assert!(pushes(&desk));
+    assert!(pushes(&desk), "the change is later than what is in force");
+    desk.wait(VIEW_PAUSE_MS);
+    desk.up(LINK, in_force(11));
+    assert!(!pushes(&desk));
+    desk.wait(VIEW_AGAIN_MS * 2);
+    assert!(!pushes(&desk));
 }
 
 #[test]
