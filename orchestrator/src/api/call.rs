@@ -173,9 +173,7 @@ impl Api {
         let look = move |cell: &Cell| if cell.position >= min_position { Ok(read(cell)) } else { Err(read) };
         match self.parts().leader.read(Position(0), look).await {
             Ok((_, answer)) => Ok(answer),
-            // Position 0 is always there: the fold itself is not.
-            Err(Refused::PositionNotReached(_)) => Err(refused(Refused::TakingOver, NO_PROJECT, &[])),
-            Err(error) => Err(refused(error, NO_PROJECT, &[])),
+            Err(error) => Err(unread_now(error)),
         }
     }
 
@@ -243,7 +241,10 @@ impl Api {
                 (view.cell.id, view.caller, view.credential, view.project);
             Ok(Entered { cell, caller, credential, project, id, body, known })
         };
-        self.visit(call, Position(0), place, look).await
+        let inventories = Arc::clone(&self.parts().inventories);
+        let looked = move |cell: &Cell| look(&enter(cell, &*inventories, call, &place)?);
+        let prepared = self.parts().leader.prepare(looked).await;
+        prepared.map_err(unread_now)?
     }
 
     /// The second half: a preview, or the proposal and what came of it.
@@ -275,9 +276,7 @@ impl Api {
             };
         }
         match leader.propose(Cause { credential, ..call.cause }, Fact::Request(request.clone())).await {
-            Ok(Receipt { position, saga: Some(saga) }) => {
-                self.operation(saga, ReadBack { position, ..at }).await
-            }
+            Ok(Receipt { position, saga: Some(saga) }) => self.begun(saga, ReadBack { position, ..at }).await,
             Ok(Receipt { saga: None, .. }) => {
                 Err(Problem::internal("the leader started no operation for a request"))
             }
@@ -320,6 +319,16 @@ impl Api {
         let (position, down) = self.fold(at.position, |cell| (cell.position, convert::down(cell))).await?;
         let life = self.life(saga, at.cell, position).await?;
         self.shown(&life, at.caller, position, &down).await
+    }
+
+    /// The operation that a receipt names. One that began with the receipt's own commit is told of as that left it, which
+    /// needs no other look at the fold.
+    async fn begun(&self, saga: SagaId, at: ReadBack) -> Result<v1::Operation, Problem> {
+        let life = self.life(saga, at.cell, at.position).await?;
+        if life.last.0 != at.position {
+            return self.operation(saga, at).await;
+        }
+        self.shown(&life, at.caller, at.position, &convert::Down::new()).await
     }
 
     /// An operation's message, with what it made.
@@ -398,4 +407,13 @@ fn enter<'a>(
     let place = place.as_ref().map_err(Clone::clone)?;
     let view = View::enter(cell, inventories, credential.principal, call.method, place)?;
     Ok(View { credential: Some(credential.id), ..view })
+}
+
+/// Why the fold could not be read as it is now: where only its position is said to lack, it is not there itself.
+fn unread_now(error: Refused) -> Problem {
+    let error = match error {
+        Refused::PositionNotReached(_) => Refused::TakingOver,
+        other => other,
+    };
+    refused(error, NO_PROJECT, &[])
 }

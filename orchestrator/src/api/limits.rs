@@ -48,6 +48,8 @@ pub const OPERATIONS_SCANNED_MAX: usize = 1_000;
 pub const BOOKMARK_PAUSE: Duration = Duration::from_secs(10);
 /// Commits that a watch reads from the history at a time.
 pub const WATCH_BATCH_COMMITS: usize = 256;
+/// Changes at which an answer of a watch is full: commits that come close together share one.
+pub const WATCH_CHANGES_OF_ONE_ANSWER: usize = 64;
 /// Operations that one watch remembers; with more it forgets all and reads them again when they change.
 pub const WATCH_OPERATIONS_MAX: usize = 10_000;
 

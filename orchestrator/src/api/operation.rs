@@ -18,7 +18,7 @@ use super::convert::Audience;
 use super::errors::{FieldNames, Problem, refused};
 use super::names::NO_PROJECT;
 use super::view::{Place, View, only_now};
-use super::watch::{Scope, Watch};
+use super::watch::{Detail, Scope, Watch};
 use super::{fields, names};
 use crate::lead::handle::Refused;
 
@@ -99,6 +99,7 @@ impl OperationService for Api {
             let (scope, at) = self.visit(call, min_position, place.clone(), look).await?;
             (scope, place?, at)
         };
+        let detail = Detail::of(asked.view)?;
         let after = asked.after_position.map(Position);
         if let Some(after) = after.filter(|after| *after > at.position) {
             let message = format!("position {after} is beyond the journal's end, {}", at.position);
@@ -113,7 +114,7 @@ impl OperationService for Api {
             return Err(refused(Refused::Overloaded, NO_PROJECT, &[]).into());
         };
         let (answers, stream) = mpsc::channel(1);
-        let watch = Watch::new(self.clone(), call, place, scope, at, after, answers);
+        let watch = Watch::new(self.clone(), call, place, (scope, detail), at, after, answers);
         tokio::spawn(async move {
             watch.run().await;
             drop(open);

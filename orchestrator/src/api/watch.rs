@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 
 use prost::Message;
+use tokio::sync::broadcast::error::TryRecvError;
 use tokio::sync::{broadcast, mpsc};
 use tokio::time::{Instant, sleep_until};
 use tonic::Status;
@@ -15,7 +16,7 @@ use windlass_sagas::ids::*;
 use windlass_sagas::record::Commit;
 
 use super::Api;
-use super::attribution::touched;
+use super::attribution::{moves, touched};
 use super::call::{Call, ReadBack, unread};
 use super::convert::{self, Audience};
 use super::errors::Problem;
@@ -23,6 +24,7 @@ use super::life::Life;
 use super::limits::*;
 use super::operation::Readable;
 use super::view::{Place, View};
+use crate::lead::handle::Durable;
 
 /// What is watched.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,6 +33,24 @@ pub(super) enum Scope {
     One(SagaId),
     /// Those of some projects.
     Of(Readable),
+}
+
+/// How much of each operation is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Detail {
+    Basic,
+    Full,
+}
+
+impl Detail {
+    /// As a request asks for it.
+    pub(super) fn of(asked: i32) -> Result<Self, Problem> {
+        match v1::OperationView::try_from(asked) {
+            Ok(v1::OperationView::Basic) => Ok(Self::Basic),
+            Ok(v1::OperationView::Full | v1::OperationView::Unspecified) => Ok(Self::Full),
+            Err(_) => Err(Problem::field("view", format!("there is no view {asked} of an operation"))),
+        }
+    }
 }
 
 /// What a watch knows of an operation that it met.
@@ -52,6 +72,7 @@ pub(super) struct Watch {
     call: Call,
     place: Place,
     scope: Scope,
+    detail: Detail,
     at: ReadBack,
     audience: Audience,
     /// Begin with the state at `cursor`.
@@ -59,6 +80,8 @@ pub(super) struct Watch {
     /// Everything up to here was looked at, and sent where it concerns what is watched.
     cursor: Position,
     met: BTreeMap<SagaId, Met>,
+    /// What was looked at and not sent: commits that come close together leave as one answer.
+    changes: Vec<v1::OperationChange>,
     bookmark: Instant,
     answers: mpsc::Sender<Result<v1::WatchOperationsResponse, Status>>,
 }
@@ -69,15 +92,29 @@ impl Watch {
         api: Api,
         call: Call,
         place: Place,
-        scope: Scope,
+        (scope, detail): (Scope, Detail),
         at: ReadBack,
         after: Option<Position>,
         answers: mpsc::Sender<Result<v1::WatchOperationsResponse, Status>>,
     ) -> Self {
         let bookmark = Instant::now() + BOOKMARK_PAUSE;
-        let (audience, met) = (Audience::Readers, BTreeMap::new());
+        let (audience, met, changes) = (Audience::Readers, BTreeMap::new(), Vec::new());
         let (snapshot, cursor) = (after.is_none(), after.unwrap_or(at.position));
-        Self { api, call, place, scope, at, audience, snapshot, cursor, met, bookmark, answers }
+        Self {
+            api,
+            call,
+            place,
+            scope,
+            detail,
+            at,
+            audience,
+            snapshot,
+            cursor,
+            met,
+            changes,
+            bookmark,
+            answers,
+        }
     }
 
     /// Sends until the end; the last word is the reason, where it is not the watched operation's own end.
@@ -110,7 +147,7 @@ impl Watch {
                 biased;
                 () = self.answers.closed() => Flow::Ended,
                 commit = commits.recv() => match commit {
-                    Ok(commit) => self.live(&commit).await?,
+                    Ok(commit) => self.live(&commit, &mut commits).await?,
                     Err(broadcast::error::RecvError::Lagged(_)) => return Err(too_slow(self.cursor)),
                     Err(broadcast::error::RecvError::Closed) => {
                         return Err(Problem::new(ErrorReason::Draining, "this orchestrator stops")
@@ -166,7 +203,7 @@ impl Watch {
         for saga in sagas {
             let life = self.api.life(saga, self.at.cell, position).await?;
             ended |= life.ended.is_some();
-            let operation = self.api.shown(&life, self.at.caller, position, &down).await?;
+            let operation = self.shown(&life, position, &down).await?;
             changes.push(v1::OperationChange { operation: Some(operation), events: Vec::new() });
             self.meet(saga, Met::Ours(Box::new(life)));
         }
@@ -199,7 +236,7 @@ impl Watch {
                 return Ok(Flow::Ended);
             }
         }
-        Ok(Flow::On)
+        Ok(self.flush().await)
     }
 
     /// The same for one operation, whose commits the history knows.
@@ -215,28 +252,42 @@ impl Watch {
             }
         }
         self.cursor = self.cursor.max(head);
-        Ok(if life.ended.is_some() { Flow::Ended } else { Flow::On })
+        let flow = self.flush().await;
+        Ok(if life.ended.is_some() { Flow::Ended } else { flow })
     }
 
-    /// A commit from the leader's channel.
-    async fn live(&mut self, commit: &Commit) -> Result<Flow, Problem> {
-        let position = commit.header.position;
-        if position > self.cursor.next() && self.catch_up().await? == Flow::Ended {
-            return Ok(Flow::Ended);
+    /// A commit from the leader's channel, and with it those that wait behind it.
+    async fn live(
+        &mut self,
+        commit: &Durable,
+        commits: &mut broadcast::Receiver<Durable>,
+    ) -> Result<Flow, Problem> {
+        let mut next = Some(Durable::clone(commit));
+        while let Some(commit) = next {
+            let position = commit.header.position;
+            if position > self.cursor.next() && self.catch_up().await? == Flow::Ended {
+                return Ok(Flow::Ended);
+            }
+            if position > self.cursor && self.take(&commit).await? == Flow::Ended {
+                return Ok(Flow::Ended);
+            }
+            next = match commits.try_recv() {
+                Ok(commit) => Some(commit),
+                Err(TryRecvError::Lagged(_)) => return Err(too_slow(self.cursor)),
+                // Closed: the next `recv` says it.
+                Err(TryRecvError::Empty | TryRecvError::Closed) => None,
+            };
         }
-        if position <= self.cursor {
-            return Ok(Flow::On);
-        }
-        self.take(commit).await
+        Ok(self.flush().await)
     }
 
-    /// The next commit: sent where it concerns what is watched.
+    /// The next commit: noted where it concerns what is watched, and sent where there is enough.
     async fn take(&mut self, commit: &Commit) -> Result<Flow, Problem> {
         let position = commit.header.position;
-        let (mut changes, mut ended) = (Vec::new(), false);
+        let mut ended = false;
         for (saga, ends) in touched(commit) {
             if let Some(change) = self.change(saga, commit).await? {
-                changes.push(change);
+                self.changes.push(change);
                 ended |= ends && self.scope == Scope::One(saga);
             }
             if ends {
@@ -244,8 +295,15 @@ impl Watch {
             }
         }
         self.cursor = position;
-        let flow = if changes.is_empty() { Flow::On } else { self.send(changes, false).await };
+        let full = ended || self.changes.len() >= WATCH_CHANGES_OF_ONE_ANSWER;
+        let flow = if full { self.flush().await } else { Flow::On };
         Ok(if ended { Flow::Ended } else { flow })
+    }
+
+    /// Sends what was noted.
+    async fn flush(&mut self) -> Flow {
+        let changes = std::mem::take(&mut self.changes);
+        if changes.is_empty() { Flow::On } else { self.send(changes, false).await }
     }
 
     /// What the commit changed of one operation; `None`: it is not watched.
@@ -264,9 +322,27 @@ impl Watch {
             }
         }
         let Some(Met::Ours(life)) = self.met.get(&saga) else { return Ok(None) };
-        let operation = self.api.shown(life, self.at.caller, position, &convert::Down::new()).await?;
-        let events = convert::of_saga(commit, saga, life.saga.project, self.audience);
+        if self.detail == Detail::Basic && !moves(commit, saga) {
+            return Ok(None);
+        }
+        let operation = self.shown(life, position, &convert::Down::new()).await?;
+        let events = match self.detail {
+            Detail::Basic => Vec::new(),
+            Detail::Full => convert::of_saga(commit, saga, life.saga.project, self.audience),
+        };
         Ok(Some(v1::OperationChange { operation: Some(operation), events }))
+    }
+
+    async fn shown(
+        &self,
+        life: &Life,
+        position: Position,
+        down: &convert::Down,
+    ) -> Result<v1::Operation, Problem> {
+        match self.detail {
+            Detail::Basic => Ok(convert::basic(life, position)),
+            Detail::Full => self.api.shown(life, self.at.caller, position, down).await,
+        }
     }
 
     /// An operation that is met for the first time: whether it is watched, and its life up to this commit.
@@ -303,7 +379,8 @@ impl Watch {
 
     async fn send_bookmark(&mut self) -> Result<Flow, Problem> {
         self.let_in().await?;
-        Ok(self.send(Vec::new(), false).await)
+        let changes = std::mem::take(&mut self.changes);
+        Ok(self.send(changes, false).await)
     }
 
     async fn send(&mut self, changes: Vec<v1::OperationChange>, snapshot: bool) -> Flow {

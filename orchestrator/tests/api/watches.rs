@@ -26,12 +26,19 @@ async fn watch(
     parent: &str,
     after_position: Option<u64>,
 ) -> Result<Streaming<WatchOperationsResponse>, tonic::Status> {
+    let parent = parent.into();
+    watch_as(world, WatchOperationsRequest { parent, after_position, ..Default::default() }).await
+}
+
+async fn watch_as(
+    world: &World,
+    request: WatchOperationsRequest,
+) -> Result<Streaming<WatchOperationsResponse>, tonic::Status> {
     let channel = Channel::from_shared(format!("http://{}", world.address)).expect("an address");
     // Little fits between the two ends, so that a reader can be slow.
     let channel = channel.initial_stream_window_size(16 * 1024).initial_connection_window_size(64 * 1024);
     let mut client = OperationServiceClient::new(channel.connect().await.expect("it listens"));
-    let parent = parent.into();
-    let mut request = Request::new(WatchOperationsRequest { parent, after_position, ..Default::default() });
+    let mut request = Request::new(request);
     let bearer = format!("Bearer {TOKEN}").parse().expect("ascii");
     request.metadata_mut().insert("authorization", bearer);
     client.watch_operations(request).await.map(tonic::Response::into_inner)
@@ -41,15 +48,19 @@ fn reason(status: &tonic::Status) -> String {
     status.get_error_details().error_info().map(|info| info.reason.clone()).unwrap_or_default()
 }
 
+/// The position of the commit that a change tells of.
+fn position(change: &OperationChange) -> u64 {
+    change.operation.as_ref().expect("set").position
+}
+
 /// What a stream tells until it ends: positions with the kinds of their events.
 async fn told(mut stream: Streaming<WatchOperationsResponse>) -> Vec<(u64, Vec<String>)> {
     let mut all = Vec::new();
     while let Some(answer) = stream.next().await {
         let answer = answer.expect("an answer");
-        let events = answer.changes.iter().flat_map(|change| &change.events);
-        let kinds: Vec<String> = events.map(|event| event.kind.clone()).collect();
-        if !answer.changes.is_empty() {
-            all.push((answer.position, kinds));
+        for change in &answer.changes {
+            let kinds = change.events.iter().map(|event| event.kind.clone()).collect();
+            all.push((position(change), kinds));
         }
     }
     all
@@ -89,16 +100,36 @@ async fn r2_a_watch_that_is_opened_again_after_each_answer_misses_and_repeats_no
         let mut stream = watch(&world, &made.name, Some(after)).await.expect("watched");
         let Some(answer) = stream.next().await else { break };
         let answer = answer.expect("an answer");
-        if !answer.changes.is_empty() {
-            positions.push(answer.position);
-        }
+        positions.extend(answer.changes.iter().map(position));
         assert!(answer.position > after);
         after = answer.position;
-        if positions.len() == 2 {
+        if positions.len() >= 2 {
             hosts.hypervisor.script.lift("boot_vm");
         }
     }
     assert_eq!(positions, world.history.positions_of(saga(&made)).await);
+}
+
+#[tokio::test]
+async fn r2_a_basic_watch_tells_how_an_operation_begins_and_ends_and_nothing_between() {
+    let (world, _hosts) = World::with_hosts().await;
+    let made = ask(&world.admin(), server("web")).await;
+    let (parent, after_position, view) = (made.name.clone(), Some(0), OperationView::Basic.into());
+    let request = WatchOperationsRequest { parent, after_position, view, min_position: 0 };
+    let mut stream = watch_as(&world, request).await.expect("watched");
+    let mut told = Vec::new();
+    while let Some(answer) = stream.next().await {
+        for change in answer.expect("an answer").changes {
+            let operation = change.operation.expect("set");
+            let saga = operation.metadata.expect("set");
+            assert_eq!((saga.steps.len(), saga.waits.len(), change.events.len()), (0, 0, 0));
+            told.push((operation.position, operation.done, saga.kind));
+        }
+    }
+    let all = world.history.positions_of(saga(&made)).await;
+    let ends = [(all[0], false, "server.create".into()), (all[all.len() - 1], true, "server.create".into())];
+    assert!(all.len() > 2);
+    assert_eq!(told, ends);
 }
 
 #[tokio::test]
@@ -136,7 +167,7 @@ async fn r2_a_project_s_watch_tells_all_of_its_operations_and_nothing_else_s() {
             position = answer.position;
             for change in &answer.changes {
                 let operation = change.operation.as_ref().expect("set");
-                let twice = seen.insert((answer.position, saga(operation)), change.events.len());
+                let twice = seen.insert((operation.position, saga(operation)), change.events.len());
                 assert_eq!(twice, None, "told twice");
                 if operation.metadata.as_ref().is_some_and(|saga| saga.kind == "volume.create")
                     && operation.done
@@ -227,7 +258,7 @@ async fn r2_a_reader_that_is_too_slow_is_cut_off_and_goes_on_where_it_was() {
     }
     let status = loop {
         match stream.next().await.expect("it does not end in order") {
-            Ok(answer) => positions.extend((!answer.changes.is_empty()).then_some(answer.position)),
+            Ok(answer) => positions.extend(answer.changes.iter().map(position)),
             Err(status) => break status,
         }
     };
@@ -238,7 +269,7 @@ async fn r2_a_reader_that_is_too_slow_is_cut_off_and_goes_on_where_it_was() {
         let mut stream = watch(&world, "projects/blue", Some(from)).await.expect("watched");
         while positions.len() < count {
             match stream.next().await.expect("it does not end in order") {
-                Ok(answer) => positions.extend((!answer.changes.is_empty()).then_some(answer.position)),
+                Ok(answer) => positions.extend(answer.changes.iter().map(position)),
                 Err(status) => {
                     assert_eq!(reason(&status), WatchTooSlow.as_str_name());
                     break;

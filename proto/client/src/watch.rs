@@ -6,7 +6,7 @@ use std::time::Duration;
 use tonic::{Code, Streaming};
 use windlass_proto::v1::saga::State;
 use windlass_proto::v1::{
-    ErrorReason, GetOperationRequest, Operation, OperationChange, WatchOperationsRequest,
+    ErrorReason, GetOperationRequest, Operation, OperationChange, OperationView, WatchOperationsRequest,
     WatchOperationsResponse,
 };
 
@@ -19,6 +19,7 @@ pub struct Watch {
     client: Client,
     parent: String,
     position: Option<u64>,
+    view: OperationView,
     stream: Option<Streaming<WatchOperationsResponse>>,
     pauses: Box<dyn Iterator<Item = Duration> + Send + Sync>,
     ended: bool,
@@ -27,7 +28,21 @@ pub struct Watch {
 impl Watch {
     pub(crate) fn new(client: Client, parent: String, position: Option<u64>) -> Self {
         let pauses = Box::new(client.retry().pauses());
-        Self { client, parent, position, stream: None, pauses, ended: false }
+        Self {
+            client,
+            parent,
+            position,
+            view: OperationView::Unspecified,
+            stream: None,
+            pauses,
+            ended: false,
+        }
+    }
+
+    /// The same, told only of how operations begin, turn, stick and end: for who waits for many.
+    #[must_use]
+    pub fn basic(self) -> Self {
+        Self { view: OperationView::Basic, ..self }
     }
 
     /// The next commit that concerns what is watched, the snapshot, or a bookmark; `None` when the one operation that
@@ -66,6 +81,7 @@ impl Watch {
             parent: self.parent.clone(),
             after_position: self.position,
             min_position: self.position.unwrap_or_default(),
+            view: self.view.into(),
         }
     }
 

@@ -21,7 +21,7 @@ pub(super) use cloud::{server_state, volume_state};
 pub(super) use event::{Audience, events, of_saga};
 pub(super) use host::state as host_state;
 pub(super) use network::port_state;
-pub(super) use operation::{Down, down, operation};
+pub(super) use operation::{Down, basic, down, operation};
 pub(super) use preview::preview;
 pub(super) use result::result;
 

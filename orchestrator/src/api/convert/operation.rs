@@ -27,6 +27,11 @@ pub(in crate::api) fn down(cell: &Cell) -> Down {
 
 /// The operation as it stands at `position`; what it made is added where it is completed.
 pub(in crate::api) fn operation(life: &Life, position: Position, down: &Down) -> v1::Operation {
+    v1::Operation { metadata: Some(saga(life, down)), ..shell(life, position) }
+}
+
+/// The operation without its metadata.
+fn shell(life: &Life, position: Position) -> v1::Operation {
     let result = match life.ended {
         None => None,
         Some((Ended::Completed, _)) => {
@@ -36,17 +41,32 @@ pub(in crate::api) fn operation(life: &Life, position: Position, down: &Down) ->
     };
     v1::Operation {
         name: names::operation(life.saga.id),
-        metadata: Some(saga(life, down)),
+        metadata: None,
         done: life.ended.is_some(),
         result,
         position: position.0,
     }
 }
 
+/// The same without its steps, what it holds, waits for and made.
+pub(in crate::api) fn basic(life: &Life, position: Position) -> v1::Operation {
+    v1::Operation { metadata: Some(head(life)), ..shell(life, position) }
+}
+
 fn saga(life: &Life, down: &Down) -> v1::Saga {
     let saga = &life.saga;
+    let indexes = saga.indexes().zip(&life.steps);
+    v1::Saga {
+        steps: indexes.filter_map(|(index, lived)| step::step(saga, index, lived)).collect(),
+        holds: saga.holds.iter().map(|held| names::of(*held, saga.project)).collect(),
+        waits: if life.ended.is_none() { waits(life, down) } else { Vec::new() },
+        ..head(life)
+    }
+}
+
+fn head(life: &Life) -> v1::Saga {
+    let saga = &life.saga;
     let project = saga.project;
-    let indexes = || saga.indexes().zip(&life.steps);
     let stuck = life.ended.is_none() && matches!(saga.state, SagaState::Stuck(_));
     v1::Saga {
         uid: saga.id.to_string(),
@@ -59,8 +79,8 @@ fn saga(life: &Life, down: &Down) -> v1::Saga {
         create_time: stamp(saga.started),
         update_time: stamp(life.last.1),
         end_time: life.ended.and_then(|(_, time)| stamp(time)),
-        steps: indexes().filter_map(|(index, lived)| step::step(saga, index, lived)).collect(),
-        holds: saga.holds.iter().map(|held| names::of(*held, project)).collect(),
+        steps: Vec::new(),
+        holds: Vec::new(),
         pivot: saga.plan.pivot.map(|pivot| v1::saga::Pivot {
             step: match pivot {
                 Pivot::Done(step) | Pivot::Dispatched(step) => u32::from(step.0),
@@ -71,7 +91,7 @@ fn saga(life: &Life, down: &Down) -> v1::Saga {
         cancellable: life.ended.is_none() && saga.direction() == Direction::Forward && !saga.past_pivot(),
         deadline: (saga.plan.deadline_ms > 0).then(|| saga.deadline()).and_then(stamp),
         overdue: saga.late,
-        waits: if life.ended.is_none() { waits(life, down) } else { Vec::new() },
+        waits: Vec::new(),
         reason: reason(life),
         stuck_steps: if stuck { stuck_steps(life) } else { Vec::new() },
         start_position: saga.position.0,

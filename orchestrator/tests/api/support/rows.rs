@@ -342,6 +342,7 @@ fn watch(rows: &mut Rows, stage: &Stage) {
         bad(|it| it.parent = String::new(), InvalidField, "parent"),
         bad(|it| it.parent = "operations/blue".into(), InvalidField, "parent"),
         bad(|it| it.after_position = Some(u64::MAX), PositionOutOfRange, "after_position"),
+        bad(|it| it.view = 99, InvalidField, "view"),
     ];
     rows.rows.push(Row { path: WATCH.into(), valid: valid.encode_to_vec(), bad });
 }
