@@ -25,5 +25,6 @@ mod store;
 pub use config::Config;
 pub use error::AgentError;
 pub use runtime::{Ended, Fall, run};
+pub use store::SharedLedgers;
 /// What `run` is told to stop by.
 pub use tokio_util::sync::CancellationToken;

@@ -143,6 +143,7 @@ impl Up {
                 ..SimConfig::default()
             },
             ledger: Durability::Synced,
+            shared: None,
         })
     }
 

@@ -18,6 +18,7 @@ use windlass_sagas::limits::NAME_BYTES_MAX;
 use windlass_sagas::record::{Capacity, Direction, Role};
 
 use crate::AgentError;
+use crate::SharedLedgers;
 use crate::limits::{LATENCY_MS_MAX, ORCHESTRATORS_MAX};
 use file::{File, check_step};
 
@@ -42,6 +43,9 @@ pub struct Config {
     pub sim: SimConfig,
     /// When an answer leaves: no file or flag can say it.
     pub ledger: Durability,
+    /// A store that the ledgers share with those of other hosts; `None`: each has its own. No file or flag can say it, and
+    /// it is refused with every driver but `null`.
+    pub shared: Option<SharedLedgers>,
 }
 
 /// When an answer leaves.
@@ -176,6 +180,7 @@ impl Config {
             on_fall: OnFall::Abort,
             sim,
             ledger: Durability::Synced,
+            shared: None,
         };
         config.check()
     }

@@ -27,6 +27,7 @@ use crate::identity::Identity;
 use crate::limits::EVENTS_QUEUE;
 use crate::null::Null;
 use crate::sim::Sim;
+use crate::store::Writer;
 use crate::{AgentError, store};
 use dial::Dialers;
 use fall::{ledger_directory, lose};
@@ -71,7 +72,13 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> Result<Ended, A
         let id = LedgerId { host: identity.host(), role };
         let directory = ledger_directory(&config.state, role);
         let told = synced_sender.clone();
-        let (ledger, writer) = store::open(&directory, id, config.ledger, Arc::clone(&gate), told)?;
+        let (ledger, writer) = match &config.shared {
+            Some(shared) => {
+                let (ledger, lane) = shared.ledger(&directory, id, told)?;
+                (ledger, Writer::Shared(lane))
+            }
+            None => store::open(&directory, id, config.ledger, Arc::clone(&gate), told)?,
+        };
         slots.insert(role, Slot { ledger, writer });
     }
     tracing::info!(
@@ -168,11 +175,12 @@ fn open_driver(
 
 /// An unsynced ledger breaks what an answer promises: only where nothing is made is nothing lost by it.
 fn check_durability(config: &Config) -> Result<(), AgentError> {
-    match (config.ledger, config.driver) {
-        (Durability::Synced, _) | (Durability::Unsynced, DriverKind::Null) => Ok(()),
-        (Durability::Unsynced, DriverKind::Sim) => {
-            Err(AgentError::Setting("an unsynced ledger is for the driver `null` alone".into()))
+    let lax = config.ledger == Durability::Unsynced || config.shared.is_some();
+    match config.driver {
+        DriverKind::Sim if lax => {
+            Err(AgentError::Setting("an unsynced or shared ledger is for the driver `null` alone".into()))
         }
+        DriverKind::Sim | DriverKind::Null => Ok(()),
     }
 }
 

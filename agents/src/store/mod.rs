@@ -4,8 +4,10 @@
 //! belongs to one process at a time. What the rows mean is the machine's affair.
 
 mod rows;
+mod shared;
 mod writer;
 
+pub use shared::SharedLedgers;
 pub(crate) use writer::{Synced, Writer};
 
 use std::fs;

@@ -20,8 +20,10 @@ const KEYSPACE: &str = "rows";
 /// The library's own mark of a complete store; without it, it would make a new one over what is there.
 const COMPLETE: &str = "version";
 
+/// A row's key bytes.
+pub(super) type Key = Vec<u8>;
 /// Stored rows: key bytes and value bytes.
-pub(super) type Stored = Vec<(Vec<u8>, Vec<u8>)>;
+pub(super) type Stored = Vec<(Key, Vec<u8>)>;
 
 /// An open store. The keyspace is dropped before the database that it belongs to.
 pub(super) struct Rows {
@@ -48,7 +50,7 @@ impl Rows {
         if beside.try_exists()? {
             fs::remove_dir_all(&beside)?;
         }
-        contained(|| Self::open_files(&beside, Durability::Synced)?.commit(std::slice::from_ref(first)))?;
+        contained(|| Self::open_files(&beside, Durability::Synced)?.commit(own([first])))?;
         fs::rename(&beside, path)?;
         Ok(sync_parent(path)?)
     }
@@ -71,7 +73,8 @@ impl Rows {
         })
     }
 
-    fn open_files(path: &Path, durability: Durability) -> Result<Self, StoreError> {
+    /// Opens what is there or makes it, without a look at what it holds.
+    pub(super) fn open_files(path: &Path, durability: Durability) -> Result<Self, StoreError> {
         let database = Database::builder(path)
             .cache_size(CACHE_BYTES)
             .max_cached_files(Some(OPEN_FILES_MAX))
@@ -93,19 +96,43 @@ impl Rows {
 
     /// Writes the rows in their order as one batch, and syncs it unless it was opened otherwise.
     pub(super) fn write(&self, rows: &[Row]) -> Result<(), StoreError> {
+        self.write_as(own(rows))
+    }
+
+    /// The same under keys of the caller's.
+    pub(super) fn write_as<'a>(
+        &self,
+        rows: impl IntoIterator<Item = (Key, &'a Row)>,
+    ) -> Result<(), StoreError> {
         contained(|| self.commit(rows))
     }
 
-    fn commit(&self, rows: &[Row]) -> Result<(), StoreError> {
+    /// The rows whose keys begin so, without that beginning.
+    pub(super) fn read(&self, prefix: &[u8]) -> Result<Stored, StoreError> {
+        contained(|| {
+            let mut stored = Vec::new();
+            for entry in self.keyspace.prefix(prefix) {
+                let (key, value) = entry.into_inner()?;
+                stored.push((key[prefix.len()..].to_vec(), value.to_vec()));
+            }
+            Ok(stored)
+        })
+    }
+
+    fn commit<'a>(&self, rows: impl IntoIterator<Item = (Key, &'a Row)>) -> Result<(), StoreError> {
         let mut batch = self.database.batch().durability(Some(self.mode));
-        for row in rows {
+        for (key, row) in rows {
             match row.value_bytes() {
-                Some(value) => batch.insert(&self.keyspace, row.key_bytes(), value),
-                None => batch.remove(&self.keyspace, row.key_bytes()),
+                Some(value) => batch.insert(&self.keyspace, key, value),
+                None => batch.remove(&self.keyspace, key),
             }
         }
         Ok(batch.commit()?)
     }
+}
+
+fn own<'a>(rows: impl IntoIterator<Item = &'a Row>) -> impl Iterator<Item = (Key, &'a Row)> {
+    rows.into_iter().map(|row| (row.key_bytes(), row))
 }
 
 /// Runs `f`; a panic of the library is a sign of files that it did not expect.

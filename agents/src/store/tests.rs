@@ -111,3 +111,46 @@ async fn strange_files_and_anothers_ledger_are_refused_by_name() {
     let refused = try_open(directory.path(), ID).err().unwrap().to_string();
     assert!(refused.contains("version") && refused.contains("move the directory away"), "{refused}");
 }
+
+/// Writes a Lead of this term through a lane of a shared store, and waits until it is synced.
+async fn lead_shared(shared: &SharedLedgers, id: LedgerId, elected: u64) -> Incarnation {
+    let (sender, mut synced) = mpsc::unbounded_channel();
+    let (mut ledger, lane) = shared.ledger(Path::new("shared"), id, sender).unwrap();
+    let term = Term { generation: 0, elected: Position(elected) };
+    let lead = Input::Lead { link: LinkId(1), term, position: Position(elected), hash: Default::default() };
+    let mut out = Vec::new();
+    ledger.step(lead, Time(0), &mut out);
+    for output in out {
+        if let Output::Persist { batch, rows } = output {
+            lane.write(batch, rows).unwrap();
+            while synced.recv().await.unwrap() != (id.role, batch) {}
+        }
+    }
+    ledger.incarnation()
+}
+
+#[tokio::test]
+async fn ledgers_in_one_store_are_there_again_each_with_its_own() {
+    let directory = tempfile::tempdir().unwrap();
+    let other = LedgerId { host: HostId([4; 16]), role: Role::Storage };
+    let network = LedgerId { role: Role::Network, ..ID };
+    let ids = [(ID, 5), (other, 6), (network, 7)];
+    let shared = SharedLedgers::open(directory.path(), Durability::Synced).unwrap();
+    let mut made = Vec::new();
+    for (id, elected) in ids {
+        made.push(lead_shared(&shared, id, elected).await);
+    }
+    drop(shared);
+    // The thread ends with the last handle, and only then is the store free.
+    let again = (0..500).find_map(|_| {
+        std::thread::sleep(std::time::Duration::from_millis(10));
+        SharedLedgers::open(directory.path(), Durability::Synced).ok()
+    });
+    let again = again.unwrap();
+    for ((id, elected), incarnation) in ids.into_iter().zip(made) {
+        let (sender, _synced) = mpsc::unbounded_channel();
+        let (ledger, _lane) = again.ledger(directory.path(), id, sender).unwrap();
+        assert_eq!((ledger.id(), ledger.incarnation()), (id, incarnation));
+        assert_eq!(ledger.highest().elected, Position(elected));
+    }
+}

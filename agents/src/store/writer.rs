@@ -12,6 +12,7 @@ use windlass_sagas::protocol::ledger::{BatchId, Row};
 use windlass_sagas::record::Role;
 
 use super::rows::{Rows, StoreError};
+use super::shared::Lane;
 use crate::AgentError;
 use crate::config::Durability;
 use crate::files::Lock;
@@ -21,8 +22,16 @@ use crate::runtime::Gate;
 /// This role's ledger is durable up to this batch.
 pub(crate) type Synced = (Role, BatchId);
 
-/// The handle of one ledger's thread. Its queue is bounded by the calls that a ledger takes at a time.
-pub(crate) struct Writer {
+/// The way of one ledger's batches to the disk. Its queue is bounded by the calls that a ledger takes at a time.
+pub(crate) enum Writer {
+    /// A thread of its own.
+    Own(Own),
+    /// One that it shares.
+    Shared(Lane),
+}
+
+/// The handle of one ledger's thread.
+pub(crate) struct Own {
     batches: Sender<Batch>,
     /// Says that the agent ends: a group that can't be written is given up. Dropped, it says the same.
     give_up: Sender<()>,
@@ -57,7 +66,7 @@ impl Writer {
             end.send(()).ok();
         });
         started.map_err(|_| AgentError::Thread("ledger"))?;
-        Ok(Self { batches, give_up, ended })
+        Ok(Self::Own(Own { batches, give_up, ended }))
     }
 
     /// Puts a batch behind those before it.
@@ -65,12 +74,16 @@ impl Writer {
     /// # Errors
     /// Where the thread has ended: then nothing becomes durable any more.
     pub(crate) fn write(&self, id: BatchId, rows: Vec<Row>) -> Result<(), AgentError> {
-        self.batches.send(Batch { id, rows }).map_err(|_| AgentError::Thread("ledger"))
+        match self {
+            Self::Own(own) => own.batches.send(Batch { id, rows }).map_err(|_| AgentError::Thread("ledger")),
+            Self::Shared(lane) => lane.write(id, rows),
+        }
     }
 
     /// Writes what waits, closes the store and gives the directory free; bounded.
     pub(crate) async fn close(self) {
-        let Self { batches, give_up, ended } = self;
+        // A shared thread goes on; a quiet ledger's batches are behind it.
+        let Self::Own(Own { batches, give_up, ended }) = self else { return };
         drop(batches);
         // An error of the inner kind means that the thread is gone, which is what is waited for.
         if tokio::time::timeout(FLUSH_TIME_MAX, ended).await.is_err() {

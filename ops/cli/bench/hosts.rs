@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 use tokio::task::JoinSet;
+use windlass_agents::SharedLedgers;
 use windlass_agents::config::{Config, DriverKind, Durability, OnFall, SimConfig};
 use windlass_sagas::record::Capacity;
 
@@ -39,6 +40,13 @@ impl Hosts {
     pub(super) async fn run(self) -> anyhow::Result<u8> {
         self.log.start()?;
         let stop = stop_signal()?;
+        let ledger = if self.unsynced { Durability::Unsynced } else { Durability::Synced };
+        // Many hosts on one disk can't each sync as often as a host does on its own: they sync together.
+        let shared = (self.names.len() > 1).then(|| {
+            let first = self.names.first().map_or("ledgers", String::as_str);
+            SharedLedgers::open(&self.state.join(format!("{first}-and-others")), ledger)
+        });
+        let shared = shared.transpose()?;
         let mut hosts = JoinSet::new();
         for name in &self.names {
             let config = Config {
@@ -50,7 +58,8 @@ impl Hosts {
                 faults: None,
                 on_fall: OnFall::Return,
                 sim: SimConfig { capacity: CAPACITY, ..SimConfig::default() },
-                ledger: if self.unsynced { Durability::Unsynced } else { Durability::Synced },
+                ledger,
+                shared: shared.clone(),
             };
             hosts.spawn(keep_up(name.clone(), config, stop.clone()));
         }

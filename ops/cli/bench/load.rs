@@ -86,7 +86,7 @@ impl Load {
     pub(super) async fn begin(cell: &Cell) -> anyhow::Result<Self> {
         let (client, hypervisors) = (cell.client.clone(), cell.hypervisors());
         seeded::seed(&client, &hypervisors).await?;
-        let mut watch = client.watch(seeded::parent(), None);
+        let mut watch = client.watch(seeded::parent(), None).basic();
         watch.next().await.context("the project can't be watched")?;
         let (told, ends) = mpsc::unbounded_channel();
         let watching = tokio::spawn(async move {
