@@ -243,7 +243,8 @@ impl Api {
         };
         let inventories = Arc::clone(&self.parts().inventories);
         let looked = move |cell: &Cell| look(&enter(cell, &*inventories, call, &place)?);
-        let prepared = self.parts().leader.prepare(looked).await;
+        let good = |entered: &Result<Entered, Problem>| entered.as_ref().is_ok_and(Entered::is_good);
+        let prepared = self.parts().leader.prepare(looked, good).await;
         prepared.map_err(unread_now)?
     }
 

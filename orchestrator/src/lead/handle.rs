@@ -163,18 +163,19 @@ impl Leader {
     }
 
     /// What a proposal is made from, looked up without a wait: it may rest on what is not durable yet, since the fact is
-    /// decided anew behind it. A refusal to propose (`Err`) ends the call, so it waits as a read does.
+    /// decided anew behind it. What will not be `proposed` ends the call, so it waits as a read does.
     ///
     /// # Errors
     /// As `Refused` says.
-    pub async fn prepare<T: Send + 'static, E: Send + 'static>(
+    pub async fn prepare<T: Send + 'static>(
         &self,
-        look: impl FnOnce(&Cell) -> Result<T, E> + Send + 'static,
-    ) -> Result<Result<T, E>, Refused> {
+        look: impl FnOnce(&Cell) -> T + Send + 'static,
+        proposed: fn(&T) -> bool,
+    ) -> Result<T, Refused> {
         let (reply, answer) = oneshot::channel();
         let read: ReadFold = Box::new(move |cell: &Cell, _: &Tracker| {
             let looked = look(cell);
-            let now = looked.is_ok();
+            let now = proposed(&looked);
             let send: Box<dyn FnOnce() + Send> = Box::new(move || drop(reply.send(looked)));
             if now { Leaves::Now(send) } else { Leaves::WhenDurable(send) }
         });
