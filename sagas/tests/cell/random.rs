@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 
 use proptest::prelude::*;
-use windlass_sagas::cell::state::Host;
+use windlass_sagas::cell::state::{Host, StepState};
 use windlass_sagas::cell::{Cell, Decline, decide};
 use windlass_sagas::ids::*;
 use windlass_sagas::record::*;
@@ -147,6 +147,28 @@ fn answer(world: &mut World, which: u8, how: u8) {
     let report = StepReport { saga: key.saga, step: key.step, direction, attempt, outcome };
     let told = world.tell(Report::Step(report).into());
     assert!(matches!(told, Ok(_) | Err(Decline::Stale)), "{told:?}");
+}
+
+/// Stuck at a step whose undo came to its end after all, while another step's is refused: found by the histories below.
+#[test]
+fn s9_what_is_undone_already_is_not_skipped() {
+    let mut world = World::ready(2);
+    let before = [
+        Move::Create(0, false),
+        Move::Cancel(0),
+        Move::Answer(110, 68),
+        Move::Answer(31, 16),
+        Move::Answer(0, 53),
+    ];
+    before.iter().for_each(|one| play(&mut world, one, &mut 1));
+    let saga = world.cell.sagas.values().next().expect("it is stuck").clone();
+    let step = saga.stuck.clone().and_then(|(step, _)| step).expect("at a step");
+    assert!(matches!(saga.at(step), StepState::Undone { .. }));
+    let skipped = world.ask(SkipStep { saga: saga.id, step, reason: "by hand".into() });
+    assert!(skipped.is_err(), "{skipped:?}");
+    world.ask(RetrySaga { saga: saga.id }).expect("the other step is tried again");
+    world.run();
+    assert!(world.cell.sagas.is_empty(), "it is rolled back, each step undone once");
 }
 
 proptest! {

@@ -76,7 +76,9 @@ pub(super) fn retry(asked: Asked<'_>, body: &RetrySaga) -> Result<Preview, Decli
 pub(super) fn skip(asked: Asked<'_>, body: &SkipStep) -> Result<Preview, Decline> {
     let saga = stuck(asked, body.saga)?;
     lookup::reason_given(&body.reason)?;
-    let blocked = saga.stuck.as_ref().and_then(|(step, _)| *step) == Some(body.step);
+    // What it was stuck at may have found its outcome since, while another step keeps it from going on.
+    let resolved = matches!(saga.at(body.step), StepState::Done { .. } | StepState::Undone { .. });
+    let blocked = saga.stuck.as_ref().and_then(|(step, _)| *step) == Some(body.step) && !resolved;
     let failed = matches!(saga.at(body.step), StepState::Refused { .. } | StepState::UndoRefused { .. });
     if !blocked && !failed {
         return Err(Rejection::field(
