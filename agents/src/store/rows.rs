@@ -64,11 +64,7 @@ impl Rows {
         contained(|| {
             let rows = Self::open_files(path, durability)?;
             rows.database.persist(PersistMode::SyncAll)?;
-            let mut stored = Vec::new();
-            for entry in rows.keyspace.iter() {
-                let (key, value) = entry.into_inner()?;
-                stored.push((key.to_vec(), value.to_vec()));
-            }
+            let stored = rows.stored(&[])?;
             Ok((rows, stored))
         })
     }
@@ -109,14 +105,16 @@ impl Rows {
 
     /// The rows whose keys begin so, without that beginning.
     pub(super) fn read(&self, prefix: &[u8]) -> Result<Stored, StoreError> {
-        contained(|| {
-            let mut stored = Vec::new();
-            for entry in self.keyspace.prefix(prefix) {
-                let (key, value) = entry.into_inner()?;
-                stored.push((key[prefix.len()..].to_vec(), value.to_vec()));
-            }
-            Ok(stored)
-        })
+        contained(|| self.stored(prefix))
+    }
+
+    fn stored(&self, prefix: &[u8]) -> Result<Stored, StoreError> {
+        let mut stored = Vec::new();
+        for entry in self.keyspace.prefix(prefix) {
+            let (key, value) = entry.into_inner()?;
+            stored.push((key[prefix.len()..].to_vec(), value.to_vec()));
+        }
+        Ok(stored)
     }
 
     fn commit<'a>(&self, rows: impl IntoIterator<Item = (Key, &'a Row)>) -> Result<(), StoreError> {

@@ -10,7 +10,7 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use tokio::sync::mpsc;
 use windlass_sagas::ids::Incarnation;
 use windlass_sagas::protocol::ledger::{BatchId, Ledger, Row};
-use windlass_sagas::record::{LedgerId, Role};
+use windlass_sagas::record::LedgerId;
 
 use super::rows::{Key, Rows};
 use super::writer::Synced;
@@ -63,7 +63,8 @@ impl SharedLedgers {
         make_directory(directory)?;
         let lock = Lock::take(directory)?;
         let path = directory.join("rows");
-        let rows = Rows::open_files(&path, durability).map_err(|error| broken(directory, &error))?;
+        let failed = |error| AgentError::Setting(format!("{}: {error}", directory.display()));
+        let rows = Rows::open_files(&path, durability).map_err(failed)?;
         let (rows, (batches, queue)) = (Arc::new(rows), channel());
         let written = Arc::clone(&rows);
         let thread = std::thread::Builder::new().name("ledgers".into());
@@ -83,7 +84,11 @@ impl SharedLedgers {
         id: LedgerId,
         synced: mpsc::UnboundedSender<Synced>,
     ) -> Result<(Ledger, Lane), AgentError> {
-        let failed = |error: &dyn std::fmt::Display| broken(directory, error);
+        let failed = |error: &dyn std::fmt::Display| AgentError::Ledger {
+            role: id.role,
+            directory: directory.into(),
+            message: error.to_string(),
+        };
         let stored = self.rows.read(&prefix(id)).map_err(|error| failed(&error))?;
         let ledger = if stored.is_empty() {
             let ledger = Ledger::new(id, Incarnation(random::id()?));
@@ -136,8 +141,4 @@ fn prefix(ledger: LedgerId) -> Key {
     prefix.extend(role_name(ledger.role).bytes());
     prefix.push(b'/');
     prefix
-}
-
-fn broken(directory: &Path, error: &dyn std::fmt::Display) -> AgentError {
-    AgentError::Ledger { role: Role::Hypervisor, directory: directory.into(), message: error.to_string() }
 }

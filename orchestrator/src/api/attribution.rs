@@ -50,19 +50,18 @@ pub(super) const fn ends(event: &Event) -> bool {
 
 /// Whether the commit says more of a saga than how its steps fare.
 pub(super) fn moves(commit: &Commit, saga: SagaId) -> bool {
-    let moves = |event: &Event| match event {
-        Event::SagaStarted(e) => e.saga == saga,
-        Event::SagaUnwinding(e) => e.saga == saga,
-        Event::SagaStuck(e) => e.saga == saga,
-        Event::SagaResumed(e) => e.saga == saga,
-        Event::SagaLate(e) => e.saga == saga,
-        Event::SagaCompleted(e) => e.saga == saga,
-        Event::SagaRolledBack(e) => e.saga == saga,
-        Event::SagaAbandoned(e) => e.saga == saga,
-        // Of a step, a resource, a host or a leader.
-        _ => false,
+    let of_a_step = |event: &Event| {
+        matches!(
+            event,
+            Event::StepDispatched(_)
+                | Event::StepDone(_)
+                | Event::StepRefused(_)
+                | Event::StepUndone(_)
+                | Event::StepSkipped(_)
+                | Event::StepOverdue(_)
+        )
     };
-    commit.events.iter().any(moves)
+    commit.events.iter().any(|event| is_of(event, saga) && !of_a_step(event))
 }
 
 /// Whether this very event is the saga's own.

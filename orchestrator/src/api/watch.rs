@@ -147,7 +147,7 @@ impl Watch {
                 biased;
                 () = self.answers.closed() => Flow::Ended,
                 commit = commits.recv() => match commit {
-                    Ok(commit) => self.live(&commit, &mut commits).await?,
+                    Ok(commit) => self.live(commit, &mut commits).await?,
                     Err(broadcast::error::RecvError::Lagged(_)) => return Err(too_slow(self.cursor)),
                     Err(broadcast::error::RecvError::Closed) => {
                         return Err(Problem::new(ErrorReason::Draining, "this orchestrator stops")
@@ -259,10 +259,10 @@ impl Watch {
     /// A commit from the leader's channel, and with it those that wait behind it.
     async fn live(
         &mut self,
-        commit: &Durable,
+        commit: Durable,
         commits: &mut broadcast::Receiver<Durable>,
     ) -> Result<Flow, Problem> {
-        let mut next = Some(Durable::clone(commit));
+        let mut next = Some(commit);
         while let Some(commit) = next {
             let position = commit.header.position;
             if position > self.cursor.next() && self.catch_up().await? == Flow::Ended {

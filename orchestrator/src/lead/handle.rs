@@ -172,15 +172,7 @@ impl Leader {
         look: impl FnOnce(&Cell) -> T + Send + 'static,
         proposed: fn(&T) -> bool,
     ) -> Result<T, Refused> {
-        let (reply, answer) = oneshot::channel();
-        let read: ReadFold = Box::new(move |cell: &Cell, _: &Tracker| {
-            let looked = look(cell);
-            let now = proposed(&looked);
-            let send: Box<dyn FnOnce() + Send> = Box::new(move || drop(reply.send(looked)));
-            if now { Leaves::Now(send) } else { Leaves::WhenDurable(send) }
-        });
-        self.send(Wake::Read { min_position: Position(0), read })?;
-        self.within(answer).await.ok_or(Refused::PositionNotReached(Position(0)))
+        self.look(Position(0), |cell, _| look(cell), proposed).await
     }
 
     async fn read_both<T: Send + 'static>(
@@ -188,10 +180,22 @@ impl Leader {
         min_position: Position,
         read: impl FnOnce(&Cell, &Tracker) -> T + Send + 'static,
     ) -> Result<(Position, T), Refused> {
+        self.look(min_position, |cell, recent| (cell.position, read(cell, recent)), |_| false).await
+    }
+
+    /// Looks at the fold at `min_position` or later; what is seen leaves at once where `now` says so.
+    async fn look<T: Send + 'static>(
+        &self,
+        min_position: Position,
+        look: impl FnOnce(&Cell, &Tracker) -> T + Send + 'static,
+        now: fn(&T) -> bool,
+    ) -> Result<T, Refused> {
         let (reply, answer) = oneshot::channel();
         let read: ReadFold = Box::new(move |cell: &Cell, recent: &Tracker| {
-            let answer = (cell.position, read(cell, recent));
-            Leaves::WhenDurable(Box::new(move || drop(reply.send(answer))))
+            let looked = look(cell, recent);
+            let now = now(&looked);
+            let send: Box<dyn FnOnce() + Send> = Box::new(move || drop(reply.send(looked)));
+            if now { Leaves::Now(send) } else { Leaves::WhenDurable(send) }
         });
         self.send(Wake::Read { min_position, read })?;
         self.within(answer).await.ok_or(Refused::PositionNotReached(min_position))

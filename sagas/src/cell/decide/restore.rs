@@ -4,7 +4,7 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use super::{begun, server};
-use crate::cell::state::{Cell, Lock, ServerState};
+use crate::cell::state::{Cell, Lock, ServerState, under};
 use crate::ids::*;
 use crate::plan::server_restore;
 use crate::record::*;
@@ -69,14 +69,7 @@ fn lost<'a>(cell: &'a Cell, events: &'a [Event], host: HostId) -> impl Iterator<
     };
     // Only a reboot makes a walk over all servers; after a saga's end the index of lost ones is enough.
     let all = rebooted.then(|| cell.servers.keys().copied()).into_iter().flatten();
-    let known = (!rebooted)
-        .then(|| {
-            cell.lost_servers
-                .range((host, ServerId([0; 16]))..=(host, ServerId([0xff; 16])))
-                .map(|(_, id)| *id)
-        })
-        .into_iter()
-        .flatten();
+    let known = (!rebooted).then(|| under(&cell.lost_servers, host)).into_iter().flatten();
     all.chain(known).filter(move |id| {
         cell.servers.get(id).is_some_and(|server| {
             let gone = match server.state {

@@ -132,6 +132,14 @@ pub struct Cell {
     pub next_vni: u32,
 }
 
+/// What an index of pairs holds under a key, in order.
+pub fn under<K: Copy + Ord, V: Copy + Ord + Default>(
+    index: &BTreeSet<(K, V)>,
+    key: K,
+) -> impl Iterator<Item = V> + '_ {
+    index.range((key, V::default())..).take_while(move |(of, _)| *of == key).map(|(_, value)| *value)
+}
+
 impl Cell {
     /// Before genesis.
     #[must_use]
@@ -150,9 +158,8 @@ impl Cell {
     /// The credential with this hash of its secret; whether it is in force is for the caller to see.
     #[must_use]
     pub fn credential_of(&self, secret_sha256: &Hash) -> Option<&Credential> {
-        let from = (*secret_sha256, CredentialId([0; 16]));
-        let (found, id) = self.credentials_by_secret.range(from..).next()?;
-        self.credentials.get(id).filter(|_| found == secret_sha256)
+        let id = under(&self.credentials_by_secret, *secret_sha256).next()?;
+        self.credentials.get(&id)
     }
 
     /// The admitted ledgers.

@@ -12,7 +12,7 @@ mod network;
 mod saga;
 
 pub use access::{Credential, JoinToken, PrincipalState, Project};
-pub use cell::{Cell, IMAGE_FORMAT, RequestMemo, Settings};
+pub use cell::{Cell, IMAGE_FORMAT, RequestMemo, Settings, under};
 pub use cloud::{Attachment, Flavor, Image, KeyPair, Server, ServerState, Volume, VolumeState};
 pub use host::{Host, HostLife};
 pub use lock::Lock;

@@ -8,7 +8,7 @@ use core::net::IpAddr;
 
 use sha2::{Digest, Sha256};
 
-use super::state::{Cell, Port};
+use super::state::{Cell, Port, under};
 use crate::ids::*;
 use crate::record::{Commit, Event, Mac, Remote, ResourceRef, SecurityRule, whole};
 
@@ -105,13 +105,11 @@ pub fn host_views(cell: &Cell, hosts: &BTreeSet<HostId>) -> BTreeMap<HostId, Hos
 }
 
 fn ports_on(cell: &Cell, host: HostId) -> impl Iterator<Item = &Port> {
-    let ports = cell.ports_on.range((host, PortId([0; 16]))..=(host, PortId([u8::MAX; 16])));
-    ports.filter_map(|(_, port)| cell.ports.get(port))
+    under(&cell.ports_on, host).filter_map(|port| cell.ports.get(&port))
 }
 
 fn ports_in(cell: &Cell, group: SecurityGroupId) -> impl Iterator<Item = &Port> {
-    let ports = cell.ports_in.range((group, PortId([0; 16]))..=(group, PortId([u8::MAX; 16])));
-    ports.filter_map(|(_, port)| cell.ports.get(port))
+    under(&cell.ports_in, group).filter_map(|port| cell.ports.get(&port))
 }
 
 /// What several ports' views share, looked up once.
@@ -245,10 +243,7 @@ impl Changed {
 
     /// The groups whose ports see any of it.
     fn groups(&self, cell: &Cell) -> BTreeSet<SecurityGroupId> {
-        let naming = |named: &SecurityGroupId| {
-            let all = (*named, SecurityGroupId([0; 16]))..=(*named, SecurityGroupId([u8::MAX; 16]));
-            cell.groups_naming.range(all).map(|(_, naming)| *naming)
-        };
+        let naming = |named: &SecurityGroupId| under(&cell.groups_naming, *named);
         self.members.iter().flat_map(naming).chain(self.rules.iter().copied()).collect()
     }
 }
