@@ -35,6 +35,8 @@ pub(crate) struct HostSetup {
     pub(crate) storage: bool,
     /// A plan of faults, as its file says it.
     pub(crate) faults: Option<String>,
+    /// Whether faults may be armed at it.
+    pub(crate) allow_faults: bool,
     /// Milliseconds before each small step.
     pub(crate) latency_ms: u64,
 }
@@ -179,6 +181,9 @@ impl Cell {
             vec!["agent", "run", "--driver", "sim", "--state", state, "--config", config.to_str().unwrap()];
         if faults.exists() {
             arguments.extend(["--faults", faults.to_str().unwrap()]);
+        }
+        if self.hosts.iter().any(|setup| setup.name == name && setup.allow_faults) {
+            arguments.extend(["--faults", "allow"]);
         }
         let log = self.home.path().join(format!("{name}.log"));
         self.agents.insert(name, Child::start(&arguments, &log));
