@@ -68,6 +68,9 @@ pub enum Refused {
     /// It speaks of nothing open.
     #[error("nothing open")]
     Stale,
+    /// Deciding it panics.
+    #[error("deciding it panics")]
+    Poisonous,
     /// This orchestrator does not lead.
     #[error("this orchestrator does not lead")]
     NotLeader,
