@@ -16,3 +16,4 @@ mod refuse;
 mod start;
 mod support;
 mod take_over;
+mod upgrade;

@@ -22,7 +22,7 @@ use windlass_journal::jetstream::local::free_ports;
 use windlass_orchestrator::identity;
 
 pub(crate) use broker::Broker;
-pub(crate) use child::{Child, windlass};
+pub(crate) use child::{Child, PROGRAM, windlass};
 pub(crate) use dice::Dice;
 pub(crate) use node::Node;
 pub(crate) use requests::*;
@@ -64,6 +64,8 @@ pub(crate) struct Cell {
     token: NewToken,
     hosts: Vec<HostSetup>,
     agents: BTreeMap<&'static str, Child>,
+    /// The binary that agents are started from next.
+    pub(crate) agent_program: PathBuf,
 }
 
 impl Cell {
@@ -74,15 +76,20 @@ impl Cell {
 
     /// The same with an orchestrator for each of these lists of arguments.
     pub(crate) async fn over(hosts: Vec<HostSetup>, arguments: Vec<Vec<String>>) -> Self {
-        Self::built(hosts, arguments, false).await
+        Self::built(Path::new(PROGRAM), hosts, arguments, false).await
     }
 
     /// The same with a wire between the agents and each orchestrator.
     pub(crate) async fn wired(hosts: Vec<HostSetup>, arguments: Vec<Vec<String>>) -> Self {
-        Self::built(hosts, arguments, true).await
+        Self::built(Path::new(PROGRAM), hosts, arguments, true).await
     }
 
-    async fn built(hosts: Vec<HostSetup>, arguments: Vec<Vec<String>>, wired: bool) -> Self {
+    /// The same, all of it of another build.
+    pub(crate) async fn of(program: &Path, hosts: Vec<HostSetup>, arguments: Vec<Vec<String>>) -> Self {
+        Self::built(program, hosts, arguments, false).await
+    }
+
+    async fn built(program: &Path, hosts: Vec<HostSetup>, arguments: Vec<Vec<String>>, wired: bool) -> Self {
         let home = tempfile::tempdir().unwrap();
         let names = ["localhost".into(), "127.0.0.1".into()];
         let identity = home.path().join("identity");
@@ -97,7 +104,7 @@ impl Cell {
             if number > 0 {
                 copy_all(&identity, &state.join("identity"));
             }
-            nodes.push(Node::new(&state, home.path().join(log), arguments));
+            nodes.push(Node::new(&state, home.path().join(log), program, arguments));
         }
         let all: Vec<String> = nodes.iter().map(|node| node.address.clone()).collect();
         let mut advertised = all.clone();
@@ -112,7 +119,8 @@ impl Cell {
         }
         let token = NewToken(made.admin_token);
         let client = token.client(home.path(), &all);
-        let mut cell = Self { home, client, nodes, token, hosts, agents: BTreeMap::new() };
+        let agent_program = program.into();
+        let mut cell = Self { home, client, nodes, token, hosts, agents: BTreeMap::new(), agent_program };
         cell.seed().await;
         for setup in cell.hosts.clone() {
             cell.join(&setup).await;
@@ -196,7 +204,7 @@ impl Cell {
             "--state",
             state.to_str().unwrap(),
         ];
-        let mut child = Child::start(&arguments, &log);
+        let mut child = Child::start(&self.agent_program, &arguments, &log);
         let status = child.ends_within(READY_TIME_MAX).await;
         assert!(status.success(), "{}: {}", setup.name, self.log(setup.name));
     }
@@ -212,7 +220,7 @@ impl Cell {
             arguments.extend(["--faults", faults.to_str().unwrap()]);
         }
         let log = self.home.path().join(format!("{name}.log"));
-        self.agents.insert(name, Child::start(&arguments, &log));
+        self.agents.insert(name, Child::start(&self.agent_program, &arguments, &log));
     }
 
     pub(crate) fn stop_faults(&self, name: &str) {

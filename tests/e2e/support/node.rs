@@ -14,6 +14,8 @@ pub(crate) struct Node {
     pub(crate) address: String,
     log: PathBuf,
     metrics: String,
+    /// The binary that it is started from next.
+    pub(crate) program: PathBuf,
     /// What it is told beside its state and its addresses.
     pub(crate) arguments: Vec<String>,
     child: Option<Child>,
@@ -23,9 +25,9 @@ pub(crate) struct Node {
 
 impl Node {
     /// Not started yet.
-    pub(crate) fn new(state: &Path, log: PathBuf, arguments: Vec<String>) -> Self {
+    pub(crate) fn new(state: &Path, log: PathBuf, program: &Path, arguments: Vec<String>) -> Self {
         let (state, address, metrics) = (state.to_path_buf(), free_address(), free_address());
-        Self { state, address, log, metrics, arguments, child: None, wire: None }
+        Self { state, address, log, metrics, program: program.into(), arguments, child: None, wire: None }
     }
 
     pub(crate) async fn start(&mut self) {
@@ -33,7 +35,7 @@ impl Node {
         let mut all =
             vec!["orchestrator", "--state", state, "--listen", &self.address, "--metrics", &self.metrics];
         all.extend(self.arguments.iter().map(String::as_str));
-        let mut child = Child::start(&all, &self.log);
+        let mut child = Child::start(&self.program, &all, &self.log);
         let line = child.line_within(READY_TIME_MAX).await;
         assert!(line.starts_with("listening on "), "{line}: {}", self.said());
         self.child = Some(child);
