@@ -66,7 +66,7 @@ impl FaultService for Api {
     async fn arm_fault(&self, request: Request<v1::ArmFaultRequest>) -> Answer<v1::Operation> {
         let (call, asked) = Self::open("faults.arm", request)?;
         let change = change!(asked);
-        let build = move |view: &View<'_>| arm(view, fields::required(asked.fault, "fault")?);
+        let build = move |view: &View<'_>| arm(view, &fields::required(asked.fault, "fault")?);
         self.change(call, change, Ok(Place::Cell), ARM, build).await
     }
 
@@ -94,7 +94,7 @@ fn values(view: &View<'_>, fault: &Fault, field: &str) -> Vec<String> {
     }
 }
 
-fn arm(view: &View<'_>, fault: v1::PlannedFault) -> Result<Body, Problem> {
+fn arm(view: &View<'_>, fault: &v1::PlannedFault) -> Result<Body, Problem> {
     let kind = kind(fault.kind)?;
     if kind.target() == Some(Target::Leader) && view.inventories.refuses_faults() {
         let message = "the orchestrator that leads allows no faults";
@@ -110,7 +110,7 @@ fn arm(view: &View<'_>, fault: v1::PlannedFault) -> Result<Body, Problem> {
     Ok(Body::ArmFault(ArmFault { host, lease_ms: fault.lease_ms, reason, fault: asked(kind, fault)? }))
 }
 
-fn asked(kind: FaultKind, fault: v1::PlannedFault) -> Result<FaultAsked, Problem> {
+fn asked(kind: FaultKind, fault: &v1::PlannedFault) -> Result<FaultAsked, Problem> {
     let given = |count: u64| Some(count).filter(|count| *count > 0);
     let role = match fault.role {
         0 => None,

@@ -8,6 +8,7 @@ use tokio::sync::{broadcast, mpsc, oneshot};
 use windlass_sagas::cell::{self, Cell, Decline, Preview, Rejection};
 use windlass_sagas::ids::{Hash, HostId, Position, SagaId};
 use windlass_sagas::protocol::Inventory;
+use windlass_sagas::protocol::orchestrator as lead;
 use windlass_sagas::record::{Cause, Commit, Fact};
 use windlass_store::Tracker;
 
@@ -95,6 +96,27 @@ pub enum Refused {
     /// The orchestrator stops.
     #[error("the orchestrator stops")]
     Stopping,
+}
+
+impl From<lead::Receipt> for Receipt {
+    fn from(lead::Receipt { position, saga }: lead::Receipt) -> Self {
+        Self { position, saga }
+    }
+}
+
+/// The machine's word, as the rest of the process hears it.
+impl From<lead::Refused> for Refused {
+    fn from(refused: lead::Refused) -> Self {
+        match refused {
+            lead::Refused::Rejected { rejection, position } => Self::Rejected { rejection, position },
+            lead::Refused::Stale { .. } => Self::Stale,
+            lead::Refused::Poisonous => Self::Poisonous,
+            lead::Refused::NotLeader => Self::NotLeader,
+            lead::Refused::Overloaded => Self::Overloaded,
+            lead::Refused::JournalUnavailable => Self::JournalUnavailable,
+            lead::Refused::SteppedDown => Self::TakingOver,
+        }
+    }
 }
 
 impl From<(Decline, Position)> for Refused {

@@ -457,20 +457,8 @@ impl Shell {
         // An answer on a read's token: what it would have rested on is gone, so its reader is told nothing.
         drop((self.reads.remove(&token), self.answers.remove(&token), self.views.take(token)));
         let Some(sender) = self.replies.remove(&token) else { return };
-        let reply = match reply {
-            Ok(lead::Receipt { position, saga }) => Ok(Receipt { position, saga }),
-            Err(lead::Refused::Rejected { rejection, position }) => {
-                Err(Refused::Rejected { rejection, position })
-            }
-            Err(lead::Refused::Stale { .. }) => Err(Refused::Stale),
-            Err(lead::Refused::Poisonous) => Err(Refused::Poisonous),
-            Err(lead::Refused::NotLeader) => Err(Refused::NotLeader),
-            Err(lead::Refused::Overloaded) => Err(Refused::Overloaded),
-            Err(lead::Refused::JournalUnavailable) => Err(Refused::JournalUnavailable),
-            Err(lead::Refused::SteppedDown) => Err(Refused::TakingOver),
-        };
         // The asker may have given up; that is no error.
-        drop(sender.send(reply));
+        drop(sender.send(reply.map(Receipt::from).map_err(Refused::from)));
     }
 
     /// A last image, so that the next start has little to fold.

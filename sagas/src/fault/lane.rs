@@ -68,12 +68,12 @@ mod tests {
     use crate::record::FaultAsked;
     use alloc::vec::Vec;
 
-    fn rule(asked: FaultAsked) -> FaultRule {
-        FaultRule::of(&asked).expect("a rule")
+    fn rule(asked: &FaultAsked) -> FaultRule {
+        FaultRule::of(asked).expect("a rule")
     }
 
     fn chance(ppm: u32) -> FaultRule {
-        rule(FaultAsked { chance_ppm: Some(ppm), seed: 7, ..FaultAsked::of(FaultKind::Hang) })
+        rule(&FaultAsked { chance_ppm: Some(ppm), seed: 7, ..FaultAsked::of(FaultKind::Hang) })
     }
 
     #[test]
@@ -95,7 +95,7 @@ mod tests {
     #[test]
     fn the_nth_opportunity_is_struck_and_as_many_behind_it_as_the_rule_says() {
         let third = FaultAsked { nth: Some(3), times: Some(2), ..FaultAsked::of(FaultKind::Hang) };
-        let rule = rule(third);
+        let rule = rule(&third);
         let mut lane = Lane::new(&rule, 0, 0);
         let struck: Vec<bool> = (0..6)
             .map(|_| {

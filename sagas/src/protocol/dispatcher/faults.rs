@@ -4,7 +4,6 @@
 //! Invariant: what is sent never lengthens a lease, and goes only to agents that say that they allow faults. An agent
 //! that hears nothing more drops each by itself, so that nothing here need arrive for a fault to end.
 
-use alloc::boxed::Box;
 use alloc::vec::Vec;
 
 use super::super::{Down, FaultsHeld, LeasedFault};
@@ -15,12 +14,12 @@ use crate::ids::*;
 
 impl Dispatcher {
     /// A fault is armed. Those of before this lead go out as each stream is introduced.
-    pub(super) fn fault_armed(&mut self, fault: Box<Fault>, before: bool, now: Time, out: &mut Vec<Output>) {
+    pub(super) fn fault_armed(&mut self, fault: &Fault, before: bool, now: Time, out: &mut Vec<Output>) {
         let Some(lead) = &mut self.lead else { return };
         lead.faults.retain(|_, fault| fault.expires > now);
-        lead.faults.insert(fault.id, (*fault).clone());
+        lead.faults.insert(fault.id, fault.clone());
         if !before {
-            self.push_faults_of(&fault, now, out);
+            self.push_faults_of(fault, now, out);
         }
     }
 

@@ -197,7 +197,7 @@ impl Dispatcher {
             }
             // A leader's own are the shell's to apply.
             Effect::FaultArmed(fault) if fault.target() == Target::Leader => {}
-            Effect::FaultArmed(fault) => self.fault_armed(fault, look_first, now, out),
+            Effect::FaultArmed(fault) => self.fault_armed(&fault, look_first, now, out),
             Effect::FaultEnded { fault } => self.fault_ended(fault, now, out),
         }
     }
