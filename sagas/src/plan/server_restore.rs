@@ -8,14 +8,27 @@
 
 use alloc::vec::Vec;
 
+use super::example::{self, Begin, Example};
 use super::maker;
 use super::policy::Steps;
+use super::registry::Registered;
 use super::server_create::guest;
 use super::server_delete::volumes_of;
 use crate::cell::Cell;
 use crate::cell::state::{Attachment, Saga, Server};
 use crate::ids::*;
 use crate::record::*;
+
+/// Its entry in the registry.
+pub(super) const SAGA: Registered =
+    Registered { kind: SagaKind::ServerRestore, completed, rolled_back, example };
+
+fn example() -> Example {
+    Example {
+        before: alloc::vec![example::volume("red").into(), example::server("web", &["red"]).into()],
+        begin: Begin::HostReboots,
+    }
+}
 
 /// The plan. Exports are on the storage hosts and outlive a hypervisor's reboot. An attachment that is `detached` by now is
 /// left out: its export is closed.
@@ -73,7 +86,7 @@ pub(crate) fn completed(cell: &Cell, saga: &Saga) -> Vec<Event> {
 }
 
 /// Turned back by another reboot it is tried again (it stays lost); else the server stays without a guest.
-pub(crate) fn rolled_back(saga: &Saga) -> Vec<Event> {
+pub(crate) fn rolled_back(_: &Cell, saga: &Saga) -> Vec<Event> {
     match (saga.subject, &saga.turn) {
         (ResourceRef::Server(_), Some(Turn::HostRebooted(_))) => Vec::new(),
         (ResourceRef::Server(server), _) => alloc::vec![ServerStopped { server }.into()],
