@@ -20,7 +20,7 @@ const PAUSE_MS: u64 = 3_000;
 const BEFORE: &str = "before the change";
 const AFTER: &str = "after the change";
 /// The host of the guests in the scenario.
-pub(crate) const GUESTS: Lane = Lane::Host(0);
+const GUESTS: Lane = Lane::Host(0);
 
 /// What a saga does without the fault of a square.
 pub(crate) struct Base {
@@ -36,6 +36,8 @@ pub(crate) struct Base {
     pub(crate) outcome: Outcome,
     /// The saga.
     pub(crate) saga: SagaId,
+    /// The step whose refusal for good turned it back.
+    pub(crate) refused: Option<StepIndex>,
 }
 
 impl Base {
@@ -56,27 +58,26 @@ impl Base {
         let told = outcome.told.iter().rfind(|told| told.kind == saga.kind).expect("its example begins it");
         assert_eq!(told.ended, Some(Ended::Completed), "{}", scenario.name);
         let (saga, kind) = (told.saga, saga.kind);
-        Self { kind, direction: Direction::Forward, scenario, rules, outcome, saga }
+        Self { kind, direction: Direction::Forward, scenario, rules, outcome, saga, refused: None }
     }
 
     /// Turned back: the last step before the pivot is passed that changes anything makes its change and is then refused
     /// for good, so that every step has something to undo. `None`: it goes only forward.
     pub(crate) fn back(&self, lab: &mut Lab) -> Option<Self> {
         let Some(Pivot::Done(pivot)) = self.plan().pivot else { return None };
-        let last = |asked: &&Asked| {
-            let mut steps = (0..=pivot.0).map(StepIndex);
-            asked.place.what == AFTER
-                && steps.any(|step| self.strikes(asked, step, Direction::Forward).is_some())
+        let step = |asked: &Asked| {
+            let ours = |step: &StepIndex| self.strikes(asked, *step, Direction::Forward).is_some();
+            (0..=pivot.0).map(StepIndex).find(ours).filter(|_| asked.place.what == AFTER)
         };
-        let refused =
-            self.outcome.asked.iter().rfind(last).expect("a saga that turns back changes something");
+        let last = self.outcome.asked.iter().rev().find_map(|asked| Some((asked, step(asked)?)));
+        let (refused, step) = last.expect("a saga that turns back changes something");
         let rule = Rule::number(refused.id, FaultKind::ErrorAfter).way(1);
         let rules = [self.rules.clone(), vec![rule]].concat();
         let outcome = run(lab, &self.scenario, &rules);
         let told = outcome.told.iter().find(|told| told.saga == self.saga).expect("it began before");
         assert_eq!(told.ended, Some(Ended::RolledBack), "{}", self.scenario.name);
         let (kind, scenario, saga) = (self.kind, self.scenario.clone(), self.saga);
-        Some(Self { kind, direction: Direction::Undo, scenario, rules, outcome, saga })
+        Some(Self { kind, direction: Direction::Undo, scenario, rules, outcome, saga, refused: Some(step) })
     }
 
     /// The saga, as it went.

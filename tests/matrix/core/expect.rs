@@ -3,11 +3,12 @@
 use windlass_sagas::cell::state::Ended;
 use windlass_sagas::fault::FaultKind;
 use windlass_sagas::ids::StepIndex;
-use windlass_sagas::record::{Direction, Pivot, Plan, SagaKind, Turn, Undo, UndoneHow};
-use windlass_sim::{Asked, Outcome, Told};
+use windlass_sagas::record::{Direction, SagaKind, Turn, Undo, UndoneHow};
+use windlass_sim::{Asked, Lane, Outcome, Told};
 
-use crate::base::{Base, GUESTS};
+use crate::base::Base;
 use crate::matrix::Run;
+use crate::rules::{self, behind_pivot};
 
 /// A saga's two ends without the fault of a square: what the worlds hold then is what they are to hold with it.
 pub(crate) struct Ends<'a> {
@@ -60,30 +61,10 @@ fn to_hold<'a>(ends: &'a Ends<'_>, base: &Base, told: &Told) -> &'a [String] {
     }
 }
 
-fn behind_pivot(plan: &Plan, step: StepIndex) -> bool {
-    match plan.pivot {
-        Some(Pivot::Done(pivot)) => depends(plan, step, pivot),
-        Some(Pivot::Dispatched(_)) | None => true,
-    }
-}
-
-/// Whether a step comes after another one.
-fn depends(plan: &Plan, step: StepIndex, on: StepIndex) -> bool {
-    let after = plan.steps.get(usize::from(step.0)).map(|step| step.after.as_slice()).unwrap_or_default();
-    after.iter().any(|index| *index == on || depends(plan, *index, on))
-}
-
-/// Whether the host starts anew and the saga has dispatched a step there whose work does not outlast that.
+/// Whether the host starts anew and something of the saga is lost.
 fn loses_something(base: &Base, asked: &Asked, run: &Run) -> bool {
     let anew = matches!(run.row.kind, FaultKind::HostReboot | FaultKind::PowerCut);
-    let plan = base.plan();
-    let volatile = |step: StepIndex| {
-        let before = step == run.step || depends(plan, run.step, step);
-        let step = plan.steps.get(usize::from(step.0));
-        before && step.is_some_and(|step| step.input.makes_volatile())
-    };
-    let mut steps = (0..).map(StepIndex).take(plan.steps.len());
-    anew && asked.lane == GUESTS && !behind_pivot(plan, run.step) && steps.any(volatile)
+    anew && matches!(asked.lane, Lane::Host(_)) && rules::loses_something(base.plan(), run.step)
 }
 
 /// The saga of a run. Where the fault strikes before it is committed, and no request names it, it is another one of its

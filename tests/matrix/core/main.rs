@@ -6,6 +6,8 @@ mod base;
 mod expect;
 mod matrix;
 mod page;
+#[path = "../rules.rs"]
+mod rules;
 
 use windlass_sagas::plan::REGISTERED;
 

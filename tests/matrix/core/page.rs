@@ -41,7 +41,7 @@ fn tables(matrix: &Matrix) -> String {
         matrix.runs(),
     );
     for saga in REGISTERED {
-        let _ = writeln!(out, "\n## {}", saga.kind.operation());
+        let _ = writeln!(out, "\n### {}", saga.kind.operation());
         for direction in [Direction::Forward, Direction::Undo] {
             table(&mut out, &squares, saga.kind, direction);
         }
