@@ -9,6 +9,7 @@ mod drain;
 mod fence;
 mod image;
 mod kill;
+mod network;
 mod orphan;
 mod recover;
 mod refuse;

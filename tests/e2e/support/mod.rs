@@ -3,8 +3,11 @@
 
 mod broker;
 mod child;
+mod dice;
 mod node;
 mod requests;
+mod site;
+mod wire;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -18,10 +21,13 @@ use windlass_client::{Client, Config, NewSecret};
 use windlass_journal::jetstream::local::free_ports;
 use windlass_orchestrator::identity;
 
-pub(crate) use broker::{Broker, Wire};
+pub(crate) use broker::Broker;
 pub(crate) use child::{Child, windlass};
+pub(crate) use dice::Dice;
 pub(crate) use node::Node;
 pub(crate) use requests::*;
+pub(crate) use site::Site;
+pub(crate) use wire::{Weather, Wire};
 
 /// How long a process may take until it is ready.
 const READY_TIME_MAX: Duration = Duration::from_secs(60);
@@ -70,6 +76,15 @@ impl Cell {
 
     /// The same with an orchestrator for each of these lists of arguments.
     pub(crate) async fn over(hosts: Vec<HostSetup>, arguments: Vec<Vec<String>>) -> Self {
+        Self::built(hosts, arguments, false).await
+    }
+
+    /// The same with a wire between the agents and each orchestrator.
+    pub(crate) async fn wired(hosts: Vec<HostSetup>, arguments: Vec<Vec<String>>) -> Self {
+        Self::built(hosts, arguments, true).await
+    }
+
+    async fn built(hosts: Vec<HostSetup>, arguments: Vec<Vec<String>>, wired: bool) -> Self {
         let home = tempfile::tempdir().unwrap();
         let names = ["localhost".into(), "127.0.0.1".into()];
         let identity = home.path().join("identity");
@@ -87,8 +102,14 @@ impl Cell {
             nodes.push(Node::new(&state, home.path().join(log), arguments));
         }
         let all: Vec<String> = nodes.iter().map(|node| node.address.clone()).collect();
+        let mut advertised = all.clone();
+        for (node, address) in nodes.iter_mut().zip(&mut advertised).filter(|_| wired) {
+            let wire = Wire::to(address.clone()).await;
+            address.clone_from(&wire.address);
+            node.wire = Some(wire);
+        }
         for node in &mut nodes {
-            node.arguments.extend(["--advertise".to_owned(), all.join(",")]);
+            node.arguments.extend(["--advertise".to_owned(), advertised.join(",")]);
             node.start().await;
         }
         let token = NewToken(made.admin_token);
@@ -105,7 +126,12 @@ impl Cell {
 
     /// A client that knows only this orchestrator.
     pub(crate) fn client_of(&self, node: usize) -> Client {
-        self.token.client(self.home.path(), &[self.nodes[node].address.clone()])
+        self.client_at(&self.nodes[node].address)
+    }
+
+    /// A client that knows only this address.
+    pub(crate) fn client_at(&self, address: &str) -> Client {
+        self.token.client(self.home.path(), &[address.to_owned()])
     }
 
     /// Runs a command of the administrator's to its end.
