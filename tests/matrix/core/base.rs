@@ -17,7 +17,7 @@ const FIRST_MS: u64 = 3_000;
 /// The time for a saga without faults, milliseconds.
 const PAUSE_MS: u64 = 3_000;
 /// Where a driver's change begins, and where it is over, as the simulator calls it.
-const BEFORE: &str = "before the change";
+pub(crate) const BEFORE: &str = "before the change";
 const AFTER: &str = "after the change";
 /// The host of the guests in the scenario.
 const GUESTS: Lane = Lane::Host(0);
@@ -113,7 +113,7 @@ impl Base {
 }
 
 /// Runs a world and lists everything; what it must keep without the fault of a square, it keeps.
-fn run(lab: &mut Lab, scenario: &Scenario, rules: &[Rule]) -> Outcome {
+pub(crate) fn run(lab: &mut Lab, scenario: &Scenario, rules: &[Rule]) -> Outcome {
     let outcome = lab.run(scenario, SEED, Faults::Script(rules.to_vec()), true);
     assert_eq!(outcome.violation, None, "{}", scenario.name);
     assert_eq!(outcome.fired.len(), rules.len(), "{}", scenario.name);

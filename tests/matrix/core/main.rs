@@ -3,6 +3,7 @@
 //! `ops/handbook/matrix.md` is what it finds (WINDLASS_BLESS=1 writes it).
 
 mod base;
+mod cancel;
 mod expect;
 mod matrix;
 mod page;

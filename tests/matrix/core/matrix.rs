@@ -9,10 +9,11 @@ use windlass_sagas::cell::state::Ended;
 use windlass_sagas::fault::FaultKind;
 use windlass_sagas::ids::StepIndex;
 use windlass_sagas::plan::REGISTERED;
-use windlass_sagas::record::{Direction, SagaKind, Undo};
+use windlass_sagas::record::{Direction, SagaKind, Step, Undo};
 use windlass_sim::{Asked, FaultId, Lab, Plan as Faults, Rule};
 
 use crate::base::{Base, SEED};
+use crate::cancel::cancelled;
 use crate::expect::{Ends, judge, saga};
 
 /// Why a square can't be struck: the plan says undo none; the step has no two sub-changes; its driver only looks.
@@ -80,6 +81,7 @@ pub(crate) struct Run {
 }
 
 /// What a strike came to.
+#[derive(Clone)]
 struct Struck {
     ended: Option<Ended>,
     stuck: bool,
@@ -104,8 +106,11 @@ impl Matrix {
                 let forward = Base::forward(&mut lab, saga);
                 let back = forward.back(&mut lab);
                 let ends = Ends { forward: &forward, back: back.as_ref() };
-                matrix.add(&lab, &ends, Direction::Forward, Some(&forward));
-                matrix.add(&lab, &ends, Direction::Undo, back.as_ref());
+                let refused = back.as_ref().and_then(|back| back.refused);
+                let cancelled = refused.map(|last| cancelled(&mut lab, &forward, last));
+                let both: Vec<&Base> = back.iter().chain(cancelled.iter()).collect();
+                matrix.add(&lab, &ends, Direction::Forward, &[&forward]);
+                matrix.add(&lab, &ends, Direction::Undo, &both);
             }
             matrix
         })
@@ -124,33 +129,45 @@ impl Matrix {
         self.runs
     }
 
-    /// The squares of one direction.
-    fn add(&mut self, lab: &Lab, ends: &Ends<'_>, direction: Direction, base: Option<&Base>) {
-        let (runs, struck) = base.map(|base| strike(lab, ends, base)).unwrap_or_default();
-        let forward = ends.forward;
-        self.runs += struck.len();
-        for (index, step) in (0..).map(StepIndex).zip(&forward.plan().steps) {
+    /// The squares of one direction, struck in each of these runs.
+    fn add(&mut self, lab: &Lab, ends: &Ends<'_>, direction: Direction, bases: &[&Base]) {
+        let struck: Vec<(Vec<Run>, Strikes)> = bases.iter().map(|base| strike(lab, ends, base)).collect();
+        self.runs += struck.iter().map(|(_, struck)| struck.len()).sum::<usize>();
+        for (index, step) in (0..).map(StepIndex).zip(&ends.forward.plan().steps) {
             for row in Row::all() {
-                let name = step.input.name();
-                let square = Square { kind: forward.kind, step: index, name, direction, row };
-                let own = runs.iter().filter(|run| run.step == index && run.row == row);
-                let own: Vec<&Struck> = own.filter_map(|run| struck.get(&(run.id, row, run.way))).collect();
+                let (kind, name) = (ends.forward.kind, step.input.name());
+                let square = Square { kind, step: index, name, direction, row };
+                let own = |(runs, struck): &'_ (Vec<Run>, Strikes)| {
+                    let own = runs.iter().filter(|run| run.step == index && run.row == row);
+                    own.filter_map(|run| struck.get(&(run.id, row, run.way)).cloned()).collect::<Vec<_>>()
+                };
+                let own: Vec<Struck> = struck.iter().flat_map(own).collect();
                 self.found
                     .extend(own.iter().flat_map(|it| &it.found).map(|what| format!("{square}: {what}")));
-                let ends = own.iter().filter_map(|it| Some((it.ended?, it.stuck))).collect();
-                let cell = match (base, own.is_empty()) {
-                    (_, false) => Cell::Struck(ends),
-                    _ if direction == Direction::Undo && step.undo == Undo::None => Cell::None(NO_UNDO),
-                    (Some(base), true) if row.kind == FaultKind::CrashBetween && base.changes(index) == 0 => {
-                        Cell::None(NO_CHANGE)
-                    }
-                    (Some(base), true) if !base.works(index) && of_work(row) => Cell::None(ONLY_LOOKS),
-                    (_, true) => Cell::Struck(Vec::new()),
+                let cell = if own.is_empty() {
+                    none(bases, index, row, step)
+                } else {
+                    Cell::Struck(own.iter().filter_map(|it| Some((it.ended?, it.stuck))).collect())
                 };
                 self.squares.push((square, cell));
             }
         }
     }
+}
+
+/// An empty square with the reason for it, or without one.
+fn none(bases: &[&Base], step: StepIndex, row: Row, planned: &Step) -> Cell {
+    let backward = bases.iter().all(|base| base.direction == Direction::Undo);
+    if backward && planned.undo == Undo::None {
+        return Cell::None(NO_UNDO);
+    }
+    if row.kind == FaultKind::CrashBetween && bases.iter().all(|base| base.changes(step) == 0) {
+        return Cell::None(NO_CHANGE);
+    }
+    if of_work(row) && !bases.iter().any(|base| base.works(step)) {
+        return Cell::None(ONLY_LOOKS);
+    }
+    Cell::Struck(Vec::new())
 }
 
 /// Whether a kind strikes only a driver that works.

@@ -323,6 +323,8 @@ pub struct Asked {
     pub place: Place,
     /// What may fire there.
     pub kinds: &'static [FaultKind],
+    /// When.
+    pub at: Instant,
     /// Behind which commit.
     pub position: Position,
     /// The steps that it is about; empty for what is no step's.
@@ -388,7 +390,7 @@ impl Faults {
         let id = FaultId(lane.number() * LANE + *count);
         *count += 1;
         if let Some(asked) = &mut self.asked {
-            asked.push(Asked { id, lane, place, kinds, position: Position(0), about: Vec::new() });
+            asked.push(Asked { id, lane, place, kinds, at, position: Position(0), about: Vec::new() });
         }
         let mut dice = Rng::of(self.seed, id.0);
         let drawn = *dice.pick(kinds)?;
