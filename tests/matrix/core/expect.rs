@@ -34,6 +34,8 @@ fn expected(base: &Base, asked: &Asked, run: &Run) -> Expected {
     let end = |ends| Expected { ends, stuck: false };
     let turned = base.told().turn.as_ref().is_some_and(|(_, at)| *at <= asked.position);
     match base.direction {
+        // S7: a cancel turns it back, unless the fault lets the saga pass its pivot before the cancel comes.
+        Direction::Forward if base.told().turn.is_some() => end(EITHER),
         // S5: an undo that is refused for good needs an operator; nothing else changes how an unwinding saga ends.
         Direction::Undo if run.row.for_good => stuck(ROLLED_BACK),
         Direction::Undo if turned => end(ROLLED_BACK),

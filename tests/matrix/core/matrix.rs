@@ -9,7 +9,7 @@ use windlass_sagas::cell::state::Ended;
 use windlass_sagas::fault::FaultKind;
 use windlass_sagas::ids::StepIndex;
 use windlass_sagas::plan::REGISTERED;
-use windlass_sagas::record::{Direction, SagaKind, Step, Undo};
+use windlass_sagas::record::{SagaKind, Step, Undo};
 use windlass_sim::{Asked, FaultId, Lab, Plan as Faults, Rule};
 
 use crate::base::{Base, SEED};
@@ -19,6 +19,8 @@ use crate::expect::{Ends, judge, saga};
 /// Why a square can't be struck: the plan says undo none; the step has no two sub-changes; its driver only looks.
 pub(crate) const NO_UNDO: &str = "its plan says undo none";
 pub(crate) const NO_CHANGE: &str = "it changes nothing, so that nothing is between";
+pub(crate) const ONLY_FORWARD: &str = "it is never turned back";
+pub(crate) const NOT_OUT: &str = "it is not out when the cancel comes";
 pub(crate) const ONLY_LOOKS: &str = "what it asks for is found by looking, and looking is no change";
 
 /// A row of the table: a kind of fault; refusals for good apart from those that may pass.
@@ -46,19 +48,42 @@ impl fmt::Display for Row {
     }
 }
 
+/// What of a step is struck.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Part {
+    /// Its forward.
+    Forward,
+    /// Its forward, in a saga that is cancelled meanwhile.
+    Cancelled,
+    /// Its undo.
+    Undo,
+}
+
+impl Part {
+    pub(crate) const ALL: [Self; 3] = [Self::Forward, Self::Cancelled, Self::Undo];
+
+    pub(crate) const fn sign(self) -> &'static str {
+        match self {
+            Self::Forward => "+",
+            Self::Cancelled => "±",
+            Self::Undo => "-",
+        }
+    }
+}
+
 /// One square.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Square {
     pub(crate) kind: SagaKind,
     pub(crate) step: StepIndex,
     pub(crate) name: &'static str,
-    pub(crate) direction: Direction,
+    pub(crate) part: Part,
     pub(crate) row: Row,
 }
 
 impl fmt::Display for Square {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let sign = if self.direction == Direction::Forward { '+' } else { '-' };
+        let sign = self.part.sign();
         write!(f, "{} {sign}{}{} × {}", self.kind.operation(), self.step, self.name, self.row)
     }
 }
@@ -108,9 +133,11 @@ impl Matrix {
                 let ends = Ends { forward: &forward, back: back.as_ref() };
                 let refused = back.as_ref().and_then(|back| back.refused);
                 let cancelled = refused.map(|last| cancelled(&mut lab, &forward, last));
+                let meanwhile = cancelled.as_ref().map(Base::going_forward);
                 let both: Vec<&Base> = back.iter().chain(cancelled.iter()).collect();
-                matrix.add(&lab, &ends, Direction::Forward, &[&forward]);
-                matrix.add(&lab, &ends, Direction::Undo, &both);
+                matrix.add(&lab, &ends, Part::Forward, &[&forward]);
+                matrix.add(&lab, &ends, Part::Cancelled, &meanwhile.iter().collect::<Vec<_>>());
+                matrix.add(&lab, &ends, Part::Undo, &both);
             }
             matrix
         })
@@ -129,14 +156,14 @@ impl Matrix {
         self.runs
     }
 
-    /// The squares of one direction, struck in each of these runs.
-    fn add(&mut self, lab: &Lab, ends: &Ends<'_>, direction: Direction, bases: &[&Base]) {
+    /// The squares of one part, struck in each of these runs.
+    fn add(&mut self, lab: &Lab, ends: &Ends<'_>, part: Part, bases: &[&Base]) {
         let struck: Vec<(Vec<Run>, Strikes)> = bases.iter().map(|base| strike(lab, ends, base)).collect();
         self.runs += struck.iter().map(|(_, struck)| struck.len()).sum::<usize>();
         for (index, step) in (0..).map(StepIndex).zip(&ends.forward.plan().steps) {
             for row in Row::all() {
                 let (kind, name) = (ends.forward.kind, step.input.name());
-                let square = Square { kind, step: index, name, direction, row };
+                let square = Square { kind, step: index, name, part, row };
                 let own = |(runs, struck): &'_ (Vec<Run>, Strikes)| {
                     let own = runs.iter().filter(|run| run.step == index && run.row == row);
                     own.filter_map(|run| struck.get(&(run.id, row, run.way)).cloned()).collect::<Vec<_>>()
@@ -145,7 +172,7 @@ impl Matrix {
                 self.found
                     .extend(own.iter().flat_map(|it| &it.found).map(|what| format!("{square}: {what}")));
                 let cell = if own.is_empty() {
-                    none(bases, index, row, step)
+                    none(part, bases, index, row, step)
                 } else {
                     Cell::Struck(own.iter().filter_map(|it| Some((it.ended?, it.stuck))).collect())
                 };
@@ -156,10 +183,15 @@ impl Matrix {
 }
 
 /// An empty square with the reason for it, or without one.
-fn none(bases: &[&Base], step: StepIndex, row: Row, planned: &Step) -> Cell {
-    let backward = bases.iter().all(|base| base.direction == Direction::Undo);
-    if backward && planned.undo == Undo::None {
+fn none(part: Part, bases: &[&Base], step: StepIndex, row: Row, planned: &Step) -> Cell {
+    if part == Part::Undo && planned.undo == Undo::None {
         return Cell::None(NO_UNDO);
+    }
+    if bases.is_empty() {
+        return Cell::None(ONLY_FORWARD);
+    }
+    if !bases.iter().any(|base| base.told().dispatched.contains(&step)) {
+        return Cell::None(NOT_OUT);
     }
     if row.kind == FaultKind::CrashBetween && bases.iter().all(|base| base.changes(step) == 0) {
         return Cell::None(NO_CHANGE);

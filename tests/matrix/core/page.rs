@@ -6,9 +6,9 @@ use std::fmt::Write as _;
 use windlass_sagas::cell::state::Ended;
 use windlass_sagas::ids::StepIndex;
 use windlass_sagas::plan::REGISTERED;
-use windlass_sagas::record::{Direction, SagaKind};
+use windlass_sagas::record::SagaKind;
 
-use crate::matrix::{Cell, Matrix, Row, Square};
+use crate::matrix::{Cell, Matrix, NO_CHANGE, NO_UNDO, NOT_OUT, ONLY_LOOKS, Part, Row, Square};
 
 /// The page, and where its tables stand in it.
 const PAGE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../ops/handbook/matrix.md");
@@ -42,24 +42,33 @@ fn tables(matrix: &Matrix) -> String {
     );
     for saga in REGISTERED {
         let _ = writeln!(out, "\n### {}", saga.kind.operation());
-        for direction in [Direction::Forward, Direction::Undo] {
-            table(&mut out, &squares, saga.kind, direction);
+        for part in Part::ALL {
+            table(&mut out, &squares, saga.kind, part);
         }
     }
     out
 }
 
-fn table(out: &mut String, squares: &BTreeMap<Square, &Cell>, kind: SagaKind, direction: Direction) {
-    let of = |square: &Square| square.kind == kind && square.direction == direction;
+fn table(out: &mut String, squares: &BTreeMap<Square, &Cell>, kind: SagaKind, part: Part) {
+    let of = |square: &Square| square.kind == kind && square.part == part;
+    let own: Vec<_> = squares.iter().filter(|(square, _)| of(square)).collect();
+    let first = own.first().and_then(|(_, cell)| match cell {
+        Cell::None(why) => Some(*why),
+        Cell::Struck(_) => None,
+    });
+    let sign = part.sign();
+    if let Some(why) = first.filter(|why| own.iter().all(|(_, cell)| ***cell == Cell::None(why))) {
+        let _ = writeln!(out, "\nNo square `{sign}`: {why} ({} of them).", own.len());
+        return;
+    }
     let steps: BTreeMap<StepIndex, &'static str> =
-        squares.keys().filter(|square| of(square)).map(|square| (square.step, square.name)).collect();
-    let sign = if direction == Direction::Forward { '+' } else { '-' };
+        own.iter().map(|(square, _)| (square.step, square.name)).collect();
     let titles: String = steps.iter().map(|(step, name)| format!(" {step} {sign}{name} |")).collect();
     let _ = writeln!(out, "\n| fault |{titles}\n|---|{}", "---|".repeat(steps.len()));
     for row in Row::all() {
         let cells = steps.iter().map(|(step, name)| {
             let (step, name) = (*step, *name);
-            squares.get(&Square { kind, step, name, direction, row }).map(|cell| said(cell))
+            squares.get(&Square { kind, step, name, part, row }).map(|cell| said(cell))
         });
         let cells: String = cells.map(|cell| format!(" {} |", cell.unwrap_or_default())).collect();
         let _ = writeln!(out, "| {row} |{cells}");
@@ -88,8 +97,10 @@ fn said(cell: &Cell) -> String {
 /// The page's letter for a reason.
 fn note(why: &'static str) -> &'static str {
     match why {
-        crate::matrix::NO_UNDO => "u",
-        crate::matrix::NO_CHANGE => "c",
-        _ => "l",
+        NO_UNDO => "u",
+        NO_CHANGE => "c",
+        ONLY_LOOKS => "l",
+        NOT_OUT => "n",
+        _ => why,
     }
 }
