@@ -134,6 +134,11 @@ impl Cell {
         self.token.client(self.home.path(), &[address.to_owned()])
     }
 
+    /// What its orchestrators have logged.
+    pub(crate) fn said(&self) -> String {
+        self.nodes.iter().map(Node::said).collect::<Vec<_>>().join("--\n")
+    }
+
     /// Runs a command of the administrator's to its end.
     pub(crate) async fn windlass(&self, arguments: &[&str]) -> Output {
         let endpoints: Vec<String> =
@@ -153,7 +158,7 @@ impl Cell {
             }
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
-        panic!("nobody leads:\n{}", self.log("orchestrator"));
+        panic!("nobody leads:\n{}", self.said());
     }
 
     /// Two hypervisors and a storage host, nothing wrong with any.
@@ -266,7 +271,7 @@ impl Cell {
         }
         match tokio::time::timeout(OPERATION_TIME_MAX, self.client.wait(&operation)).await {
             Ok(ended) => ended.unwrap(),
-            Err(_) => panic!("{} does not end:\n{}", operation.name, self.log("orchestrator")),
+            Err(_) => panic!("{} does not end:\n{}", operation.name, self.said()),
         }
     }
 

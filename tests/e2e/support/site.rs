@@ -56,11 +56,12 @@ impl Site {
                 sync_always: true,
                 cluster: None,
             };
-            // Nobody is told where the others are: every way leads over a wire.
+            // What it tells of itself leads nowhere, so that every way to it is a wire that was laid here.
             let text = format!(
                 "listen: 127.0.0.1:{}\nhttp: 127.0.0.1:{}\nserver_name: n{own}\n\
                  jetstream {{ store_dir: {:?}, sync_interval: always }}\n\
-                 cluster {{ name: site, listen: 127.0.0.1:{}, no_advertise: true, routes: [{}] }}\n",
+                 cluster {{ name: site, listen: 127.0.0.1:{}, no_advertise: true, advertise: \"127.0.0.1:1\", \
+                 routes: [{}] }}\n",
                 plan.port,
                 plan.monitor_port,
                 plan.directory.join("store"),
