@@ -39,6 +39,8 @@ const OPERATION_TIME_MAX: Duration = Duration::from_secs(120);
 pub(crate) struct HostSetup {
     pub(crate) name: &'static str,
     pub(crate) storage: bool,
+    /// Its zone; empty: the cell's default one.
+    pub(crate) zone: &'static str,
     /// A plan of faults, as its file says it.
     pub(crate) faults: Option<String>,
     /// Milliseconds before each small step.
@@ -63,7 +65,7 @@ pub(crate) struct Cell {
     pub(crate) nodes: Vec<Node>,
     token: NewToken,
     hosts: Vec<HostSetup>,
-    agents: BTreeMap<&'static str, Child>,
+    pub(crate) agents: BTreeMap<&'static str, Child>,
     /// The binary that agents are started from next.
     pub(crate) agent_program: PathBuf,
 }
@@ -189,7 +191,10 @@ impl Cell {
             std::fs::write(state.join("faults.toml"), faults).unwrap();
         }
         let secret = NewSecret::join_token().unwrap();
-        let request = join_token(setup.name, setup.storage, &secret.sha256);
+        let mut request = join_token(setup.name, setup.storage, &secret.sha256);
+        if let Some(token) = request.join_token.as_mut().filter(|_| !setup.zone.is_empty()) {
+            token.zone = setup.zone.into();
+        }
         self.completes(self.client.call(request).await.unwrap()).await;
         let ca = self.home.path().join("identity/ca.pem");
         let log = self.home.path().join(format!("{}.log", setup.name));
@@ -211,16 +216,7 @@ impl Cell {
 
     /// Starts a host's agent; with its faults the first time only where they are still wanted.
     pub(crate) fn start_agent(&mut self, name: &'static str) {
-        let state = self.host(name);
-        let (config, faults) = (state.join("agent.toml"), state.join("faults.toml"));
-        let state = state.to_str().unwrap();
-        let mut arguments =
-            vec!["agent", "run", "--driver", "sim", "--state", state, "--config", config.to_str().unwrap()];
-        if faults.exists() {
-            arguments.extend(["--faults", faults.to_str().unwrap()]);
-        }
-        let log = self.home.path().join(format!("{name}.log"));
-        self.agents.insert(name, Child::start(&self.agent_program, &arguments, &log));
+        self.agents.insert(name, agent(&self.agent_program, self.home.path(), name));
     }
 
     pub(crate) fn stop_faults(&self, name: &str) {
@@ -341,6 +337,19 @@ impl Cell {
             assert!(status.success(), "{name}: {}", self.log(name));
         }
     }
+}
+
+/// Starts the agent of the host of this name, with its faults where it has any.
+pub(crate) fn agent(program: &Path, home: &Path, name: &str) -> Child {
+    let state = home.join("hosts").join(name);
+    let (config, faults) = (state.join("agent.toml"), state.join("faults.toml"));
+    let state = state.to_str().unwrap();
+    let mut arguments =
+        vec!["agent", "run", "--driver", "sim", "--state", state, "--config", config.to_str().unwrap()];
+    if faults.exists() {
+        arguments.extend(["--faults", faults.to_str().unwrap()]);
+    }
+    Child::start(program, &arguments, &home.join(format!("{name}.log")))
 }
 
 /// The administrator's token of a cell.

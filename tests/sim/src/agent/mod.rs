@@ -8,12 +8,13 @@ mod ledger;
 use std::collections::BTreeMap;
 
 use windlass_sagas::ids::*;
-use windlass_sagas::protocol::ledger::{Input, Ledger, LinkId, Row, WorkId};
+use windlass_sagas::protocol::ledger::{BatchId, Input, Ledger, LinkId, Row, WorkId};
 use windlass_sagas::protocol::{Down, Hello, Inventory, Up};
 use windlass_sagas::record::{LedgerId, Role};
 use windlass_world::World;
 
 use self::driver::Job;
+use crate::about::About;
 use crate::agenda::Instant;
 use crate::disk::Disk;
 use crate::fault::Dice;
@@ -46,6 +47,8 @@ pub(crate) struct Slot {
     pub(crate) ledger: Option<Ledger>,
     disk: Disk,
     jobs: BTreeMap<WorkId, Job>,
+    /// The steps that each batch under way is about, where decisions are listed.
+    about: BTreeMap<BatchId, Vec<About>>,
 }
 
 /// A stream that stands.
@@ -61,7 +64,7 @@ impl Host {
         let slot = |(role, incarnation): &(Role, Incarnation)| {
             let row = Row::Identity(LedgerId { host: found.id, role: *role }, *incarnation);
             let disk = Disk::new([(row.key_bytes(), row.value_bytes())]);
-            (*role, Slot { ledger: None, disk, jobs: BTreeMap::new() })
+            (*role, Slot { ledger: None, disk, jobs: BTreeMap::new(), about: BTreeMap::new() })
         };
         Self {
             id: found.id,
@@ -114,6 +117,7 @@ impl Host {
         for slot in self.slots.values_mut() {
             slot.ledger = None;
             slot.jobs.clear();
+            slot.about.clear();
         }
     }
 }

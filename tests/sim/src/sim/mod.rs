@@ -15,9 +15,10 @@ use windlass_sagas::fault::FaultKind;
 use windlass_sagas::ids::*;
 
 pub(crate) use self::event::Event;
+use crate::about::About;
 use crate::agenda::{Agenda, Instant};
 use crate::agent::Host;
-use crate::check::{Chain, Violation};
+use crate::check::{Chain, Tale, Violation};
 use crate::client::Clients;
 use crate::fault::{Fault, Faults, Lane, Place, Plan};
 use crate::founding::Founding;
@@ -155,6 +156,7 @@ impl Sim {
             over: false,
             dice,
         };
+        sim.chain.tale = list.then(Tale::default);
         sim.begin(scenario);
         sim
     }
@@ -241,6 +243,19 @@ impl Sim {
         let fault = self.faults.ask(lane, place, kinds, now)?;
         self.trace.note(now, "fault", &[fault.kind as u64], || format!("{} {place} ({lane:?})", fault.kind));
         Some(fault)
+    }
+
+    /// A decision about a fault that strikes these steps.
+    pub(crate) fn ask_about(
+        &mut self,
+        lane: Lane,
+        place: Place,
+        kinds: &'static [FaultKind],
+        steps: impl FnOnce() -> Vec<About>,
+    ) -> Option<Fault> {
+        let fault = self.ask(lane, place, kinds);
+        self.faults.about(self.chain.tip.position, steps);
+        fault
     }
 
     /// A law; the first one that does not hold ends the run.
