@@ -6,6 +6,7 @@ mod access;
 mod checks;
 mod generation;
 mod leaks;
+mod quiet;
 mod random;
 mod servers;
 mod support;
