@@ -11,6 +11,7 @@ use windlass_sagas::fault::FaultKind;
 use windlass_sagas::record::Direction;
 
 use crate::agenda::Instant;
+use crate::net::End;
 use crate::rng::{Rng, mix};
 
 /// Numbers of one lane.
@@ -83,6 +84,14 @@ pub enum Lane {
 }
 
 impl Lane {
+    /// Where a fault of this lane is drawn.
+    pub(crate) const fn end(self) -> End {
+        match self {
+            Self::Host(host) | Self::Stream(_, host) => End::Host(host),
+            Self::Orchestrator(node) | Self::Journal(node) | Self::Client(node) => End::Node(node),
+        }
+    }
+
     const fn number(self) -> u64 {
         let (base, place) = match self {
             Self::Host(host) => (1, host),
@@ -311,6 +320,8 @@ pub struct Asked {
     pub place: Place,
     /// What may fire there.
     pub kinds: &'static [FaultKind],
+    /// When.
+    pub at: Instant,
 }
 
 /// The decisions of one run.
@@ -357,7 +368,7 @@ impl Faults {
         let id = FaultId(lane.number() * LANE + *count);
         *count += 1;
         if let Some(asked) = &mut self.asked {
-            asked.push(Asked { id, place, kinds });
+            asked.push(Asked { id, place, kinds, at });
         }
         let mut dice = Rng::of(self.seed, id.0);
         let drawn = *dice.pick(kinds)?;

@@ -9,7 +9,7 @@ mod chain;
 mod end;
 
 pub(crate) use chain::Chain;
-pub(crate) use end::{left_over, waiting};
+pub(crate) use end::{Item, left_over, waiting};
 
 use windlass_sagas::ids::Position;
 
