@@ -22,12 +22,22 @@ if ! "$tools/bin/nats-server" --version 2>/dev/null | grep -q "v$NATS_SERVER\$";
 fi
 export PATH="$tools/bin:$PATH"
 
-# Nothing here is built twice: what an incremental build keeps for the next one would only cost time.
+# Nothing here is built twice: what an incremental build keeps for the next one would only cost time, and the lints look
+# at what the tests run.
 export CARGO_INCREMENTAL="${CARGO_INCREMENTAL:-0}"
+cargo clippy --version >/dev/null || { echo "clippy is missing: rustup component add clippy" >&2; exit 1; }
+export RUSTC_WORKSPACE_WRAPPER="$PWD/ops/rustc-with-lints"
 
 echo "== format";  cargo fmt --all --check
-echo "== lints";   cargo clippy --locked --workspace --all-targets -- -D warnings
+echo "== lints";   cargo test --locked --workspace --no-run
 echo "== tests";   cargo test --locked --workspace
+# From the build of the last landing to this one; a clone without its history can't build that.
+echo "== upgrade"
+if before=$(bash ops/build-before.sh); then
+  WINDLASS_BUILD_BEFORE="$before" cargo test --locked --test e2e upgrade:: -- --ignored
+else
+  echo "skipped: the build before can't be made (see above)"
+fi
 # The tests of the tests: bugs planted in the machines must be found. A build of their own, since no other has them.
 echo "== planted"; cargo test --locked --workspace \
   --features windlass-sim/planted,windlass-sagas/planted,windlass-world/planted --test planted --test lead --test ledger

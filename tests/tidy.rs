@@ -119,6 +119,12 @@ fn links_between_pages_resolve() {
 }
 
 #[test]
+fn tests_that_pages_name_are_there() {
+    let tree = Tree::read();
+    check(tree.with_extension("md"), 1, |file| pages::unknown_tests(&tree, file));
+}
+
+#[test]
 fn no_file_speaks_of_where_it_was_written() {
     check(Tree::read().files.iter(), 150, |file| words::forbidden(&file.path, &file.text));
 }

@@ -59,6 +59,8 @@ pub const VNI_MAX: u32 = 0x00ff_ffff;
 
 /// Facts that may wait for a decision, or commits for a frame, before the leader answers Overloaded.
 pub const LEADER_QUEUE_MAX: usize = 4096;
+/// The most that is kept of what a panicking decision said, characters.
+pub const POISON_CHARS_MAX: usize = 500;
 /// How far a clock may be off the last commit's time plus its own waiting before its owner does not campaign, milliseconds.
 pub const CLOCK_SKEW_MS_MAX: u64 = 5_000;
 /// How long an append may stay unanswered before the same bytes are sent again, milliseconds.

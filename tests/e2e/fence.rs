@@ -39,7 +39,7 @@ async fn o1_a_stopped_leaders_frame_that_arrives_after_its_successors_is_refused
     let before = connection.reader().last().await.unwrap();
 
     // A request of which the frame gets no further than the wire. Heartbeats and renewals are a few hundred bytes.
-    wire.hold();
+    wire.set(Weather::HoldsUp);
     let old = cell.client_of(0);
     let asked = tokio::spawn(async move { old.call(flavor_named("stale")).await });
     tokio::time::sleep(Duration::from_millis(300)).await;
@@ -51,7 +51,7 @@ async fn o1_a_stopped_leaders_frame_that_arrives_after_its_successors_is_refused
     let new = cell.client_of(1);
     cell.completes(new.call(flavor_named("fresh")).await.unwrap()).await;
     let written = connection.reader().last().await.unwrap();
-    wire.release();
+    wire.set(Weather::Clear);
     cell.nodes[0].signal(Signal::CONT);
     until("the old leader follows", async || !cell.nodes[0].leads().await).await;
 

@@ -5,18 +5,6 @@ use std::time::Duration;
 
 use super::support::*;
 
-/// A small generator (xorshift64*, Marsaglia 2003, Vigna 2016): the moments are the seed's alone.
-struct Dice(u64);
-
-impl Dice {
-    fn below(&mut self, bound: u64) -> u64 {
-        self.0 ^= self.0 >> 12;
-        self.0 ^= self.0 << 25;
-        self.0 ^= self.0 >> 27;
-        self.0.wrapping_mul(0x2545_f491_4f6c_dd1d) % bound
-    }
-}
-
 async fn killed_at_random(seed: u64, rounds: u64) {
     let slow = |setup| HostSetup { latency_ms: 15, ..setup };
     let mut cell =

@@ -5,6 +5,7 @@
 
 use std::time::{Duration, Instant};
 
+use rustix::process::Signal;
 use windlass_client::v1;
 
 use super::support::*;
@@ -16,7 +17,8 @@ fn kills() -> u64 {
 /// Something small that is committed: how long until the cell takes it.
 async fn commits(cell: &Cell, number: u64) -> Duration {
     let began = Instant::now();
-    cell.completes(cell.client.call(flavor_named(&format!("gap-{number}"))).await.unwrap()).await;
+    let asked = cell.client.call(flavor_named(&format!("gap-{number}"))).await;
+    cell.completes(asked.unwrap_or_else(|error| panic!("{error:?}\n{}", cell.said()))).await;
     began.elapsed()
 }
 
@@ -65,6 +67,130 @@ async fn o1_o3_a_killed_leader_is_followed_by_another_and_nothing_is_lost_or_rep
     }
     cell.nothing_repeated().await;
     cell.nothing_left().await;
+}
+
+/// Asks for three servers that take a while, and hands back what is under way.
+async fn under_way(cell: &Cell, round: &str) -> Vec<v1::Operation> {
+    let mut asked = Vec::new();
+    for (number, host) in ["h1", "h2", "h1"].into_iter().enumerate() {
+        asked.push(cell.client.call(server(&format!("{round}-{number}"), host, &[])).await.unwrap());
+    }
+    asked
+}
+
+/// Everything that was asked for is there, once, and is deleted: nothing is left.
+async fn all_is_well(mut cell: Cell, rounds: &[String]) {
+    cell.is_well().await;
+    for round in rounds {
+        for number in 0..3 {
+            let request = delete_server(&format!("{round}-{number}"));
+            cell.completes(cell.client.call(request).await.unwrap()).await;
+        }
+    }
+    cell.is_well().await;
+    cell.nothing_repeated().await;
+    cell.nothing_left().await;
+}
+
+fn slow_hosts() -> Vec<HostSetup> {
+    let slow = |setup| HostSetup { latency_ms: 15, ..setup };
+    vec![slow(storage("s1")), slow(hypervisor("h1")), slow(hypervisor("h2"))]
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn o1_o2_a_leader_that_stands_still_longer_than_its_lease_finds_its_successor_when_it_goes_on() {
+    let broker = Broker::start(3);
+    let cell = Cell::over(slow_hosts(), vec![broker.arguments(); 3]).await;
+    let mut rounds = Vec::new();
+    for round in 0..kills() {
+        let name = format!("stop-{round}");
+        let asked = under_way(&cell, &name).await;
+        let leader = cell.leader().await;
+        cell.nodes[leader].signal(Signal::STOP);
+        println!("orchestrator stopped: {:?} until the next commit", commits(&cell, 2000 + round).await);
+        let read = cell.client.call(get_server(&format!("{name}-0"))).await.unwrap();
+        assert_eq!(read.display_name, format!("{name}-0"));
+        cell.nodes[leader].signal(Signal::CONT);
+        for operation in asked {
+            cell.completes(operation).await;
+        }
+        // It finds its successor: two never lead for long.
+        for _ in 0..3_000 {
+            if !cell.nodes[leader].leads().await {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        assert!(!cell.nodes[leader].leads().await, "{}", cell.nodes[leader].said());
+        assert_ne!(cell.leader().await, leader);
+        rounds.push(name);
+    }
+    all_is_well(cell, &rounds).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn o1_o4_a_machine_that_is_cut_off_is_gone_on_without_and_comes_back_as_a_follower() {
+    let site = Site::with(slow_hosts()).await;
+    let mut rounds = Vec::new();
+    // Cut off are, in turn: the machine of the leader, that of the stream's leader.
+    for which in ["leader", "stream-leader"] {
+        let asked = under_way(&site.cell, which).await;
+        let leader = site.cell.leader().await;
+        let machine = if which == "leader" { leader } else { site.stream_leader().await };
+        site.set(machine, Weather::Silent);
+        println!("{which} cut off: {:?} until the next commit", commits(&site.cell, machine as u64).await);
+        let others: Vec<usize> = (0..3).filter(|other| *other != machine).collect();
+        for other in &others {
+            // Who is not cut off answers, also for what was acknowledged just now.
+            let read = site.cell.client_of(*other).call(get_server(&format!("{which}-0"))).await.unwrap();
+            assert!(read.create_time.is_some());
+        }
+        for operation in asked {
+            site.cell.completes(operation).await;
+        }
+        site.set(machine, Weather::Clear);
+        let name = format!("flavors/gap-{machine}");
+        let seen = v1::GetFlavorRequest { name, ..Default::default() };
+        let mut back = site.cell.client_of(machine).call(seen.clone()).await;
+        for _ in 0..300 {
+            if back.is_ok() {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+            back = site.cell.client_of(machine).call(seen.clone()).await;
+        }
+        assert!(back.is_ok(), "{back:?}: {}", site.cell.nodes[machine].said());
+        rounds.push(which.to_owned());
+    }
+    all_is_well(site.cell, &rounds).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn o2_everything_restarted_in_turn_under_load_loses_and_repeats_nothing() {
+    let mut broker = Broker::start(3);
+    let mut cell = Cell::over(slow_hosts(), vec![broker.arguments(); 3]).await;
+    let mut rounds = Vec::new();
+    for part in 0..9 {
+        let name = format!("turn-{part}");
+        let asked = under_way(&cell, &name).await;
+        match part {
+            0..3 => {
+                cell.nodes[part].end().await;
+                cell.nodes[part].start().await;
+            }
+            3..6 => {
+                let host = ["s1", "h1", "h2"][part - 3];
+                cell.kill_agent(host).await;
+                cell.start_agent(host);
+            }
+            _ => broker.restart(part - 6),
+        }
+        for operation in asked {
+            cell.completes(operation).await;
+        }
+        rounds.push(name);
+    }
+    all_is_well(cell, &rounds).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -47,28 +47,92 @@ async fn until<T>(what: &str, mut holds: impl AsyncFnMut() -> Option<T>) -> T {
     waited.await.unwrap_or_else(|_| unreachable!("it does not come: {what}"))
 }
 
+/// An agent with every role, joined and admitted.
+struct Agent {
+    state: tempfile::TempDir,
+    stop: CancellationToken,
+    task: tokio::task::JoinHandle<Result<Ended, AgentError>>,
+}
+
+impl Agent {
+    async fn of(cell: &Running) -> Self {
+        let state = tempfile::tempdir().unwrap();
+        let secret = cell.token("h1", &ROLES).await;
+        let token = Token::new(&secret, cell.authority_pem()).unwrap();
+        join_with(cell, token, state.path()).await.unwrap();
+        let options = Options {
+            state: Some(state.path().into()),
+            driver: Some("sim".into()),
+            orchestrators: vec![cell.address.to_string()],
+            ..Options::default()
+        };
+        let config = Config { on_fall: OnFall::Return, ..Config::load(None, options).unwrap() };
+        let stop = CancellationToken::new();
+        let task = tokio::spawn(windlass_agents::run(config, stop.clone()));
+        let admitted = |cell: &windlass_sagas::cell::Cell| {
+            let host = cell.hosts.values().find(|host| host.name == "h1")?;
+            (host.life == HostLife::Up && host.incarnations.len() == ROLES.len()).then_some(host.id)
+        };
+        until("an admitted host", async || cell.read(admitted).await).await;
+        Self { state, stop, task }
+    }
+
+    fn world(&self) -> World {
+        world(self.state.path())
+    }
+
+    async fn stop(self) {
+        self.stop.cancel();
+        assert_eq!(self.task.await.unwrap().unwrap(), Ended::Stopped);
+    }
+}
+
+/// With every timer stopped a healthy saga comes to its end all the same: none lies on its path, and what it takes is
+/// what its messages and syncs take.
+#[tokio::test]
+async fn s9_no_timer_lies_on_the_path_of_a_healthy_saga() {
+    let cell = cell::start().await;
+    let agent = Agent::of(&cell).await;
+    cell.cloud().await;
+    // The clock of this test's runtime stands still; a blocking task keeps it from being moved on when all wait.
+    let (go_on, stands_still) = std::sync::mpsc::channel::<()>();
+    let blocks = tokio::task::spawn_blocking(move || stands_still.recv().is_err());
+    tokio::time::pause();
+    let stopped = tokio::time::Instant::now();
+    let timer = tokio::spawn(tokio::time::sleep(Duration::from_millis(1)));
+
+    let ended = |cell: &windlass_sagas::cell::Cell, servers: usize| {
+        (cell.servers.len() == servers && cell.sagas.is_empty()).then_some(())
+    };
+    cell.ask(cell::create_server("web")).await;
+    until_without_timers("a server", async || cell.read(move |cell| ended(cell, 1)).await).await;
+    cell.ask(DeleteServer { server: "web".into() }).await;
+    until_without_timers("the server gone", async || cell.read(move |cell| ended(cell, 0)).await).await;
+    assert_eq!(tokio::time::Instant::now(), stopped);
+    assert!(!timer.is_finished(), "no timer fired");
+    assert_eq!(agent.world().repeated(), 0);
+
+    tokio::time::resume();
+    drop(go_on);
+    assert!(blocks.await.unwrap());
+    agent.stop().await;
+    cell.stop().await;
+}
+
+/// The same as `until`, on the machine's own clock alone.
+async fn until_without_timers(what: &str, mut holds: impl AsyncFnMut() -> Option<()>) {
+    let began = std::time::Instant::now();
+    while holds().await.is_none() {
+        assert!(began.elapsed() < Duration::from_secs(60), "it waits for a timer: {what}");
+        tokio::task::yield_now().await;
+    }
+}
+
 #[tokio::test]
 async fn a9_a_host_that_joined_runs_a_server_and_its_view_follows_the_fold() {
     let cell = cell::start().await;
-    let state = tempfile::tempdir().unwrap();
-    let secret = cell.token("h1", &ROLES).await;
-    let token = Token::new(&secret, cell.authority_pem()).unwrap();
-    join_with(&cell, token, state.path()).await.unwrap();
-    let options = Options {
-        state: Some(state.path().into()),
-        driver: Some("sim".into()),
-        orchestrators: vec![cell.address.to_string()],
-        ..Options::default()
-    };
-    let config = Config { on_fall: OnFall::Return, ..Config::load(None, options).unwrap() };
-    let stop = CancellationToken::new();
-    let agent = tokio::spawn(windlass_agents::run(config, stop.clone()));
-    let admitted = |cell: &windlass_sagas::cell::Cell| {
-        let host = cell.hosts.values().find(|host| host.name == "h1")?;
-        (host.life == HostLife::Up && host.incarnations.len() == ROLES.len()).then_some(host.id)
-    };
-    until("an admitted host", async || cell.read(admitted).await).await;
-    let empty = until("a view", async || world(state.path()).view()).await;
+    let agent = Agent::of(&cell).await;
+    let empty = until("a view", async || agent.world().view()).await;
     assert!(empty.1.ports.is_empty());
 
     cell.cloud().await;
@@ -79,21 +143,19 @@ async fn a9_a_host_that_joined_runs_a_server_and_its_view_follows_the_fold() {
     };
     let port = until("a server", async || cell.read(port).await).await;
     let with_port = until("a view with the port", async || {
-        world(state.path()).view().filter(|(_, view)| view.ports.contains_key(&port))
+        agent.world().view().filter(|(_, view)| view.ports.contains_key(&port))
     });
     let (position, _) = with_port.await;
     assert!(position > empty.0);
-    assert!(world(state.path()).port(port).is_some() && world(state.path()).repeated() == 0);
+    assert!(agent.world().port(port).is_some() && agent.world().repeated() == 0);
 
     cell.ask(DeleteServer { server: "web".into() }).await;
     let gone =
         |cell: &windlass_sagas::cell::Cell| (cell.servers.is_empty() && cell.sagas.is_empty()).then_some(());
     until("the server gone", async || cell.read(gone).await).await;
-    until("an empty view", async || world(state.path()).view().filter(|(_, view)| view.ports.is_empty()))
-        .await;
-    assert!(world(state.path()).is_empty());
-    stop.cancel();
-    assert_eq!(agent.await.unwrap().unwrap(), Ended::Stopped);
+    until("an empty view", async || agent.world().view().filter(|(_, view)| view.ports.is_empty())).await;
+    assert!(agent.world().is_empty());
+    agent.stop().await;
     cell.stop().await;
 }
 

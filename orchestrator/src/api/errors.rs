@@ -112,6 +112,7 @@ pub(super) fn refused(refused: Refused, project: ProjectId, fields: FieldNames) 
             rejected(*rejection, project, fields).with(metadata_key::POSITION, position.to_string())
         }
         Refused::Stale => Problem::internal("the leader takes a request for a report"),
+        Refused::Poisonous => Problem::internal("deciding this request panics; nothing was done"),
         Refused::NotLeader => Problem::new(ErrorReason::NotLeader, "this orchestrator does not lead")
             .hint("send it to another orchestrator of the cell")
             .retry_after(RETRY_LEADER),

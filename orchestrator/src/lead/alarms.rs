@@ -20,6 +20,12 @@ pub(super) fn tell(alarm: &Alarm) {
             ?alarm,
             "the journal is not what was seen of it before; nobody leads on it: see `windlass recover`"
         ),
+        Alarm::Poisonous { kind, saga, what } => tracing::error!(
+            kind,
+            saga = saga.map(tracing::field::display),
+            what,
+            "deciding this panics: report it with the journal; `windlass operation abandon` gives its saga up"
+        ),
         other => tracing::error!(alarm = ?other, "the journal or the clock needs a look"),
     }
 }

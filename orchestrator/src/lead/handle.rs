@@ -14,6 +14,9 @@ use windlass_store::Tracker;
 use super::recovery::Recovery;
 use crate::clock;
 
+/// How long a read may wait for what it rests on, where the handle's own deadline is not shorter: a leader whose journal
+/// does not answer sends its readers on to another orchestrator.
+pub const READ_TIME_MAX: Duration = Duration::from_secs(2);
 /// How many durable commits a slow watcher may lag behind before it is cut off.
 pub const WATCH_LAG_MAX: usize = 4096;
 
@@ -65,6 +68,9 @@ pub enum Refused {
     /// It speaks of nothing open.
     #[error("nothing open")]
     Stale,
+    /// Deciding it panics.
+    #[error("deciding it panics")]
+    Poisonous,
     /// This orchestrator does not lead.
     #[error("this orchestrator does not lead")]
     NotLeader,
@@ -125,7 +131,7 @@ impl Leader {
     pub async fn propose(&self, cause: Cause, fact: Fact) -> Result<Receipt, Refused> {
         let (reply, answer) = oneshot::channel();
         self.send(Wake::Propose { cause, fact: Box::new(fact), reply })?;
-        self.within(answer).await.ok_or(Refused::JournalUnavailable)?
+        within(self.deadline, answer).await.ok_or(Refused::JournalUnavailable)?
     }
 
     /// Decides a fact without committing it.
@@ -198,7 +204,8 @@ impl Leader {
             if now { Leaves::Now(send) } else { Leaves::WhenDurable(send) }
         });
         self.send(Wake::Read { min_position, read })?;
-        self.within(answer).await.ok_or(Refused::PositionNotReached(min_position))
+        let time_max = self.deadline.min(READ_TIME_MAX);
+        within(time_max, answer).await.ok_or(Refused::PositionNotReached(min_position))
     }
 
     /// Whether anything is lost of the journal, and what.
@@ -208,7 +215,7 @@ impl Leader {
     pub async fn recovery(&self) -> Result<Recovery, Refused> {
         let (reply, answer) = oneshot::channel();
         self.send(Wake::Recovery { reply })?;
-        self.within(answer).await.ok_or(Refused::TakingOver)?
+        within(self.deadline, answer).await.ok_or(Refused::TakingOver)?
     }
 
     /// An operator's order to lead on with a journal that ends in the commit `tip`; `order` says who and why, for the
@@ -219,7 +226,7 @@ impl Leader {
     pub async fn recover(&self, tip: (Position, Hash), order: String) -> Result<Recovery, Refused> {
         let (reply, answer) = oneshot::channel();
         self.send(Wake::Recover { tip, order, reply })?;
-        self.within(answer).await.ok_or(Refused::JournalUnavailable)?
+        within(self.deadline, answer).await.ok_or(Refused::JournalUnavailable)?
     }
 
     /// Asks agents what they hold; each ledger's inventory comes on the channel, which the caller bounds in time.
@@ -242,8 +249,8 @@ impl Leader {
             mpsc::error::TrySendError::Closed(_) => Refused::Stopping,
         })
     }
+}
 
-    async fn within<T>(&self, answer: oneshot::Receiver<T>) -> Option<T> {
-        tokio::time::timeout(self.deadline, answer).await.ok()?.ok()
-    }
+async fn within<T>(time_max: Duration, answer: oneshot::Receiver<T>) -> Option<T> {
+    tokio::time::timeout(time_max, answer).await.ok()?.ok()
 }

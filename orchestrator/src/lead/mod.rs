@@ -4,6 +4,7 @@ mod alarms;
 pub mod handle;
 mod images;
 pub mod lease;
+mod poison;
 mod pump;
 pub mod recovery;
 pub mod seen;

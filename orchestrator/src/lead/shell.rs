@@ -20,6 +20,7 @@ use super::alarms;
 use super::handle::{Durable, Leaves, ReadFold, Receipt, Refused, Wake};
 use super::images::Images;
 use super::lease::Holding;
+use super::poison;
 use super::pump::{Pump, Told};
 use super::recovery::Before;
 use super::seen::{Seen, SeenFile};
@@ -82,7 +83,7 @@ where
     let (images, fold) = Images::begin(store, image.flatten(), Some(cell));
     let (pump, mut told) = Pump::start(journal, reader, lease.is_shared());
     let mut shell = Shell {
-        machine: Orchestrator::new(config),
+        machine: Orchestrator::new(config).deciding_by(poison::decide),
         dispatcher: Dispatcher::new(cell),
         images,
         folded: 0,
@@ -449,6 +450,7 @@ impl Shell {
                 Err(Refused::Rejected { rejection, position })
             }
             Err(lead::Refused::Stale { .. }) => Err(Refused::Stale),
+            Err(lead::Refused::Poisonous) => Err(Refused::Poisonous),
             Err(lead::Refused::NotLeader) => Err(Refused::NotLeader),
             Err(lead::Refused::Overloaded) => Err(Refused::Overloaded),
             Err(lead::Refused::JournalUnavailable) => Err(Refused::JournalUnavailable),

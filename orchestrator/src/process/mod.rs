@@ -39,8 +39,8 @@ pub const BUILD: &str = concat!("windlass ", env!("CARGO_PKG_VERSION"));
 const WAKES_QUEUE: usize = 4096;
 /// Words of agents that may wait for it; then their streams wait.
 pub(crate) const AGENTS_QUEUE: usize = 4096;
-/// How long a proposal or a read may take in all.
-const LEADER_DEADLINE: Duration = Duration::from_secs(20);
+/// How long a proposal may take in all: an election of the broker's, which takes up to 9 s, is waited out.
+const LEADER_DEADLINE: Duration = Duration::from_secs(10);
 /// How long calls that run may take to end once the process is told to.
 const GRACE: Duration = Duration::from_secs(5);
 /// The pause between two keep-alive pings on a connection, and how long one may stay unanswered.

@@ -4,10 +4,10 @@ use std::time::Duration;
 
 /// How long connecting to one orchestrator may take.
 pub const CONNECT_TIME_MAX: Duration = Duration::from_secs(5);
-/// How often an HTTP/2 ping goes out, so that a dead peer is noticed.
-pub const KEEP_ALIVE_EVERY: Duration = Duration::from_secs(10);
+/// How often an HTTP/2 ping goes out while a call waits, so that a peer that is silent, or stands still, is noticed.
+pub const KEEP_ALIVE_EVERY: Duration = Duration::from_secs(2);
 /// How long a ping may stay unanswered before the connection counts as lost.
-pub const KEEP_ALIVE_TIME_MAX: Duration = Duration::from_secs(5);
+pub const KEEP_ALIVE_TIME_MAX: Duration = Duration::from_secs(2);
 /// How long one call may take with all its tries; the default of [`crate::Config::deadline`].
 pub const CALL_TIME_MAX: Duration = Duration::from_secs(60);
 /// How long a watch may be silent before its stream counts as lost; bookmarks come at least every 10 s.

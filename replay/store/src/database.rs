@@ -4,7 +4,6 @@
 //! journal is dropped and begun anew, which is logged; nothing here is worth a repair.
 
 use std::fs;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -17,6 +16,7 @@ use windlass_sagas::protocol::Cursor;
 use windlass_sagas::record::Tip;
 
 use crate::assemble::{Image, begin, finish, put, put_request};
+use crate::damage;
 use crate::error::{OpenError, StoreError};
 use crate::limits::CACHE_BYTES;
 
@@ -49,16 +49,19 @@ pub(crate) const TIMES: TableDefinition<'_, i64, u64> = TableDefinition::new("ti
 #[derive(Clone)]
 pub struct Store {
     database: Arc<Held>,
-    path: PathBuf,
 }
 
-/// The open file. Closing one that is damaged panics inside the storage library, which must not end the process.
-struct Held(Option<Database>);
+/// The open file and its path. Closing one that is damaged panics inside the storage library.
+struct Held(Option<Database>, PathBuf);
 
 impl Drop for Held {
     fn drop(&mut self) {
         let database = self.0.take();
-        if catch_unwind(AssertUnwindSafe(|| drop(database))).is_err() {
+        let closed = damage::guarded(&self.1, || {
+            drop(database);
+            Ok(())
+        });
+        if closed.is_err() {
             tracing::warn!("the store's file is damaged; it is dropped when it is opened next");
         }
     }
@@ -66,7 +69,7 @@ impl Drop for Held {
 
 impl std::fmt::Debug for Store {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Store({})", self.path.display())
+        write!(f, "Store({})", self.path().display())
     }
 }
 
@@ -99,7 +102,7 @@ impl Store {
                 redb::Error::DatabaseAlreadyOpen | redb::Error::LockProtocolMismatch => {
                     return Err(OpenError::Locked { path });
                 }
-                redb::Error::Io(error) if error.kind() != std::io::ErrorKind::InvalidData => {
+                redb::Error::Io(error) if !damage::is_likely(&error) => {
                     return Err(io(error.into()));
                 }
                 other => other.to_string(),
@@ -107,14 +110,20 @@ impl Store {
             Err(error @ (StoreError::OutOfOrder { .. } | StoreError::Row(_))) => error.to_string(),
         };
         tracing::warn!(path = %path.display(), why, "the store is dropped and built anew");
-        fs::remove_file(&path).map_err(|error| io(error.into()))?;
+        damage::remove(&path).map_err(|error| match error.kind() {
+            std::io::ErrorKind::WouldBlock => OpenError::Locked { path: path.clone() },
+            _ => io(error.into()),
+        })?;
         Self::open_sound(&path).map_err(|error| io(error.into()))
     }
 
     fn open_sound(path: &Path) -> Result<(Self, Option<Image>), StoreError> {
-        guarded(|| {
+        if damage::is_marked(path) {
+            return Err(StoreError::Row("its pages are damaged"));
+        }
+        damage::guarded(path, || {
             let database = Database::builder().set_cache_size(CACHE_BYTES).create(path)?;
-            let store = Self { database: Arc::new(Held(Some(database))), path: path.to_owned() };
+            let store = Self { database: Arc::new(Held(Some(database), path.to_owned())) };
             let write = store.database().begin_write()?;
             make_tables(&write)?;
             write.commit()?;
@@ -129,7 +138,7 @@ impl Store {
     /// # Errors
     /// Where the disk fails or what it holds is damaged: then fold from the first frame; the next `open` drops the file.
     pub fn load(&self) -> Result<Option<Image>, StoreError> {
-        guarded(|| self.try_load())
+        self.guarded(|| self.try_load())
     }
 
     fn try_load(&self) -> Result<Option<Image>, StoreError> {
@@ -168,7 +177,7 @@ impl Store {
     /// # Errors
     /// Where the disk fails.
     pub fn position(&self) -> Result<Position, StoreError> {
-        guarded(|| {
+        self.guarded(|| {
             let head = self.database().begin_read()?.open_table(HEAD)?;
             let found = head.get("head")?.map(|head| decode::<Head>(head.value())).transpose()?;
             Ok(found.map_or(Position(0), |head| head.position))
@@ -181,8 +190,8 @@ impl Store {
     /// # Errors
     /// Where the disk fails.
     pub fn reset(&self, why: &str) -> Result<(), StoreError> {
-        tracing::warn!(path = %self.path.display(), why, "the store is dropped and built anew");
-        guarded(|| {
+        tracing::warn!(path = %self.path().display(), why, "the store is dropped and built anew");
+        self.guarded(|| {
             let write = self.database().begin_write()?;
             write.delete_table(HEAD)?;
             write.delete_table(ROWS)?;
@@ -197,6 +206,15 @@ impl Store {
             make_tables(&write)?;
             Ok(write.commit()?)
         })
+    }
+
+    fn path(&self) -> &Path {
+        &self.database.1
+    }
+
+    /// Asks the storage library, whose panics are errors here.
+    pub(crate) fn guarded<T>(&self, ask: impl FnOnce() -> Result<T, StoreError>) -> Result<T, StoreError> {
+        damage::guarded(self.path(), ask)
     }
 
     pub(crate) fn database(&self) -> &Database {
@@ -230,11 +248,6 @@ pub(crate) fn request_sum(time: i64, saga: u128, fingerprint: u64) -> u128 {
     row[..8].copy_from_slice(&time.to_be_bytes());
     row[8..].copy_from_slice(&fingerprint.to_be_bytes());
     row_sum((0xff, saga), &row)
-}
-
-/// The storage library panics on some pages that were altered under it; here that is an error like others.
-pub(crate) fn guarded<T>(ask: impl FnOnce() -> Result<T, StoreError>) -> Result<T, StoreError> {
-    catch_unwind(AssertUnwindSafe(ask)).unwrap_or(Err(StoreError::Row("its pages are damaged")))
 }
 
 fn make_tables(write: &redb::WriteTransaction) -> Result<(), StoreError> {

@@ -13,6 +13,7 @@
 //! `Store::load`, begin again.
 
 mod assemble;
+mod damage;
 mod database;
 mod delta;
 mod error;

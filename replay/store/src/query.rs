@@ -68,7 +68,7 @@ impl Store {
     /// # Errors
     /// Where the disk fails.
     pub fn summary(&self, saga: SagaId) -> Result<Option<Summary>, StoreError> {
-        guarded(|| {
+        self.guarded(|| {
             let table = self.database().begin_read()?.open_table(SUMMARIES)?;
             table.get(id(saga.0))?.map(|row| summary::decode(saga, row.value())).transpose()
         })
@@ -81,7 +81,7 @@ impl Store {
     pub fn list(&self, list: &List, recent: Vec<Summary>) -> Result<Page, StoreError> {
         let rows_max = list.rows_max.min(LIST_ROWS_MAX);
         let mut merged = BTreeMap::new();
-        let stored = guarded(|| self.stored(list, rows_max + 1))?;
+        let stored = self.guarded(|| self.stored(list, rows_max + 1))?;
         let was_cut = recent.len() >= rows_max;
         for found in stored.into_iter().chain(recent.into_iter().filter(|it| list.wants(it))) {
             let key = PageKey { first: found.first, saga: found.saga };
@@ -129,7 +129,7 @@ impl Store {
     /// Where the disk fails.
     pub fn saga_commits(&self, saga: SagaId, after: Position) -> Result<Vec<Place>, StoreError> {
         let saga = id(saga.0);
-        guarded(|| {
+        self.guarded(|| {
             let table = self.database().begin_read()?.open_table(SAGA_COMMITS)?;
             let rows = table.range((saga, after.next().0)..=(saga, u64::MAX))?.take(LIST_ROWS_MAX);
             rows.map(|row| {
@@ -151,7 +151,7 @@ impl Store {
     ) -> Result<Vec<Place>, StoreError> {
         let (kind, id) = key(resource);
         let end = before.map_or(u64::MAX, |before| before.0);
-        guarded(|| {
+        self.guarded(|| {
             let table = self.database().begin_read()?.open_table(RESOURCE_COMMITS)?;
             let rows = table.range((kind, id, 0)..(kind, id, end))?.rev().take(LIST_ROWS_MAX);
             rows.map(|row| {
@@ -167,7 +167,7 @@ impl Store {
     /// # Errors
     /// Where the disk fails.
     pub fn place_before(&self, position: Position) -> Result<Option<Place>, StoreError> {
-        guarded(|| {
+        self.guarded(|| {
             let table = self.database().begin_read()?.open_table(PLACES)?;
             let found = table.range(..=position.0)?.next_back().transpose()?;
             Ok(found.map(|(position, place)| Place {
@@ -182,7 +182,7 @@ impl Store {
     /// # Errors
     /// Where the disk fails.
     pub fn place_at(&self, time: Time) -> Result<Option<Place>, StoreError> {
-        let position = guarded(|| {
+        let position = self.guarded(|| {
             let table = self.database().begin_read()?.open_table(TIMES)?;
             let found = table.range(..=time.0)?.next_back().transpose()?;
             Ok(found.map(|(_, position)| Position(position.value())))

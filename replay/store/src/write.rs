@@ -16,7 +16,7 @@ impl Store {
     /// # Errors
     /// `OutOfOrder` where the delta does not begin at the stored image; where the disk fails. Nothing has changed then.
     pub fn write(&self, delta: &Delta) -> Result<(), StoreError> {
-        guarded(|| self.try_write(delta))
+        self.guarded(|| self.try_write(delta))
     }
 
     fn try_write(&self, delta: &Delta) -> Result<(), StoreError> {

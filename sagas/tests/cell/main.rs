@@ -5,6 +5,7 @@
 mod access;
 mod checks;
 mod generation;
+mod leaks;
 mod random;
 mod servers;
 mod support;

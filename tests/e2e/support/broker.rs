@@ -1,13 +1,8 @@
-//! Real NATS servers of one test, and a wire to them that can hold back what a client sends.
+//! Real NATS servers of one test.
 
 use std::path::Path;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use tempfile::TempDir;
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Notify;
 use windlass_journal::jetstream::local::{Plan, Program, Server};
 use windlass_journal::jetstream::{Connection, Settings};
 
@@ -78,6 +73,12 @@ impl Broker {
         self.servers[0] = Some(Server::start(&Program::find().unwrap(), plan).unwrap());
     }
 
+    /// Ends a server in order, and starts it again.
+    pub(crate) fn restart(&mut self, server: usize) {
+        let plan = self.servers[server].take().unwrap().stop();
+        self.servers[server] = Some(Server::start(&Program::find().unwrap(), plan).unwrap());
+    }
+
     /// Ends the server that leads the journal's stream, at once or in order, and starts it again.
     pub(crate) async fn end_leader(&mut self, cell: &str, hard: bool) {
         let leader = self.connect(cell).await.stream_leader().await.unwrap();
@@ -87,65 +88,5 @@ impl Broker {
         let server = self.servers[index].take().unwrap();
         let plan = if hard { server.kill() } else { server.stop() };
         self.servers[index] = Some(Server::start(&Program::find().unwrap(), plan).unwrap());
-    }
-}
-
-/// A wire to a server.
-pub(crate) struct Wire {
-    pub(crate) address: String,
-    state: Arc<State>,
-}
-
-#[derive(Default)]
-struct State {
-    holds: AtomicBool,
-    /// Bytes that are held back.
-    held: AtomicUsize,
-    moved: Notify,
-}
-
-impl Wire {
-    pub(crate) async fn to(server: String) -> Self {
-        let listener = TcpListener::bind(super::free_address()).await.unwrap();
-        let address = listener.local_addr().unwrap().to_string();
-        let state = Arc::new(State::default());
-        let shared = Arc::clone(&state);
-        // Ends with the test's runtime.
-        tokio::spawn(async move {
-            while let Ok((client, _)) = listener.accept().await {
-                let server = TcpStream::connect(&server).await.unwrap();
-                let ((mut from_client, mut to_client), (mut from_server, mut to_server)) =
-                    (client.into_split(), server.into_split());
-                tokio::spawn(async move { tokio::io::copy(&mut from_server, &mut to_client).await });
-                let state = Arc::clone(&shared);
-                tokio::spawn(async move {
-                    let mut bytes = vec![0; 64 * 1024];
-                    while let Ok(count @ 1..) = from_client.read(&mut bytes).await {
-                        state.held.fetch_add(count, Ordering::SeqCst);
-                        while state.holds.load(Ordering::SeqCst) {
-                            state.moved.notified().await;
-                        }
-                        state.held.fetch_sub(count, Ordering::SeqCst);
-                        if to_server.write_all(&bytes[..count]).await.is_err() {
-                            return;
-                        }
-                    }
-                });
-            }
-        });
-        Self { address, state }
-    }
-
-    pub(crate) fn hold(&self) {
-        self.state.holds.store(true, Ordering::SeqCst);
-    }
-
-    pub(crate) fn held_bytes(&self) -> usize {
-        self.state.held.load(Ordering::SeqCst)
-    }
-
-    pub(crate) fn release(&self) {
-        self.state.holds.store(false, Ordering::SeqCst);
-        self.state.moved.notify_waiters();
     }
 }

@@ -9,7 +9,8 @@ use tokio::io::{AsyncBufReadExt as _, BufReader, Lines};
 use tokio::process::{Child as Process, ChildStdout, Command};
 use tokio::time::timeout;
 
-const PROGRAM: &str = env!("CARGO_BIN_EXE_windlass");
+/// The binary under test.
+pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_windlass");
 
 /// A process.
 pub(crate) struct Child {
@@ -18,10 +19,10 @@ pub(crate) struct Child {
 }
 
 impl Child {
-    /// Starts the binary; what it logs goes behind what is in `log` already.
-    pub(crate) fn start(arguments: &[&str], log: &Path) -> Self {
+    /// Starts a build's binary; what it logs goes behind what is in `log` already.
+    pub(crate) fn start(program: &Path, arguments: &[&str], log: &Path) -> Self {
         let log = std::fs::OpenOptions::new().create(true).append(true).open(log).unwrap();
-        let mut command = Command::new(PROGRAM);
+        let mut command = Command::new(program);
         command.args(arguments).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(log).kill_on_drop(true);
         let mut process = command.spawn().unwrap();
         let out = process.stdout.take().unwrap();

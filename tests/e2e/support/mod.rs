@@ -3,8 +3,11 @@
 
 mod broker;
 mod child;
+mod dice;
 mod node;
 mod requests;
+mod site;
+mod wire;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -18,10 +21,13 @@ use windlass_client::{Client, Config, NewSecret};
 use windlass_journal::jetstream::local::free_ports;
 use windlass_orchestrator::identity;
 
-pub(crate) use broker::{Broker, Wire};
-pub(crate) use child::{Child, windlass};
+pub(crate) use broker::Broker;
+pub(crate) use child::{Child, PROGRAM, windlass};
+pub(crate) use dice::Dice;
 pub(crate) use node::Node;
 pub(crate) use requests::*;
+pub(crate) use site::Site;
+pub(crate) use wire::{Weather, Wire};
 
 /// How long a process may take until it is ready.
 const READY_TIME_MAX: Duration = Duration::from_secs(60);
@@ -33,6 +39,8 @@ const OPERATION_TIME_MAX: Duration = Duration::from_secs(120);
 pub(crate) struct HostSetup {
     pub(crate) name: &'static str,
     pub(crate) storage: bool,
+    /// Its zone; empty: the cell's default one.
+    pub(crate) zone: &'static str,
     /// A plan of faults, as its file says it.
     pub(crate) faults: Option<String>,
     /// Milliseconds before each small step.
@@ -57,7 +65,9 @@ pub(crate) struct Cell {
     pub(crate) nodes: Vec<Node>,
     token: NewToken,
     hosts: Vec<HostSetup>,
-    agents: BTreeMap<&'static str, Child>,
+    pub(crate) agents: BTreeMap<&'static str, Child>,
+    /// The binary that agents are started from next.
+    pub(crate) agent_program: PathBuf,
 }
 
 impl Cell {
@@ -68,6 +78,20 @@ impl Cell {
 
     /// The same with an orchestrator for each of these lists of arguments.
     pub(crate) async fn over(hosts: Vec<HostSetup>, arguments: Vec<Vec<String>>) -> Self {
+        Self::built(Path::new(PROGRAM), hosts, arguments, false).await
+    }
+
+    /// The same with a wire between the agents and each orchestrator.
+    pub(crate) async fn wired(hosts: Vec<HostSetup>, arguments: Vec<Vec<String>>) -> Self {
+        Self::built(Path::new(PROGRAM), hosts, arguments, true).await
+    }
+
+    /// The same, all of it of another build.
+    pub(crate) async fn of(program: &Path, hosts: Vec<HostSetup>, arguments: Vec<Vec<String>>) -> Self {
+        Self::built(program, hosts, arguments, false).await
+    }
+
+    async fn built(program: &Path, hosts: Vec<HostSetup>, arguments: Vec<Vec<String>>, wired: bool) -> Self {
         let home = tempfile::tempdir().unwrap();
         let names = ["localhost".into(), "127.0.0.1".into()];
         let identity = home.path().join("identity");
@@ -82,16 +106,23 @@ impl Cell {
             if number > 0 {
                 copy_all(&identity, &state.join("identity"));
             }
-            nodes.push(Node::new(&state, home.path().join(log), arguments));
+            nodes.push(Node::new(&state, home.path().join(log), program, arguments));
         }
         let all: Vec<String> = nodes.iter().map(|node| node.address.clone()).collect();
+        let mut advertised = all.clone();
+        for (node, address) in nodes.iter_mut().zip(&mut advertised).filter(|_| wired) {
+            let wire = Wire::to(address.clone()).await;
+            address.clone_from(&wire.address);
+            node.wire = Some(wire);
+        }
         for node in &mut nodes {
-            node.arguments.extend(["--advertise".to_owned(), all.join(",")]);
+            node.arguments.extend(["--advertise".to_owned(), advertised.join(",")]);
             node.start().await;
         }
         let token = NewToken(made.admin_token);
         let client = token.client(home.path(), &all);
-        let mut cell = Self { home, client, nodes, token, hosts, agents: BTreeMap::new() };
+        let agent_program = program.into();
+        let mut cell = Self { home, client, nodes, token, hosts, agents: BTreeMap::new(), agent_program };
         cell.seed().await;
         for setup in cell.hosts.clone() {
             cell.join(&setup).await;
@@ -103,7 +134,17 @@ impl Cell {
 
     /// A client that knows only this orchestrator.
     pub(crate) fn client_of(&self, node: usize) -> Client {
-        self.token.client(self.home.path(), &[self.nodes[node].address.clone()])
+        self.client_at(&self.nodes[node].address)
+    }
+
+    /// A client that knows only this address.
+    pub(crate) fn client_at(&self, address: &str) -> Client {
+        self.token.client(self.home.path(), &[address.to_owned()])
+    }
+
+    /// What its orchestrators have logged.
+    pub(crate) fn said(&self) -> String {
+        self.nodes.iter().map(Node::said).collect::<Vec<_>>().join("--\n")
     }
 
     /// Runs a command of the administrator's to its end.
@@ -125,7 +166,7 @@ impl Cell {
             }
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
-        panic!("nobody leads:\n{}", self.log("orchestrator"));
+        panic!("nobody leads:\n{}", self.said());
     }
 
     /// Two hypervisors and a storage host, nothing wrong with any.
@@ -150,7 +191,10 @@ impl Cell {
             std::fs::write(state.join("faults.toml"), faults).unwrap();
         }
         let secret = NewSecret::join_token().unwrap();
-        let request = join_token(setup.name, setup.storage, &secret.sha256);
+        let mut request = join_token(setup.name, setup.storage, &secret.sha256);
+        if let Some(token) = request.join_token.as_mut().filter(|_| !setup.zone.is_empty()) {
+            token.zone = setup.zone.into();
+        }
         self.completes(self.client.call(request).await.unwrap()).await;
         let ca = self.home.path().join("identity/ca.pem");
         let log = self.home.path().join(format!("{}.log", setup.name));
@@ -165,23 +209,14 @@ impl Cell {
             "--state",
             state.to_str().unwrap(),
         ];
-        let mut child = Child::start(&arguments, &log);
+        let mut child = Child::start(&self.agent_program, &arguments, &log);
         let status = child.ends_within(READY_TIME_MAX).await;
         assert!(status.success(), "{}: {}", setup.name, self.log(setup.name));
     }
 
     /// Starts a host's agent; with its faults the first time only where they are still wanted.
     pub(crate) fn start_agent(&mut self, name: &'static str) {
-        let state = self.host(name);
-        let (config, faults) = (state.join("agent.toml"), state.join("faults.toml"));
-        let state = state.to_str().unwrap();
-        let mut arguments =
-            vec!["agent", "run", "--driver", "sim", "--state", state, "--config", config.to_str().unwrap()];
-        if faults.exists() {
-            arguments.extend(["--faults", faults.to_str().unwrap()]);
-        }
-        let log = self.home.path().join(format!("{name}.log"));
-        self.agents.insert(name, Child::start(&arguments, &log));
+        self.agents.insert(name, agent(&self.agent_program, self.home.path(), name));
     }
 
     pub(crate) fn stop_faults(&self, name: &str) {
@@ -244,7 +279,7 @@ impl Cell {
         }
         match tokio::time::timeout(OPERATION_TIME_MAX, self.client.wait(&operation)).await {
             Ok(ended) => ended.unwrap(),
-            Err(_) => panic!("{} does not end:\n{}", operation.name, self.log("orchestrator")),
+            Err(_) => panic!("{} does not end:\n{}", operation.name, self.said()),
         }
     }
 
@@ -302,6 +337,19 @@ impl Cell {
             assert!(status.success(), "{name}: {}", self.log(name));
         }
     }
+}
+
+/// Starts the agent of the host of this name, with its faults where it has any.
+pub(crate) fn agent(program: &Path, home: &Path, name: &str) -> Child {
+    let state = home.join("hosts").join(name);
+    let (config, faults) = (state.join("agent.toml"), state.join("faults.toml"));
+    let state = state.to_str().unwrap();
+    let mut arguments =
+        vec!["agent", "run", "--driver", "sim", "--state", state, "--config", config.to_str().unwrap()];
+    if faults.exists() {
+        arguments.extend(["--faults", faults.to_str().unwrap()]);
+    }
+    Child::start(program, &arguments, &home.join(format!("{name}.log")))
 }
 
 /// The administrator's token of a cell.

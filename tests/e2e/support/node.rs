@@ -6,7 +6,7 @@ use std::time::Duration;
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
-use super::{Child, READY_TIME_MAX, free_address};
+use super::{Child, READY_TIME_MAX, Weather, Wire, free_address};
 
 /// An orchestrator, running or not.
 pub(crate) struct Node {
@@ -14,16 +14,20 @@ pub(crate) struct Node {
     pub(crate) address: String,
     log: PathBuf,
     metrics: String,
+    /// The binary that it is started from next.
+    pub(crate) program: PathBuf,
     /// What it is told beside its state and its addresses.
     pub(crate) arguments: Vec<String>,
     child: Option<Child>,
+    /// What the agents reach it over; `None`: directly.
+    pub(crate) wire: Option<Wire>,
 }
 
 impl Node {
     /// Not started yet.
-    pub(crate) fn new(state: &Path, log: PathBuf, arguments: Vec<String>) -> Self {
+    pub(crate) fn new(state: &Path, log: PathBuf, program: &Path, arguments: Vec<String>) -> Self {
         let (state, address, metrics) = (state.to_path_buf(), free_address(), free_address());
-        Self { state, address, log, metrics, arguments, child: None }
+        Self { state, address, log, metrics, program: program.into(), arguments, child: None, wire: None }
     }
 
     pub(crate) async fn start(&mut self) {
@@ -31,7 +35,7 @@ impl Node {
         let mut all =
             vec!["orchestrator", "--state", state, "--listen", &self.address, "--metrics", &self.metrics];
         all.extend(self.arguments.iter().map(String::as_str));
-        let mut child = Child::start(&all, &self.log);
+        let mut child = Child::start(&self.program, &all, &self.log);
         let line = child.line_within(READY_TIME_MAX).await;
         assert!(line.starts_with("listening on "), "{line}: {}", self.said());
         self.child = Some(child);
@@ -60,6 +64,11 @@ impl Node {
     pub(crate) fn signal(&self, signal: Signal) {
         let id = self.child.as_ref().unwrap().id();
         kill_process(Pid::from_raw(i32::try_from(id).unwrap()).unwrap(), signal).unwrap();
+    }
+
+    /// The weather between it and the agents.
+    pub(crate) fn weather(&self, weather: Weather) {
+        self.wire.as_ref().unwrap().set(weather);
     }
 
     pub(crate) fn said(&self) -> String {

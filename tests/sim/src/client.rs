@@ -259,7 +259,7 @@ impl Sim {
                     self.refused(place, may_pass(rejection.reason));
                 }
             }
-            Err(Refused::Stale { .. }) => self.refused(place, false),
+            Err(Refused::Stale { .. } | Refused::Poisonous) => self.refused(place, false),
             Err(
                 Refused::NotLeader | Refused::Overloaded | Refused::JournalUnavailable | Refused::SteppedDown,
             ) if !stale => self.later_ms(150, Event::ClientWaits { token }),

@@ -9,9 +9,11 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use windlass_sagas::cell::state::Ended;
-use windlass_sagas::record::FORMAT_LEVEL;
+use windlass_sagas::protocol::InventoryItem;
+use windlass_sagas::record::{FORMAT_LEVEL, Role};
 
-use crate::check::Violation;
+use crate::agent::Host;
+use crate::check::{Tale, Violation};
 use crate::draw::Drawing;
 use crate::fault::{Choice, Plan};
 use crate::founding::{Founding, Topology};
@@ -326,7 +328,27 @@ pub(crate) fn silent(outcome: &Outcome, wanted: usize) -> Violation {
     Violation { law: "every fault of an enumeration fires", what, position: windlass_sagas::ids::Position(0) }
 }
 
+/// What the worlds say that they hold.
+fn held(sim: &Sim) -> Vec<String> {
+    let items = |host: &Host| {
+        let roles = [Role::Storage, Role::Network, Role::Hypervisor];
+        let all = roles.iter().flat_map(|role| host.world.inventory(*role));
+        let line = |item: InventoryItem| match item {
+            // By whom it was plugged is forgotten when its guest is made again.
+            InventoryItem::Device { server, volume, .. } => {
+                format!("{} Device {{ {server}, {volume} }}", host.name)
+            }
+            other => format!("{} {other:?}", host.name),
+        };
+        all.map(line).collect::<Vec<_>>()
+    };
+    let mut held: Vec<String> = sim.hosts.iter().flat_map(items).collect();
+    held.sort_unstable();
+    held
+}
+
 fn outcome(sim: Sim) -> Outcome {
+    let held = if sim.faults.lists() { held(&sim) } else { Vec::new() };
     let mut ended = [0; 3];
     for (_, _, how) in sim.chain.books.sagas() {
         match how {
@@ -344,6 +366,8 @@ fn outcome(sim: Sim) -> Outcome {
         seen: sim.seen,
         fired: sim.faults.fired,
         asked: sim.faults.asked.unwrap_or_default(),
+        told: sim.chain.tale.map(Tale::sagas).unwrap_or_default(),
+        held,
         ended,
         violation: sim.violation,
         at: sim.agenda.now(),

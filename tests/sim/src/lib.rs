@@ -4,6 +4,7 @@
 //! Invariant: one thread, no I/O, no clock, no hash order; the same scenario, seed and faults give the same trace. There
 //! is no second model of the protocol here, and nothing in the product knows that it is simulated.
 
+mod about;
 mod agenda;
 mod agent;
 mod check;
@@ -28,8 +29,9 @@ mod sim;
 mod trace;
 pub mod workload;
 
+pub use about::About;
 pub use agenda::Instant;
-pub use check::Violation;
+pub use check::{Told, Violation};
 pub use draw::Drawing;
 pub use fault::{Asked, Choice, FaultId, Fired, Lane, NotAChoice, Place, Plan, Rates, Rule};
 pub use founding::Topology;

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use windlass_sagas::fault::FaultKind;
 
 use crate::agenda::Instant;
-use crate::check::Violation;
+use crate::check::{Told, Violation};
 use crate::draw::Drawing;
 use crate::fault::{Asked, Choice, Fired};
 use crate::rng::mix;
@@ -28,6 +28,10 @@ pub struct Outcome {
     pub fired: Vec<Fired>,
     /// Every decision, where they were listed.
     pub asked: Vec<Asked>,
+    /// What happened to each saga, where decisions were listed.
+    pub told: Vec<Told>,
+    /// What each host's world holds at the end, where decisions were listed, sorted.
+    pub held: Vec<String>,
     /// How the sagas ended: completed, rolled back, abandoned.
     pub ended: [u64; 3],
     /// The first broken promise.

@@ -5,6 +5,7 @@
 
 use alloc::boxed::Box;
 use alloc::collections::VecDeque;
+use alloc::string::String;
 use alloc::vec::Vec;
 
 use super::super::{AppendError, Cursor};
@@ -14,11 +15,14 @@ use super::gate::Gate;
 use super::low_water::LowWaters;
 use super::message::*;
 use super::{Orchestrator, Role, tend};
+use crate::cell::state::{Cell, SagaState};
 use crate::cell::{self, Decline, Effect, Reason, Rejection};
 use crate::ids::*;
-use crate::limits::{APPEND_PATIENCE_MS, LEADER_QUEUE_MAX};
+use crate::limits::{APPEND_PATIENCE_MS, LEADER_QUEUE_MAX, POISON_CHARS_MAX};
 use crate::planted::{self, Bug};
-use crate::record::{Cause, Commit, EncodeError, Fact, Frame, Header, StoredCommit, Tip};
+use crate::record::{
+    Cause, Commit, EncodeError, Event, Fact, Frame, Header, Report, SagaStuck, StoredCommit, Tip,
+};
 
 /// One lead.
 #[derive(Clone, Debug)]
@@ -128,7 +132,16 @@ impl Orchestrator {
         let tip = *fold.tip();
         let time = now.max(tip.time);
         let position = tip.position;
-        let events = match cell::decide(fold.cell(), &fact, time) {
+        let decided = (self.decide)(fold.cell(), &fact, time).or_else(|Panicked(what)| {
+            let saga = speaks_of(&fact).filter(|saga| fold.cell().sagas.contains_key(saga));
+            out.push(Output::Alarm(Alarm::Poisonous { kind: fact.kind(), saga, what: what.clone() }));
+            saga.map(|saga| set_aside(fold.cell(), saga, &what)).ok_or(Refused::Poisonous)
+        });
+        let events = match decided {
+            Err(refused) => return leader.gate.refuse(token, position, refused),
+            Ok(decided) => decided,
+        };
+        let events = match events {
             Ok(events) => events,
             Err(Decline::Repeat(saga)) => {
                 return leader.gate.grant(token, Receipt { position, saga: Some(saga) });
@@ -308,6 +321,34 @@ impl Orchestrator {
             self.step_down(StepDown::LeaseLost, false, now, out);
         }
     }
+}
+
+/// The saga that the cell's own report speaks of.
+fn speaks_of(fact: &Fact) -> Option<SagaId> {
+    match fact {
+        Fact::Report(Report::Step(report)) => Some(report.saga),
+        Fact::Report(Report::Overdue(overdue)) => Some(overdue.saga),
+        Fact::Report(
+            Report::Genesis(_)
+            | Report::Campaign(_)
+            | Report::RaiseFormat(_)
+            | Report::HostSeen(_)
+            | Report::HostSilent(_)
+            | Report::Ledger(_),
+        )
+        | Fact::Request(_) => None,
+    }
+}
+
+/// O5: a saga of which a report can't be decided waits for an operator, once, and the others go on.
+fn set_aside(cell: &Cell, saga: SagaId, what: &str) -> Result<Vec<Event>, Decline> {
+    let waits = cell.sagas.get(&saga).is_none_or(|saga| matches!(saga.state, SagaState::Stuck(_)));
+    if waits {
+        return Err(Decline::Stale);
+    }
+    let what: String = what.chars().take(POISON_CHARS_MAX).collect();
+    let reason = alloc::format!("a report on it can't be decided: {what}");
+    Ok(alloc::vec![Event::SagaStuck(SagaStuck { saga, step: None, reason })])
 }
 
 fn saga_of(cell: CellId, fact: &Fact) -> Option<SagaId> {

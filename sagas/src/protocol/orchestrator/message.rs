@@ -7,9 +7,9 @@ use alloc::vec::Vec;
 
 use super::super::fold::{Fold, Poisoned};
 use super::super::{AppendError, Cursor};
-use crate::cell::{Effect, Rejection};
+use crate::cell::{Cell, Decline, Effect, Rejection};
 use crate::ids::*;
-use crate::record::{Cause, Commit, Fact, Genesis, LedgerId, Tip, VoidReason};
+use crate::record::{Cause, Commit, Event, Fact, Genesis, LedgerId, Tip, VoidReason};
 
 /// What a node is, for one start of its process.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,6 +24,13 @@ pub struct Config {
     /// end; `Input::Recover` gives it later.
     pub recover: Option<Recover>,
 }
+
+/// How facts are decided: `cell::decide`, and what became of it where it panics, which only a shell can catch (O5).
+pub type Decide = fn(&Cell, &Fact, Time) -> Result<Result<Vec<Event>, Decline>, Panicked>;
+
+/// A decision panicked, with these words.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Panicked(pub String);
 
 /// An operator's order to go on although a tail is lost: the next campaign raises the generation.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -246,6 +253,8 @@ pub enum Refused {
         /// The durable position that the answer speaks for.
         position: Position,
     },
+    /// Deciding it panics: nothing was done, and nothing will be by this build.
+    Poisonous,
     /// This node doesn't lead; nothing was done.
     NotLeader,
     /// Too much waits; nothing was done.
@@ -314,6 +323,15 @@ pub enum Alarm {
     },
     /// The fold stops here for good.
     Poisoned(Poisoned),
+    /// Deciding this kind of fact panics: the saga that it speaks of is stuck, or nothing came of it.
+    Poisonous {
+        /// The fact's kind.
+        kind: u16,
+        /// The saga that is set aside; `None`: the fact speaks of none that is open.
+        saga: Option<SagaId>,
+        /// What the panic said.
+        what: String,
+    },
     /// A decision is too large for the record: it was not committed.
     TooLarge {
         /// The fact's kind.

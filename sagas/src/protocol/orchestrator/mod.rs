@@ -31,6 +31,7 @@ use self::tail::Tail;
 use self::witness::{Witnesses, Word};
 use super::Cursor;
 use super::fold::Fold;
+use crate::cell;
 use crate::ids::*;
 use crate::record::Commit;
 
@@ -38,6 +39,7 @@ use crate::record::Commit;
 #[derive(Clone, Debug)]
 pub struct Orchestrator {
     config: Config,
+    decide: Decide,
     role: Role,
     /// `None` while it is to be loaded. A leader's runs ahead of what is durable.
     fold: Option<Fold>,
@@ -105,6 +107,7 @@ impl Orchestrator {
     pub fn new(config: Config) -> Self {
         Self {
             config,
+            decide: |cell, fact, now| Ok(cell::decide(cell, fact, now)),
             role: Role::Loading,
             fold: None,
             proven: false,
@@ -121,6 +124,12 @@ impl Orchestrator {
             alarmed: None,
             wake: None,
         }
+    }
+
+    /// The same node, whose facts are decided by this.
+    #[must_use]
+    pub fn deciding_by(self, decide: Decide) -> Self {
+        Self { decide, ..self }
     }
 
     /// What this node is.

@@ -4,9 +4,10 @@
 use windlass_sagas::fault::FaultKind;
 use windlass_sagas::planted::{self, Bug};
 use windlass_sagas::protocol::ledger::{Input, Op, Work, WorkId, WorkResult};
-use windlass_sagas::record::{Direction, Refusal, RefusalCode, Role};
+use windlass_sagas::record::{Direction, Refusal, RefusalCode, Role, StepKey};
 use windlass_world::{Operation, Progress};
 
+use crate::about::About;
 use crate::agenda::Instant;
 use crate::fault::{Fault, Lane, Place};
 use crate::limits::*;
@@ -32,9 +33,19 @@ pub(super) struct Job {
     operation: Operation,
     op: Op,
     name: &'static str,
+    key: StepKey,
+    /// Small steps made so far.
+    changes: u32,
     begun: bool,
     deadline: Instant,
     hangs: bool,
+}
+
+impl Job {
+    const fn about(&self) -> About {
+        let direction = direction(self.op);
+        About { key: self.key, direction, changes: self.changes }
+    }
 }
 
 impl Sim {
@@ -44,6 +55,8 @@ impl Sim {
             operation: Operation::of(work),
             op: work.op,
             name: work.input.name(),
+            key: work.key,
+            changes: 0,
             begun: false,
             deadline,
             hangs: false,
@@ -69,7 +82,7 @@ impl Sim {
         }
         if !job.begun {
             job.begun = true;
-            let (op, name) = (job.op, job.name);
+            let (op, name, about) = (job.op, job.name, job.about());
             if full && op != Op::Observe {
                 return self.worked(
                     host,
@@ -81,7 +94,9 @@ impl Sim {
             }
             let (what, kinds) =
                 if op == Op::Observe { ("before a look", LOOK) } else { ("before the change", BEGIN) };
-            if let Some(fault) = self.ask(Lane::Host(host), place(what, name, op), kinds) {
+            if let Some(fault) =
+                self.ask_about(Lane::Host(host), place(what, name, op), kinds, || vec![about])
+            {
                 return self.fails_before(host, life, role, work, op, fault);
             }
         }
@@ -98,9 +113,11 @@ impl Sim {
         match job.operation.step(&mut it.world) {
             Progress::Changed(_) | Progress::Synced => {
                 let changes = it.world.changes();
+                job.changes += 1;
+                let about = job.about();
                 self.trace.add(changes);
                 let here = place("between two sub-changes", name, op);
-                match self.ask(Lane::Host(host), here, BETWEEN) {
+                match self.ask_about(Lane::Host(host), here, BETWEEN, || vec![about]) {
                     Some(fault) if fault.kind == FaultKind::Hang => self.hang(host, life, role, work),
                     Some(fault) => {
                         self.strike(host, fault);
@@ -113,7 +130,8 @@ impl Sim {
             }
             Progress::Finished(result) if op == Op::Observe => self.worked(host, life, role, work, result),
             Progress::Finished(result) => {
-                match self.ask(Lane::Host(host), place("after the change", name, op), AFTER) {
+                let (here, about) = (place("after the change", name, op), job.about());
+                match self.ask_about(Lane::Host(host), here, AFTER, || vec![about]) {
                     Some(fault) if fault.kind == FaultKind::ErrorAfter => {
                         let message = "the driver failed after its change";
                         let mut refusal = failed(op, RefusalCode::Injected, message);
@@ -207,9 +225,13 @@ impl Sim {
 }
 
 const fn place(what: &'static str, name: &'static str, op: Op) -> Place {
+    Place::step(what, name, direction(op))
+}
+
+const fn direction(op: Op) -> Direction {
     match op {
-        Op::Observe | Op::Execute => Place::step(what, name, Direction::Forward),
-        Op::Undo => Place::step(what, name, Direction::Undo),
+        Op::Observe | Op::Execute => Direction::Forward,
+        Op::Undo => Direction::Undo,
     }
 }
 

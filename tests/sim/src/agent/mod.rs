@@ -9,12 +9,13 @@ use std::collections::BTreeMap;
 
 use windlass_sagas::ids::*;
 use windlass_sagas::planted::{self, Bug};
-use windlass_sagas::protocol::ledger::{Input, Ledger, LinkId, Row, WorkId};
+use windlass_sagas::protocol::ledger::{BatchId, Input, Ledger, LinkId, Row, WorkId};
 use windlass_sagas::protocol::{Down, Hello, Inventory, Up};
 use windlass_sagas::record::{LedgerId, Role};
 use windlass_world::World;
 
 use self::driver::Job;
+use crate::about::About;
 use crate::agenda::Instant;
 use crate::check::Item;
 use crate::disk::Disk;
@@ -49,6 +50,8 @@ pub(crate) struct Slot {
     disk: Disk,
     /// Driver work, by the life of the process that began it.
     jobs: BTreeMap<(u32, WorkId), Job>,
+    /// The steps that each batch under way is about, where decisions are listed.
+    about: BTreeMap<BatchId, Vec<About>>,
 }
 
 /// A stream that stands.
@@ -64,7 +67,7 @@ impl Host {
         let slot = |(role, incarnation): &(Role, Incarnation)| {
             let row = Row::Identity(LedgerId { host: found.id, role: *role }, *incarnation);
             let disk = Disk::new([(row.key_bytes(), row.value_bytes())]);
-            (*role, Slot { ledger: None, disk, jobs: BTreeMap::new() })
+            (*role, Slot { ledger: None, disk, jobs: BTreeMap::new(), about: BTreeMap::new() })
         };
         Self {
             id: found.id,
@@ -119,6 +122,7 @@ impl Host {
             if !planted::on(Bug::WorkOutlivesAgent) {
                 slot.jobs.clear();
             }
+            slot.about.clear();
         }
     }
 

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use windlass_sagas::cell::Cell;
 use windlass_sagas::cell::state::{Ended, Lock};
 use windlass_sagas::ids::*;
+use windlass_sagas::plan::registered;
 use windlass_sagas::record::*;
 
 use super::Findings;
@@ -143,6 +144,8 @@ impl Books {
                 format!("saga {} takes {held}, which an abandoned saga left", e.saga)
             });
         }
+        let listed = e.plan.steps.is_empty() || registered(e.kind).is_some();
+        found.require(listed, "registry of sagas", || format!("{} is not in it", e.kind.name()));
         let known = self.kinds.insert(e.saga, e.kind);
         found.require(known.is_none(), "request R1", || format!("saga {} began twice", e.saga));
         let (dispatched, calls, undone) = (BTreeMap::new(), BTreeSet::new(), Vec::new());

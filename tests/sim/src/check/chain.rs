@@ -9,7 +9,7 @@ use windlass_sagas::protocol::Cursor;
 use windlass_sagas::record::*;
 
 use super::books::Books;
-use super::{Findings, Violation, cell};
+use super::{Findings, Tale, Violation, cell};
 use crate::founding::Founding;
 
 /// The journal, as it really is.
@@ -32,6 +32,8 @@ pub(crate) struct Chain {
     elected: BTreeMap<Term, WriterId>,
     /// The last valid commits taken in.
     pub(crate) fresh: Vec<Commit>,
+    /// What happened to each saga, where it is told.
+    pub(crate) tale: Option<Tale>,
 }
 
 impl Chain {
@@ -59,6 +61,7 @@ impl Chain {
             hashes,
             elected: BTreeMap::new(),
             fresh: Vec::new(),
+            tale: None,
         }
     }
 
@@ -115,6 +118,9 @@ impl Chain {
             format!("{} was not decided from the valid chain: {decided:?}", commit.fact.name())
         });
         self.books.note(&self.cell, &commit, &mut found);
+        if let Some(tale) = &mut self.tale {
+            tale.note(&commit);
+        }
         self.cell.fold(&commit);
         self.tip = tip;
         self.hashes.insert(tip.position, tip.hash);

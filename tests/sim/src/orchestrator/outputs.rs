@@ -10,6 +10,7 @@ use windlass_sagas::protocol::{Down, PlacedView};
 use windlass_sagas::record::{Cause, Fact, Report};
 
 use super::Work;
+use crate::about::{About, steps_of, steps_of_frame};
 use crate::fault::{Fault, Lane, Place};
 use crate::limits::*;
 use crate::net::End;
@@ -30,7 +31,7 @@ impl Sim {
                 return self.hold_back(node, output, outputs);
             }
             if let Some(place) = before(&output)
-                && let Some(fault) = self.ask(Lane::Orchestrator(node), place, STAND)
+                && let Some(fault) = self.ask_about(Lane::Orchestrator(node), place, STAND, || about(&output))
             {
                 let Fault { kind, mut dice } = fault;
                 if kind == FaultKind::OrchestratorCrash {
@@ -192,6 +193,15 @@ impl Sim {
     fn fact(&mut self, node: usize, fact: Fact) {
         let (cause, fact) = (Cause::default(), Box::new(fact));
         self.machine(node, Input::Fact { token: 0, cause, fact });
+    }
+}
+
+/// The steps that an output is about.
+fn about(output: &Output) -> Vec<About> {
+    match output {
+        Output::Append { frame, .. } => steps_of_frame(frame),
+        Output::Durable { commits, .. } => steps_of(commits),
+        _ => Vec::new(),
     }
 }
 

@@ -16,9 +16,10 @@ use windlass_sagas::ids::*;
 use windlass_sagas::record::ResourceRef;
 
 pub(crate) use self::event::Event;
+use crate::about::About;
 use crate::agenda::{Agenda, Instant};
 use crate::agent::Host;
-use crate::check::{Chain, Item, Violation};
+use crate::check::{Chain, Item, Tale, Violation};
 use crate::client::Clients;
 use crate::draw::Drawing;
 use crate::fault::{Fault, Faults, Lane, Place, Plan};
@@ -211,6 +212,7 @@ impl Sim {
             over: false,
             dice,
         };
+        sim.chain.tale = list.then(Tale::default);
         sim.begin(scenario);
         sim
     }
@@ -312,6 +314,19 @@ impl Sim {
             drawing.event(now, lane.end(), format!("{} {place}", fault.kind), true);
         }
         Some(fault)
+    }
+
+    /// A decision about a fault that strikes these steps.
+    pub(crate) fn ask_about(
+        &mut self,
+        lane: Lane,
+        place: Place,
+        kinds: &'static [FaultKind],
+        steps: impl FnOnce() -> Vec<About>,
+    ) -> Option<Fault> {
+        let fault = self.ask(lane, place, kinds);
+        self.faults.about(self.chain.tip.position, steps);
+        fault
     }
 
     /// A law; the first one that does not hold ends the run.

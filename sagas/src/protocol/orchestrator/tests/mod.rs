@@ -4,6 +4,7 @@ mod campaign;
 mod journal;
 mod lead;
 mod lost;
+mod poison;
 mod replies;
 mod tail;
 
