@@ -233,7 +233,10 @@ impl World {
                     _ => true,
                 }),
                 Effect::SagaOpen { .. } => self.open.push(effect),
-                Effect::Admitted { .. } | Effect::Retired { .. } | Effect::View { .. } => {}
+                Effect::Admitted { .. }
+                | Effect::Joined { .. }
+                | Effect::Retired { .. }
+                | Effect::View { .. } => {}
             }
         }
     }

@@ -13,6 +13,7 @@ use windlass_sagas::record::Direction;
 
 use crate::about::About;
 use crate::agenda::Instant;
+use crate::net::End;
 use crate::rng::{Rng, mix};
 
 /// Numbers of one lane.
@@ -85,6 +86,14 @@ pub enum Lane {
 }
 
 impl Lane {
+    /// Where a fault of this lane is drawn.
+    pub(crate) const fn end(self) -> End {
+        match self {
+            Self::Host(host) | Self::Stream(_, host) => End::Host(host),
+            Self::Orchestrator(node) | Self::Journal(node) | Self::Client(node) => End::Node(node),
+        }
+    }
+
     const fn number(self) -> u64 {
         let (base, place) = match self {
             Self::Host(host) => (1, host),

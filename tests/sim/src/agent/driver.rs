@@ -2,6 +2,7 @@
 //! after any two of them. What a step is, only the world knows.
 
 use windlass_sagas::fault::FaultKind;
+use windlass_sagas::planted::{self, Bug};
 use windlass_sagas::protocol::ledger::{Input, Op, Work, WorkId, WorkResult};
 use windlass_sagas::record::{Direction, Refusal, RefusalCode, Role, StepKey};
 use windlass_world::{Operation, Progress};
@@ -63,7 +64,7 @@ impl Sim {
         self.trace.add(work.id.0);
         let Some(it) = self.hosts.get_mut(host) else { return };
         if let Some(slot) = it.slots.get_mut(&role) {
-            slot.jobs.insert(work.id, job);
+            slot.jobs.insert((life, work.id), job);
         }
         let us = it.dice.between(CHANGE_US.0, CHANGE_US.1) / 4;
         self.later_us(us, Event::Work { host, life, role, work: work.id });
@@ -72,10 +73,10 @@ impl Sim {
     /// One small step of driver work.
     pub(crate) fn work(&mut self, host: usize, life: u32, role: Role, work: WorkId) {
         let now = self.agenda.now();
-        let Some(it) = self.hosts.get_mut(host).filter(|it| it.life == life) else { return };
+        let Some(it) = self.hosts.get_mut(host).filter(|it| it.runs(life)) else { return };
         let full = now < it.full_until;
         let Some(slot) = it.slots.get_mut(&role) else { return };
-        let Some(job) = slot.jobs.get_mut(&work) else { return };
+        let Some(job) = slot.jobs.get_mut(&(life, work)) else { return };
         if now >= job.deadline || job.hangs {
             return self.kill_at_deadline(host, life, role, work);
         }
@@ -83,7 +84,13 @@ impl Sim {
             job.begun = true;
             let (op, name, about) = (job.op, job.name, job.about());
             if full && op != Op::Observe {
-                return self.worked(host, role, work, failed(op, RefusalCode::DiskFull, "the disk is full"));
+                return self.worked(
+                    host,
+                    life,
+                    role,
+                    work,
+                    failed(op, RefusalCode::DiskFull, "the disk is full"),
+                );
             }
             let (what, kinds) =
                 if op == Op::Observe { ("before a look", LOOK) } else { ("before the change", BEGIN) };
@@ -99,7 +106,9 @@ impl Sim {
     fn small_step(&mut self, host: usize, life: u32, role: Role, work: WorkId) {
         let Some(it) = self.hosts.get_mut(host) else { return };
         let us = it.dice.between(CHANGE_US.0, CHANGE_US.1);
-        let Some(job) = it.slots.get_mut(&role).and_then(|slot| slot.jobs.get_mut(&work)) else { return };
+        let Some(job) = it.slots.get_mut(&role).and_then(|slot| slot.jobs.get_mut(&(life, work))) else {
+            return;
+        };
         let (op, name) = (job.op, job.name);
         match job.operation.step(&mut it.world) {
             Progress::Changed(_) | Progress::Synced => {
@@ -110,11 +119,16 @@ impl Sim {
                 let here = place("between two sub-changes", name, op);
                 match self.ask_about(Lane::Host(host), here, BETWEEN, || vec![about]) {
                     Some(fault) if fault.kind == FaultKind::Hang => self.hang(host, life, role, work),
-                    Some(fault) => self.strike(host, fault),
+                    Some(fault) => {
+                        self.strike(host, fault);
+                        if planted::on(Bug::WorkOutlivesAgent) {
+                            self.later_ms(RESTART_MS.1 * 2, Event::Work { host, life, role, work });
+                        }
+                    }
                     None => self.later_us(us, Event::Work { host, life, role, work }),
                 }
             }
-            Progress::Finished(result) if op == Op::Observe => self.worked(host, role, work, result),
+            Progress::Finished(result) if op == Op::Observe => self.worked(host, life, role, work, result),
             Progress::Finished(result) => {
                 let (here, about) = (place("after the change", name, op), job.about());
                 match self.ask_about(Lane::Host(host), here, AFTER, || vec![about]) {
@@ -125,10 +139,10 @@ impl Sim {
                         if dice.chance(300) {
                             refusal = for_good(refusal);
                         }
-                        self.worked(host, role, work, refusal);
+                        self.worked(host, life, role, work, refusal);
                     }
                     Some(fault) => self.strike(host, fault),
-                    None => self.worked(host, role, work, result),
+                    None => self.worked(host, life, role, work, result),
                 }
             }
         }
@@ -147,7 +161,7 @@ impl Sim {
                 if permille.is_some_and(|permille| dice.chance(permille)) {
                     refusal = for_good(refusal);
                 }
-                self.worked(host, role, work, refusal);
+                self.worked(host, life, role, work, refusal);
             }
             FaultKind::Hang => self.hang(host, life, role, work),
             FaultKind::DiskFull => {
@@ -155,7 +169,7 @@ impl Sim {
                 if let Some(it) = self.hosts.get_mut(host) {
                     it.full_until = it.full_until.max(until);
                 }
-                self.worked(host, role, work, failed(op, RefusalCode::DiskFull, "the disk is full"));
+                self.worked(host, life, role, work, failed(op, RefusalCode::DiskFull, "the disk is full"));
             }
             _ => self.strike(host, fault),
         }
@@ -164,7 +178,9 @@ impl Sim {
     /// The driver does nothing more, until its deadline kills it.
     fn hang(&mut self, host: usize, life: u32, role: Role, work: WorkId) {
         let Some(it) = self.hosts.get_mut(host) else { return };
-        let Some(job) = it.slots.get_mut(&role).and_then(|slot| slot.jobs.get_mut(&work)) else { return };
+        let Some(job) = it.slots.get_mut(&role).and_then(|slot| slot.jobs.get_mut(&(life, work))) else {
+            return;
+        };
         job.hangs = true;
         let at = job.deadline;
         self.agenda.put(at, Event::Work { host, life, role, work });
@@ -172,17 +188,29 @@ impl Sim {
 
     fn kill_at_deadline(&mut self, host: usize, life: u32, role: Role, work: WorkId) {
         let Some(it) = self.hosts.get_mut(host) else { return };
-        let Some(job) = it.slots.get_mut(&role).and_then(|slot| slot.jobs.get_mut(&work)) else { return };
+        let Some(job) = it.slots.get_mut(&role).and_then(|slot| slot.jobs.get_mut(&(life, work))) else {
+            return;
+        };
         let (op, deadline) = (job.op, job.deadline);
         if self.agenda.now() < deadline {
             return self.agenda.put(deadline, Event::Work { host, life, role, work });
         }
-        self.worked(host, role, work, failed(op, RefusalCode::DriverFailed, "the driver took too long"));
+        self.worked(
+            host,
+            life,
+            role,
+            work,
+            failed(op, RefusalCode::DriverFailed, "the driver took too long"),
+        );
     }
 
-    fn worked(&mut self, host: usize, role: Role, work: WorkId, result: WorkResult) {
-        if let Some(slot) = self.hosts.get_mut(host).and_then(|it| it.slots.get_mut(&role)) {
-            slot.jobs.remove(&work);
+    fn worked(&mut self, host: usize, life: u32, role: Role, work: WorkId, result: WorkResult) {
+        let Some(it) = self.hosts.get_mut(host) else { return };
+        if let Some(slot) = it.slots.get_mut(&role) {
+            slot.jobs.remove(&(life, work));
+        }
+        if it.life != life {
+            return;
         }
         self.ledger(host, role, Input::Worked { work, result });
     }

@@ -108,6 +108,11 @@ impl Chain {
 
     fn take(&mut self, commit: Commit, tip: Tip) -> Option<Violation> {
         let mut found = Findings::default();
+        let header = commit.header;
+        let follows = header.position == self.tip.position.next() && header.previous == self.tip.hash;
+        found.require(follows, "invariant 8", || {
+            format!("the commit of position {} does not follow {}", header.position, self.tip.position)
+        });
         let decided = decide(&self.cell, &commit.fact, commit.header.time);
         found.require(decided.as_ref() == Ok(&commit.events), "property P9", || {
             format!("{} was not decided from the valid chain: {decided:?}", commit.fact.name())

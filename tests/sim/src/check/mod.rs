@@ -10,7 +10,7 @@ mod end;
 mod told;
 
 pub(crate) use chain::Chain;
-pub(crate) use end::{left_over, waiting};
+pub(crate) use end::{Item, left_over, waiting};
 pub(crate) use told::Tale;
 pub use told::Told;
 

@@ -13,6 +13,7 @@ use super::Work;
 use crate::about::{About, steps_of, steps_of_frame};
 use crate::fault::{Fault, Lane, Place};
 use crate::limits::*;
+use crate::net::End;
 use crate::sim::{Event, Sim};
 
 const STAND: &[FaultKind] = &[FaultKind::OrchestratorCrash, FaultKind::OrchestratorPause];
@@ -101,28 +102,44 @@ impl Sim {
         self.seen.tail_alarms += u64::from(tail);
         let text = format!("orchestrator {node}: {alarm:?}");
         self.trace.note(self.agenda.now(), "alarm", &[node as u64], || text.clone());
+        if let Some(drawing) = &mut self.drawing {
+            drawing.event(self.agenda.now(), End::Node(node), format!("alarm {alarm:?}"), false);
+        }
         self.require(!poisoned, "invariant 9", || text);
     }
 
     fn wake_at(&mut self, node: usize, which: usize, time: Time) {
         let now = self.node_now(node);
         let Some(it) = self.nodes.get_mut(node) else { return };
-        let Some(ring) = it.wakes.get_mut(which) else { return };
+        let (Some(ring), Some(wanted)) = (it.wakes.get_mut(which), it.wake_at.get_mut(which)) else { return };
         *ring += 1;
+        *wanted = time;
         let (ring, life) = (*ring, it.life);
         let us = u64::try_from(time.0.saturating_sub(now.0)).unwrap_or(0);
         let at = self.agenda.now().plus_us(us.max(1));
         self.put_node(node, life, at, Work::Ring(which, ring));
     }
 
-    /// A durable fold is now and then kept as the image that the next start begins with.
+    /// A clock that jumped back rang too early: the machine, which asked for nothing new, is woken again.
+    pub(super) fn wake_again(&mut self, node: usize, which: usize, rang: u64) {
+        let now = self.node_now(node);
+        let wanted = self.nodes.get(node).filter(|it| it.wakes.get(which) == Some(&rang));
+        let wanted = wanted.and_then(|it| it.wake_at.get(which)).copied();
+        if let Some(time) = wanted.filter(|time| *time > now) {
+            self.wake_at(node, which, time);
+        }
+    }
+
+    /// A durable fold is now and then kept as the image that the next start begins with: judged before it is (9).
     fn store_image(&mut self, node: usize) {
         let Some(it) = self.nodes.get_mut(node) else { return };
-        if it.dice.chance(120)
-            && let Some(fold) = it.machine.durable_fold()
-        {
+        if !it.dice.chance(120) {
+            return;
+        }
+        if let Some(fold) = it.machine.durable_fold() {
             it.image = Some((fold.cell().clone(), *fold.tip(), fold.cursor()));
         }
+        self.check_fold(node);
     }
 
     pub(super) fn dispatched(&mut self, node: usize, output: dispatcher::Output) {
