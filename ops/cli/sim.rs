@@ -6,13 +6,17 @@ use std::str::FromStr;
 use std::time::{Duration, Instant};
 
 use clap::{Args, ValueEnum};
-use windlass_sim::{Bounds, Choice, Failure, Lab, NotAChoice, Outcome, Plan, Scenario, Tally, named};
+use windlass_sim::{
+    Bounds, Choice, Failure, Lab, NotAChoice, Outcome, Plan, Portfolio, Scenario, Tally, named,
+};
 
 use crate::exit;
 use crate::output::Format;
 
 /// Failures after which a run ends.
 const FAILURES_MAX: usize = 5;
+/// Random worlds where no number is given.
+const RANDOM_WORLDS: u64 = 1_000;
 /// How often a long run says how far it got.
 const PROGRESS_PAUSE: Duration = Duration::from_secs(5);
 
@@ -24,24 +28,30 @@ const PROGRESS_PAUSE: Duration = Duration::from_secs(5);
 #[command(after_help = "\
 Examples:
   windlass sim --worlds 10000                    ten thousand random worlds
+  windlass sim --portfolio swarm                 a thousand worlds with a swarm of some kinds of fault
   windlass sim --mode single                     every single fault at every place of the scripted worlds
-  windlass sim --mode pair --worlds 50000        pairs of faults in them
+  windlass sim --mode pair                       every pair of faults of server.create, server.delete, volume.attach
+  windlass sim --mode pair --worlds 50000        as many pairs of faults, drawn from all scripted worlds
   windlass sim --mode named                      the worlds that once broke an earlier protocol
   windlass sim --seed 17 --trace                 one random world, event by event
+  windlass sim --seed 17 --draw                  the same as a drawing: who said what when
   windlass sim --seed 17 --faults 1700003:drop   the same with exactly this fault; `none`: without any
   windlass sim --world v1 --trace                a named world, by the beginning of its name")]
 pub(crate) struct Simulate {
-    /// How many worlds; with `--mode random` or `pair`.
-    #[arg(long, default_value_t = 1000)]
-    worlds: u64,
+    /// How many worlds: 1000 with `--mode random`; with `--mode pair` all pairs, unless this says how many are drawn.
+    #[arg(long)]
+    worlds: Option<u64>,
     /// The first world's seed.
     #[arg(long, default_value_t = 1)]
     seed: u64,
     /// What to run.
     #[arg(long, value_enum, default_value_t)]
     mode: Mode,
-    /// Run one scripted or named world instead of those that seeds draw.
-    #[arg(long, value_name = "NAME", conflicts_with = "mode")]
+    /// Which faults random worlds have.
+    #[arg(long, value_enum, default_value_t)]
+    portfolio: Faulty,
+    /// Run one scripted or named world instead of those that seeds draw; with `--mode single` or `pair` that scripted one.
+    #[arg(long, value_name = "NAME")]
     world: Option<String>,
     /// Run one world with exactly these faults, as a failure names them: NUMBER:KIND,…, or `none`.
     #[arg(long, value_name = "FAULTS", conflicts_with = "mode")]
@@ -49,6 +59,9 @@ pub(crate) struct Simulate {
     /// Run one world and print everything that happens in it.
     #[arg(long, conflicts_with = "mode")]
     trace: bool,
+    /// Run one world and draw it: one column a process, one line for each message and fault.
+    #[arg(long, conflicts_with_all = ["mode", "trace"])]
+    draw: bool,
     /// Worlds at once; each runs on one thread. By default as many as there are cores.
     #[arg(long, value_parser = clap::value_parser!(u16).range(1..=256))]
     threads: Option<u16>,
@@ -60,12 +73,38 @@ enum Mode {
     /// Random worlds: calm, some kinds of fault, all of them.
     #[default]
     Random,
-    /// Every single fault at every place of the scripted worlds, `server.create` and `volume.attach` among them.
+    /// Every single fault at every place of the scripted worlds.
     Single,
-    /// Pairs of faults in the scripted worlds, as many as `--worlds` says, drawn by the seed.
+    /// Every pair of faults of `server.create`, `server.delete` and `volume.attach`; or so many, drawn by the seed from all
+    /// scripted worlds.
     Pair,
     /// The named worlds.
     Named,
+}
+
+/// Which faults random worlds have.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+enum Faulty {
+    /// Of eight worlds one is calm, four have a swarm, three have all kinds.
+    #[default]
+    Mixed,
+    /// None.
+    Calm,
+    /// About a third of the kinds, at different rates.
+    Swarm,
+    /// All kinds.
+    All,
+}
+
+impl From<Faulty> for Portfolio {
+    fn from(faulty: Faulty) -> Self {
+        match faulty {
+            Faulty::Mixed => Self::Mixed,
+            Faulty::Calm => Self::Calm,
+            Faulty::Swarm => Self::Swarm,
+            Faulty::All => Self::All,
+        }
+    }
 }
 
 /// A set of faults, maybe empty.
@@ -87,10 +126,12 @@ type Part = (String, Tally, Vec<String>);
 
 /// Runs it; gives the exit code.
 pub(crate) fn run(simulate: &Simulate, format: Format) -> anyhow::Result<u8> {
-    let parts = if simulate.world.is_some() || simulate.faults.is_some() || simulate.trace {
+    let enumerates = matches!(simulate.mode, Mode::Single | Mode::Pair);
+    let one_world = simulate.faults.is_some() || simulate.trace || simulate.draw;
+    let parts = if one_world || (simulate.world.is_some() && !enumerates) {
         vec![one(simulate)?]
     } else {
-        many(simulate)
+        many(simulate)?
     };
     match format {
         Format::Table => parts.iter().for_each(print),
@@ -103,38 +144,54 @@ pub(crate) fn run(simulate: &Simulate, format: Format) -> anyhow::Result<u8> {
     Ok(if sound { exit::OK } else { exit::FAILED })
 }
 
-fn many(simulate: &Simulate) -> Vec<Part> {
+fn many(simulate: &Simulate) -> anyhow::Result<Vec<Part>> {
     let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     let threads = simulate.threads.map_or(cores, usize::from);
     let bounds = Bounds { threads, failures_max: FAILURES_MAX };
     let (mut lab, seed) = (Lab::new(), simulate.seed);
     let part = |name: String, tally| (name, tally, Vec::new());
-    match simulate.mode {
+    Ok(match simulate.mode {
         Mode::Random => {
-            let worlds = simulate.worlds;
-            let tally = lab.randoms(seed, worlds, bounds, progress(Some(worlds)));
+            let worlds = simulate.worlds.unwrap_or(RANDOM_WORLDS);
+            let portfolio = simulate.portfolio.into();
+            let tally = lab.randoms_of(portfolio, seed, worlds, bounds, progress(Some(worlds)));
             vec![part("random".to_string(), tally)]
         }
-        Mode::Single => Scenario::singles()
+        Mode::Single => scenarios(simulate, Scenario::singles())?
             .iter()
             .map(|scenario| {
                 let tally = lab.singles(scenario, seed, bounds, progress(None));
                 part(format!("single {}", scenario.name), tally)
             })
             .collect(),
-        Mode::Pair => {
-            let scenarios = Scenario::singles();
-            let each = simulate.worlds / (scenarios.len() as u64).max(1);
-            scenarios
+        Mode::Pair => match simulate.worlds {
+            Some(worlds) => {
+                let scenarios = scenarios(simulate, Scenario::singles())?;
+                let each = worlds / (scenarios.len() as u64).max(1);
+                let mut run =
+                    |scenario: &Scenario| lab.pairs(scenario, seed, each, bounds, progress(Some(each)));
+                scenarios.iter().map(|it| part(format!("pair {}", it.name), run(it))).collect()
+            }
+            None => scenarios(simulate, Scenario::pairs())?
                 .iter()
                 .map(|scenario| {
-                    let tally = lab.pairs(scenario, seed, each, bounds, progress(Some(each)));
-                    part(format!("pair {}", scenario.name), tally)
+                    let (_, pairs) = lab.count_pairs(scenario, seed, threads);
+                    let tally = lab.all_pairs(scenario, seed, bounds, progress(Some(pairs)));
+                    part(format!("every pair {}", scenario.name), tally)
                 })
-                .collect()
-        }
+                .collect(),
+        },
         Mode::Named => vec![part("named".to_string(), lab.all_named())],
-    }
+    })
+}
+
+/// The scripted worlds to go through: all of these, or the one that is named.
+fn scenarios(simulate: &Simulate, all: Vec<Scenario>) -> anyhow::Result<Vec<Scenario>> {
+    let Some(name) = &simulate.world else { return Ok(all) };
+    let known: Vec<&str> = all.iter().map(|scenario| scenario.name).collect();
+    let unknown = format!("no scripted world is named {name:?}; there are:\n  {}", known.join("\n  "));
+    let found: Vec<Scenario> = all.into_iter().filter(|scenario| scenario.name == name).collect();
+    if found.is_empty() { Err(exit::Usage(unknown).into()) } else { Ok(found) }
 }
 
 /// Says now and then how far a run has got.
@@ -154,7 +211,7 @@ fn one(simulate: &Simulate) -> anyhow::Result<Part> {
     let exactly = simulate.faults.clone().map(|faults| Plan::Exactly(faults.0));
     let mut lab = Lab::new();
     let Some(name) = &simulate.world else {
-        let (scenario, plan) = Scenario::random(simulate.seed);
+        let (scenario, plan) = Scenario::random_of(simulate.seed, simulate.portfolio.into());
         let plan = exactly.unwrap_or(plan);
         return Ok(ran(&mut lab, scenario, simulate, plan));
     };
@@ -163,7 +220,7 @@ fn one(simulate: &Simulate) -> anyhow::Result<Part> {
     }
     let mut world = named::find(name).ok_or_else(|| exit::Usage(unknown(name)))?;
     anyhow::ensure!(exactly.is_none(), "the world {} has its own script of faults", world.name);
-    world.scenario.keep_trace = simulate.trace;
+    (world.scenario.keep_trace, world.scenario.draw) = (simulate.trace, simulate.draw);
     Ok(told(world.name, named::SEED, None, lab.named(&world)))
 }
 
@@ -175,7 +232,7 @@ fn unknown(name: &str) -> String {
 }
 
 fn ran(lab: &mut Lab, mut scenario: Scenario, simulate: &Simulate, plan: Plan) -> Part {
-    scenario.keep_trace = simulate.trace;
+    (scenario.keep_trace, scenario.draw) = (simulate.trace, simulate.draw);
     let outcome = lab.run(&scenario, simulate.seed, plan, false);
     let faults = outcome.fired.iter().map(|it| Choice { id: it.id, kind: Some(it.kind) }).collect();
     told(scenario.name, simulate.seed, Some(faults), outcome)
@@ -185,11 +242,15 @@ fn told(world: &'static str, seed: u64, faults: Option<Vec<Choice>>, outcome: Ou
     let mut tally = Tally::default();
     tally.add(&outcome);
     let fired_before = outcome.fired.len();
+    let mut lines = outcome.lines;
+    lines.extend(
+        outcome.drawing.iter().flat_map(|it| it.render(false).lines().map(String::from).collect::<Vec<_>>()),
+    );
     tally.failures.extend(outcome.violation.map(|violation| {
         let fired = outcome.fired;
-        Failure { world, seed, faults, fired, violation, fired_before }
+        Failure { world, seed, faults, fired, violation, fired_before, drawing: None }
     }));
-    (world.to_string(), tally, outcome.lines)
+    (world.to_string(), tally, lines)
 }
 
 fn print((name, tally, lines): &Part) {
@@ -201,6 +262,10 @@ fn print((name, tally, lines): &Part) {
         seen.leads
     );
     println!("  sagas: {completed} completed, {rolled_back} rolled back, {abandoned} abandoned");
+    println!("  seen:");
+    for (name, count) in seen.counts() {
+        println!("    {count:>8}  {}", name.replace('_', " "));
+    }
     println!("  faults fired: {}", tally.fired.values().sum::<u64>());
     for (kind, count) in &tally.fired {
         println!("    {count:>8}  {kind}");
@@ -212,6 +277,13 @@ fn print((name, tally, lines): &Part) {
             println!("    {ms:>6} ms  {} {} ({:?}, {id})", fired.kind, fired.place, fired.lane);
         }
         println!("    {} faults fired before shrinking; again: {}", failure.fired_before, failure.again());
+        for line in failure
+            .drawing
+            .iter()
+            .flat_map(|it| it.render(true).lines().map(String::from).collect::<Vec<_>>())
+        {
+            println!("    {line}");
+        }
     }
     println!("  violations: {}   trace: {:016x}", tally.failures.len(), tally.hash);
 }
@@ -225,9 +297,12 @@ fn json((name, tally, lines): &Part) -> serde_json::Value {
             "law": failure.violation.law,
             "violation": failure.violation.to_string(),
             "again": failure.again(),
+            "drawing": failure.drawing.as_ref().map(|drawing| drawing.render(true)),
         })
     };
     let failures: Vec<serde_json::Value> = tally.failures.iter().map(failure).collect();
+    let seen: serde_json::Map<String, serde_json::Value> =
+        tally.seen.counts().into_iter().map(|(name, count)| (camel(name), count.into())).collect();
     let fired: serde_json::Map<String, serde_json::Value> =
         tally.fired.iter().map(|(kind, count)| (kind.to_string(), (*count).into())).collect();
     let mut part = serde_json::json!({
@@ -237,6 +312,7 @@ fn json((name, tally, lines): &Part) -> serde_json::Value {
         "commits": tally.commits,
         "void": tally.void,
         "leads": tally.seen.leads,
+        "seen": seen,
         "ended": { "completed": tally.ended[0], "rolledBack": tally.ended[1], "abandoned": tally.ended[2] },
         "fired": fired,
         "violations": failures,
@@ -246,4 +322,15 @@ fn json((name, tally, lines): &Part) -> serde_json::Value {
         part.insert("lines".to_string(), lines.clone().into());
     }
     part
+}
+
+/// A name as JSON's are.
+fn camel(name: &str) -> String {
+    let mut words = name.split('_');
+    let first = words.next().unwrap_or_default().to_string();
+    words.fold(first, |name, word| {
+        let mut letters = word.chars();
+        let upper = letters.next().map(|letter| letter.to_ascii_uppercase());
+        name + &upper.into_iter().chain(letters).collect::<String>()
+    })
 }

@@ -94,6 +94,7 @@ impl OwnFaults {
                 | Effect::SagaOpen { .. }
                 | Effect::SagaEnded { .. }
                 | Effect::Admitted { .. }
+                | Effect::Joined { .. }
                 | Effect::Retired { .. }
                 | Effect::View { .. } => {}
             }

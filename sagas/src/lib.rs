@@ -15,7 +15,7 @@ pub mod cell;
 pub mod fault;
 pub mod ids;
 pub mod limits;
-mod plan;
+pub mod plan;
 pub mod planted;
 pub mod protocol;
 pub mod record;

@@ -14,6 +14,16 @@ pub(crate) fn dead_links(tree: &Tree, page: &File) -> Vec<String> {
         .collect()
 }
 
+/// Tests that a page names as `path.rs::name` and that are not there.
+pub(crate) fn unknown_tests(tree: &Tree, page: &File) -> Vec<String> {
+    let named = page.text.split('`').skip(1).step_by(2).filter_map(|span| span.split_once(".rs::"));
+    let unknown = named.filter(|(path, name)| {
+        let file = tree.files.iter().find(|file| file.path.strip_suffix(".rs") == Some(*path));
+        !file.is_some_and(|file| file.text.contains(&format!("fn {name}(")))
+    });
+    unknown.map(|(path, name)| format!("no test {path}.rs::{name}")).collect()
+}
+
 /// Whether a link leaves the project.
 fn is_elsewhere(link: &str) -> bool {
     ["https://", "http://", "mailto:"].iter().any(|scheme| link.starts_with(scheme))
@@ -107,6 +117,15 @@ fn headings(text: &str) -> Vec<String> {
         *count += 1;
     }
     found
+}
+
+#[test]
+fn a_test_that_is_not_there_is_found() {
+    let page = |path: &str, text: &str| File { path: path.into(), text: text.into() };
+    let tree = Tree { files: vec![page("a/b.rs", "fn it_holds() {}")] };
+    let unknown = |text: &str| unknown_tests(&tree, &page("x.md", text)).len();
+    assert_eq!(unknown("see `a/b.rs::it_holds` and `a/b.rs`, `a::b`"), 0);
+    assert_eq!(unknown("see `a/b.rs::it_hold` and `b.rs::it_holds`"), 2);
 }
 
 #[test]

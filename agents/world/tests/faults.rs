@@ -136,3 +136,14 @@ fn no_two_exports_share_a_port() {
     run(&mut world, Op::Undo, &reserve(ids[0], false, Some(HOST)));
     assert_eq!(run(&mut world, Op::Execute, &reserve(ids[1], true, Some(HOST))), outputs[1]);
 }
+
+/// Row 16 of `ops/handbook/leaks.md`: what is served to one host is never served to another one as well, whoever asks.
+#[test]
+fn leak_16_an_export_that_stands_is_not_opened_for_another_host() {
+    let (mut world, other) = (world(), HostId([9; 16]));
+    run(&mut world, Op::Execute, &reserve(DATA, true, Some(HOST)));
+    let refused = run(&mut world, Op::Execute, &reserve(DATA, false, Some(other)));
+    assert!(matches!(refused, WorkResult::Executed(Err(refusal)) if refusal.code == RefusalCode::Foreign));
+    run(&mut world, Op::Undo, &reserve(DATA, false, Some(other)));
+    assert_eq!(world.export(DATA).map(|export| export.to), Some(HOST), "its undo leaves the first one's");
+}

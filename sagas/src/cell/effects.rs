@@ -44,6 +44,11 @@ pub enum Effect {
         /// Its id.
         incarnation: Incarnation,
     },
+    /// This host has joined, maybe again: its ledgers are to be compared and admitted.
+    Joined {
+        /// Which.
+        host: HostId,
+    },
     /// Nothing more goes to this host.
     Retired {
         /// Which.
@@ -153,6 +158,7 @@ fn one_of_event(cell: &Cell, event: &Event) -> Option<Effect> {
             let ledger = LedgerId { host: e.host, role: e.role };
             Some(Effect::Admitted { ledger, incarnation: e.incarnation })
         }
+        Event::HostJoined(e) => Some(Effect::Joined { host: e.id }),
         Event::HostGone(e) => Some(Effect::Retired { host: e.host }),
         Event::FaultArmed(e) => Some(Effect::FaultArmed(Box::new(cell.faults.get(&e.id)?.clone()))),
         Event::FaultDisarmed(e) => Some(Effect::FaultEnded { fault: e.fault }),

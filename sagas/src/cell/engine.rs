@@ -81,7 +81,8 @@ impl<'a> Draft<'a> {
         loop {
             let before = self.events.len();
             for step in self.saga.indexes().rev() {
-                if needs_undo(self.saga.at(step)) && self.undo_ready(step) {
+                let ready = planted::on(Bug::UndoInForwardOrder) || self.undo_ready(step);
+                if needs_undo(self.saga.at(step)) && ready {
                     self.undo(step);
                 }
             }
@@ -89,15 +90,7 @@ impl<'a> Draft<'a> {
                 break;
             }
         }
-        let resolved = |step: &StepState| match step {
-            StepState::Undone { .. } | StepState::Waiting => true,
-            StepState::Refused { .. } => planted::on(Bug::RefusedNotUndone),
-            StepState::Forward { .. }
-            | StepState::Done { .. }
-            | StepState::Undoing { .. }
-            | StepState::UndoRefused { .. } => false,
-        };
-        if self.saga.state == SagaState::Unwinding && self.saga.steps.iter().all(resolved) {
+        if self.saga.state == SagaState::Unwinding && self.saga.steps.iter().all(nothing_to_undo) {
             let saga = self.saga.id;
             for event in plan::rolled_back(self.cell, &self.saga) {
                 self.push(event);
@@ -108,14 +101,7 @@ impl<'a> Draft<'a> {
 
     /// Whether the undos that come first are resolved: of the steps that the plan names, or of those that depend on it.
     fn undo_ready(&self, step: StepIndex) -> bool {
-        let resolved = |index: StepIndex| match self.saga.at(index) {
-            StepState::Waiting | StepState::Undone { .. } => true,
-            StepState::Refused { .. } => planted::on(Bug::RefusedNotUndone),
-            StepState::Forward { .. }
-            | StepState::Done { .. }
-            | StepState::Undoing { .. }
-            | StepState::UndoRefused { .. } => false,
-        };
+        let resolved = |index: StepIndex| nothing_to_undo(self.saga.at(index));
         match self.saga.step(step).map(|step| &step.undo) {
             Some(Undo::Call { after, .. }) => after.iter().all(|index| resolved(*index)),
             Some(Undo::None) | None => self
@@ -247,6 +233,9 @@ impl<'a> Draft<'a> {
         match &report.outcome {
             _ if self.host_is_gone(step) => self.push(StepUndone { saga, step, how: UndoneHow::HostGone }),
             Outcome::Done(_) => self.push(StepUndone { saga, step, how: UndoneHow::ByAgent }),
+            Outcome::Refused(_) if planted::on(Bug::UndoGivesUp) && attempt > Attempt::FIRST => {
+                self.push(StepUndone { saga, step, how: UndoneHow::ByAgent });
+            }
             Outcome::Refused(refusal) if report.attempt == attempt => {
                 self.push(refused(report, refusal));
                 if refusal.retryable {
@@ -339,14 +328,26 @@ fn refused(report: &StepReport, refusal: &Refusal) -> StepRefused {
     StepRefused { saga, step, direction, attempt, refusal: refusal.clone() }
 }
 
+/// Whether a step is to be undone and its undo was not begun: every one that was ever dispatched.
 fn needs_undo(state: &StepState) -> bool {
     match state {
-        StepState::Forward { .. } | StepState::Done { .. } => true,
+        StepState::Done { .. } => true,
+        StepState::Forward { .. } => !planted::on(Bug::UnknownNotUndone),
         StepState::Refused { .. } => !planted::on(Bug::RefusedNotUndone),
         StepState::Waiting
         | StepState::Undoing { .. }
         | StepState::UndoRefused { .. }
         | StepState::Undone { .. } => false,
+    }
+}
+
+/// Whether nothing of a step is left to undo: it is undone, or was never dispatched.
+fn nothing_to_undo(state: &StepState) -> bool {
+    match state {
+        StepState::Waiting | StepState::Undone { .. } => true,
+        StepState::Forward { .. } => planted::on(Bug::UnknownNotUndone),
+        StepState::Refused { .. } => planted::on(Bug::RefusedNotUndone),
+        StepState::Done { .. } | StepState::Undoing { .. } | StepState::UndoRefused { .. } => false,
     }
 }
 

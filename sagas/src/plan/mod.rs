@@ -3,7 +3,9 @@
 //! A plan is data; what its end means for the resources (the bindings) is chosen by the saga's kind. A plan in the
 //! journal is never changed by what is written here.
 
+pub mod example;
 mod policy;
+mod registry;
 pub(crate) mod server_create;
 pub(crate) mod server_delete;
 pub(crate) mod server_restore;
@@ -14,33 +16,20 @@ pub(crate) mod volume_detach;
 
 use alloc::vec::Vec;
 
+pub use self::registry::{REGISTERED, Registered, registered};
 use crate::cell::Cell;
 use crate::cell::state::{Saga, StepState};
 use crate::ids::*;
-use crate::record::{Endpoint, Event, Maker, SagaKind, StepInput, StepOutput};
+use crate::record::{Endpoint, Event, Maker, StepInput, StepOutput};
 
 /// What the resources become when the saga completes, in the same commit.
 pub(crate) fn completed(cell: &Cell, saga: &Saga) -> Vec<Event> {
-    match saga.kind {
-        SagaKind::ServerCreate => server_create::completed(cell, saga),
-        SagaKind::ServerDelete => server_delete::completed(cell, saga),
-        SagaKind::ServerRestore => server_restore::completed(cell, saga),
-        SagaKind::VolumeCreate => volume_create::completed(saga),
-        SagaKind::VolumeDelete => volume_delete::completed(saga),
-        SagaKind::VolumeAttach => volume_attach::completed(saga),
-        SagaKind::VolumeDetach => volume_detach::completed(cell, saga),
-        _ => Vec::new(),
-    }
+    registered(saga.kind).map(|it| (it.completed)(cell, saga)).unwrap_or_default()
 }
 
 /// What the resources become when the saga is undone, in the same commit.
 pub(crate) fn rolled_back(cell: &Cell, saga: &Saga) -> Vec<Event> {
-    match saga.kind {
-        SagaKind::ServerCreate => server_create::rolled_back(cell, saga),
-        SagaKind::ServerRestore => server_restore::rolled_back(saga),
-        SagaKind::VolumeCreate => volume_create::rolled_back(saga),
-        _ => Vec::new(),
-    }
+    registered(saga.kind).map(|it| (it.rolled_back)(cell, saga)).unwrap_or_default()
 }
 
 /// The first step whose input answers `wanted`, as the maker of what it made.

@@ -10,12 +10,25 @@
 
 use alloc::vec::Vec;
 
+use super::example::{self, Begin, Example};
 use super::policy::Steps;
+use super::registry::Registered;
 use super::{export_of, maker};
 use crate::cell::Cell;
 use crate::cell::state::{PortState, Saga};
 use crate::ids::*;
 use crate::record::*;
+
+/// Its entry in the registry.
+pub(super) const SAGA: Registered =
+    Registered { kind: SagaKind::ServerCreate, completed, rolled_back, example };
+
+fn example() -> Example {
+    Example {
+        before: alloc::vec![example::volume("red").into()],
+        begin: Begin::asked(example::server("web", &["red"])),
+    }
+}
 
 /// What `decide` resolved.
 pub(crate) struct Input {

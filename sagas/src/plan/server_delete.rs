@@ -8,11 +8,24 @@
 
 use alloc::vec::Vec;
 
+use super::example::{self, Begin, Example};
 use super::policy::Steps;
+use super::registry::{Registered, unchanged};
 use crate::cell::Cell;
 use crate::cell::state::{PortState, Saga, Server, ServerState, Volume, VolumeState};
 use crate::ids::*;
 use crate::record::*;
+
+/// Its entry in the registry.
+pub(super) const SAGA: Registered =
+    Registered { kind: SagaKind::ServerDelete, completed, rolled_back: unchanged, example };
+
+fn example() -> Example {
+    Example {
+        before: alloc::vec![example::volume("red").into(), example::server("web", &["red"]).into()],
+        begin: Begin::asked(DeleteServer { server: "web".into() }),
+    }
+}
 
 /// The plan; of zero steps for a server that holds nothing.
 pub(crate) fn plan(cell: &Cell, server: &Server) -> Plan {

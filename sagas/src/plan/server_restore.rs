@@ -8,17 +8,36 @@
 
 use alloc::vec::Vec;
 
+use super::example::{self, Begin, Example};
 use super::maker;
 use super::policy::Steps;
+use super::registry::Registered;
 use super::server_create::guest;
 use super::server_delete::volumes_of;
 use crate::cell::Cell;
-use crate::cell::state::{Saga, Server};
+use crate::cell::state::{Attachment, Saga, Server};
 use crate::ids::*;
 use crate::record::*;
 
-/// The plan. Exports are on the storage hosts and outlive a hypervisor's reboot.
-pub(crate) fn plan(cell: &Cell, server: &Server, ports: Vec<PortSetup>) -> Plan {
+/// Its entry in the registry.
+pub(super) const SAGA: Registered =
+    Registered { kind: SagaKind::ServerRestore, completed, rolled_back, example };
+
+fn example() -> Example {
+    Example {
+        before: alloc::vec![example::volume("red").into(), example::server("web", &["red"]).into()],
+        begin: Begin::HostReboots,
+    }
+}
+
+/// The plan. Exports are on the storage hosts and outlive a hypervisor's reboot. An attachment that is `detached` by now is
+/// left out: its export is closed.
+pub(crate) fn plan(
+    cell: &Cell,
+    server: &Server,
+    ports: Vec<PortSetup>,
+    detached: impl Fn(AttachmentId) -> bool,
+) -> Plan {
     let on = |role| LedgerId { host: server.spec.host, role };
     let mut steps = Steps::default();
     let prepared: Vec<StepIndex> = ports
@@ -30,19 +49,18 @@ pub(crate) fn plan(cell: &Cell, server: &Server, ports: Vec<PortSetup>) -> Plan 
         .key_pair
         .and_then(|id| cell.key_pairs.get(&id))
         .map(|key_pair| key_pair.public_key.clone());
-    let setup =
-        GuestSetup { volumes: in_device_order(cell, server.spec.id), ..guest(&server.spec, public_key) };
+    let volumes = in_device_order(cell, server.spec.id, detached);
+    let setup = GuestSetup { volumes, ..guest(&server.spec, public_key) };
     let boot = steps.add(on(Role::Hypervisor), StepInput::BootGuest(setup), &prepared);
     let confirm = StepInput::ConfirmGuest { server: server.spec.id, evidence: server.spec.evidence };
     let confirm = steps.look(on(Role::Hypervisor), confirm, &[boot]);
     steps.plan(Pivot::Done(confirm), &[])
 }
 
-fn in_device_order(cell: &Cell, server: ServerId) -> Vec<VolumeId> {
+fn in_device_order(cell: &Cell, server: ServerId, detached: impl Fn(AttachmentId) -> bool) -> Vec<VolumeId> {
+    let there = |a: &&Attachment| a.server == server && !detached(a.id);
     let mut devices: Vec<(u8, VolumeId)> = volumes_of(cell, server)
-        .flat_map(|volume| {
-            volume.attachments.iter().filter(|a| a.server == server).map(|a| (a.device, a.volume))
-        })
+        .flat_map(|volume| volume.attachments.iter().filter(there).map(|a| (a.device, a.volume)))
         .collect();
     devices.sort_unstable();
     devices.into_iter().map(|(_, volume)| volume).collect()
@@ -68,7 +86,7 @@ pub(crate) fn completed(cell: &Cell, saga: &Saga) -> Vec<Event> {
 }
 
 /// Turned back by another reboot it is tried again (it stays lost); else the server stays without a guest.
-pub(crate) fn rolled_back(saga: &Saga) -> Vec<Event> {
+pub(crate) fn rolled_back(_: &Cell, saga: &Saga) -> Vec<Event> {
     match (saga.subject, &saga.turn) {
         (ResourceRef::Server(_), Some(Turn::HostRebooted(_))) => Vec::new(),
         (ResourceRef::Server(server), _) => alloc::vec![ServerStopped { server }.into()],

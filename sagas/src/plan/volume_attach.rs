@@ -7,11 +7,25 @@
 
 use alloc::vec::Vec;
 
+use super::example::{self, Begin, Example};
 use super::policy::Steps;
+use super::registry::{Registered, unchanged};
 use super::server_create::{attachment_id, attachments};
+use crate::cell::Cell;
 use crate::cell::state::{Saga, Server, Volume};
 use crate::ids::*;
 use crate::record::*;
+
+/// Its entry in the registry.
+pub(super) const SAGA: Registered =
+    Registered { kind: SagaKind::VolumeAttach, completed, rolled_back: unchanged, example };
+
+fn example() -> Example {
+    Example {
+        before: alloc::vec![example::volume("red").into(), example::server("web", &[]).into()],
+        begin: Begin::asked(AttachVolume { volume: "red".into(), server: "web".into() }),
+    }
+}
 
 /// The plan; `device` is the first free place in the guest.
 pub(crate) fn plan(saga: SagaId, volume: &Volume, server: &Server, device: u8) -> Plan {
@@ -34,6 +48,6 @@ pub(crate) fn plan(saga: SagaId, volume: &Volume, server: &Server, device: u8) -
 }
 
 /// In-use.
-pub(crate) fn completed(saga: &Saga) -> Vec<Event> {
+pub(crate) fn completed(_: &Cell, saga: &Saga) -> Vec<Event> {
     attachments(saga).collect()
 }

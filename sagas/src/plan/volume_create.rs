@@ -6,10 +6,21 @@
 
 use alloc::vec::Vec;
 
+use super::example::{self, Begin, Example};
 use super::maker;
 use super::policy::Steps;
+use super::registry::Registered;
+use crate::cell::Cell;
 use crate::cell::state::Saga;
 use crate::record::*;
+
+/// Its entry in the registry.
+pub(super) const SAGA: Registered =
+    Registered { kind: SagaKind::VolumeCreate, completed, rolled_back, example };
+
+fn example() -> Example {
+    Example { before: Vec::new(), begin: Begin::asked(example::volume("red")) }
+}
 
 /// The plan.
 pub(crate) fn plan(volume: &VolumeSpec, image: Option<ImageSource>) -> Plan {
@@ -22,7 +33,7 @@ pub(crate) fn plan(volume: &VolumeSpec, image: Option<ImageSource>) -> Plan {
 }
 
 /// Available.
-pub(crate) fn completed(saga: &Saga) -> Vec<Event> {
+pub(crate) fn completed(_: &Cell, saga: &Saga) -> Vec<Event> {
     let ResourceRef::Volume(volume) = saga.subject else { return Vec::new() };
     maker(saga, |input| matches!(input, StepInput::ReserveVolume { .. }))
         .map(|made_by| VolumeReady { volume, made_by }.into())
@@ -31,7 +42,7 @@ pub(crate) fn completed(saga: &Saga) -> Vec<Event> {
 }
 
 /// Error with the reason, holding nothing.
-pub(crate) fn rolled_back(saga: &Saga) -> Vec<Event> {
+pub(crate) fn rolled_back(_: &Cell, saga: &Saga) -> Vec<Event> {
     let ResourceRef::Volume(volume) = saga.subject else { return Vec::new() };
     alloc::vec![VolumeFailed { volume, reason: saga.reason() }.into()]
 }

@@ -6,9 +6,23 @@
 
 use alloc::vec::Vec;
 
+use super::example::{self, Begin, Example};
 use super::policy::Steps;
+use super::registry::{Registered, unchanged};
+use crate::cell::Cell;
 use crate::cell::state::{Saga, Volume, VolumeState};
 use crate::record::*;
+
+/// Its entry in the registry.
+pub(super) const SAGA: Registered =
+    Registered { kind: SagaKind::VolumeDelete, completed, rolled_back: unchanged, example };
+
+fn example() -> Example {
+    Example {
+        before: alloc::vec![example::volume("red").into()],
+        begin: Begin::asked(DeleteVolume { volume: "red".into() }),
+    }
+}
 
 /// The plan; of zero steps for a volume without bytes.
 pub(crate) fn plan(volume: &Volume) -> Plan {
@@ -24,7 +38,7 @@ pub(crate) fn plan(volume: &Volume) -> Plan {
 }
 
 /// No more.
-pub(crate) fn completed(saga: &Saga) -> Vec<Event> {
+pub(crate) fn completed(_: &Cell, saga: &Saga) -> Vec<Event> {
     let ResourceRef::Volume(volume) = saga.subject else { return Vec::new() };
     alloc::vec![VolumeDeleted { volume }.into()]
 }

@@ -7,10 +7,27 @@
 
 use alloc::vec::Vec;
 
+use super::example::{self, Begin, Example};
 use super::policy::Steps;
+use super::registry::{Registered, unchanged};
 use crate::cell::Cell;
 use crate::cell::state::{Attachment, Saga, Server, Volume};
 use crate::record::*;
+
+/// Its entry in the registry.
+pub(super) const SAGA: Registered =
+    Registered { kind: SagaKind::VolumeDetach, completed, rolled_back: unchanged, example };
+
+fn example() -> Example {
+    Example {
+        before: alloc::vec![
+            example::volume("red").into(),
+            example::server("web", &[]).into(),
+            AttachVolume { volume: "red".into(), server: "web".into() }.into()
+        ],
+        begin: Begin::asked(DetachVolume { volume: "red".into() }),
+    }
+}
 
 /// The plan.
 pub(crate) fn plan(volume: &Volume, attachment: &Attachment, server: &Server) -> Plan {

@@ -8,6 +8,7 @@ use alloc::vec::Vec;
 use super::Cursor;
 use crate::cell::Cell;
 use crate::ids::*;
+use crate::planted::{self, Bug};
 use crate::record::{
     Commit, DecodeError, Event, FORMAT_LEVEL, Frame, Header, StoredCommit, Tip, Validity, VoidReason,
 };
@@ -91,11 +92,14 @@ impl Fold {
     /// # Errors
     /// Where cell and tip do not belong together, the cell is not the expected one or its format level is unknown.
     pub fn restored(
-        cell: Cell,
+        mut cell: Cell,
         tip: Tip,
         cursor: Cursor,
         expected: Option<CellId>,
     ) -> Result<Self, Poisoned> {
+        if planted::on(Bug::ImageForgetsTimers) {
+            cell.sagas.values_mut().for_each(|saga| saga.late = true);
+        }
         let poisoned = |error| Poisoned { position: tip.position, error };
         let belongs = cell.position == tip.position && cell.term == tip.term && cell.time == tip.time;
         if !belongs || (cursor == Cursor::START) != (tip.position == Position(0)) {

@@ -6,6 +6,8 @@ mod access;
 mod checks;
 mod faults;
 mod generation;
+mod leaks;
+mod quiet;
 mod random;
 mod servers;
 mod support;

@@ -246,7 +246,10 @@ impl World {
                 Effect::FaultEnded { fault } => {
                     self.open.retain(|old| !matches!(old, Effect::FaultArmed(old) if old.id == *fault));
                 }
-                Effect::Admitted { .. } | Effect::Retired { .. } | Effect::View { .. } => {}
+                Effect::Admitted { .. }
+                | Effect::Joined { .. }
+                | Effect::Retired { .. }
+                | Effect::View { .. } => {}
             }
         }
     }

@@ -90,3 +90,22 @@ fn a_delete_frees_what_was_attached_and_closes_the_keys_that_made_it() {
     assert_eq!(status(&world, "data"), VolumeStatus::Available);
     assert!(world.cell.servers.is_empty());
 }
+
+#[test]
+fn a6_a_restore_that_follows_a_detach_boots_without_the_detached_volume() {
+    let mut world = with_server();
+    world.ask(AttachVolume { volume: "data".into(), server: "web".into() }).expect("admitted");
+    world.run();
+    let (host, root) = (world.host_named("h0"), world.server("web").spec.root);
+    world.ask(DetachVolume { volume: "data".into() }).expect("admitted");
+    world.seen(host, 2);
+    assert_eq!(world.names(), ["+detach"], "the server is held: it is restored behind the detach");
+    world.answer("detach", done("detach", Direction::Forward));
+    world.answer("release_volume", done("release_volume", Direction::Forward));
+    let saga = world.cell.sagas.values().next().expect("the restore follows in the same commit");
+    let boots = saga.plan.steps.iter().find_map(|step| match &step.input {
+        StepInput::BootGuest(setup) => Some(setup.volumes.clone()),
+        _ => None,
+    });
+    assert_eq!((saga.kind, boots), (SagaKind::ServerRestore, Some(vec![root])));
+}

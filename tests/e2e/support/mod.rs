@@ -39,6 +39,8 @@ const OPERATION_TIME_MAX: Duration = Duration::from_secs(120);
 pub(crate) struct HostSetup {
     pub(crate) name: &'static str,
     pub(crate) storage: bool,
+    /// Its zone; empty: the cell's default one.
+    pub(crate) zone: &'static str,
     /// A plan of faults, as its file says it.
     pub(crate) faults: Option<String>,
     /// Whether faults may be armed at it.
@@ -65,7 +67,7 @@ pub(crate) struct Cell {
     pub(crate) nodes: Vec<Node>,
     token: NewToken,
     hosts: Vec<HostSetup>,
-    agents: BTreeMap<&'static str, Child>,
+    pub(crate) agents: BTreeMap<&'static str, Child>,
     /// The binary that agents are started from next.
     pub(crate) agent_program: PathBuf,
 }
@@ -191,7 +193,10 @@ impl Cell {
             std::fs::write(state.join("faults.toml"), faults).unwrap();
         }
         let secret = NewSecret::join_token().unwrap();
-        let request = join_token(setup.name, setup.storage, &secret.sha256);
+        let mut request = join_token(setup.name, setup.storage, &secret.sha256);
+        if let Some(token) = request.join_token.as_mut().filter(|_| !setup.zone.is_empty()) {
+            token.zone = setup.zone.into();
+        }
         self.completes(self.client.call(request).await.unwrap()).await;
         let ca = self.home.path().join("identity/ca.pem");
         let log = self.home.path().join(format!("{}.log", setup.name));
@@ -213,19 +218,8 @@ impl Cell {
 
     /// Starts a host's agent; with its faults the first time only where they are still wanted.
     pub(crate) fn start_agent(&mut self, name: &'static str) {
-        let state = self.host(name);
-        let (config, faults) = (state.join("agent.toml"), state.join("faults.toml"));
-        let state = state.to_str().unwrap();
-        let mut arguments =
-            vec!["agent", "run", "--driver", "sim", "--state", state, "--config", config.to_str().unwrap()];
-        if faults.exists() {
-            arguments.extend(["--faults", faults.to_str().unwrap()]);
-        }
-        if self.hosts.iter().any(|setup| setup.name == name && setup.allow_faults) {
-            arguments.extend(["--faults", "allow"]);
-        }
-        let log = self.home.path().join(format!("{name}.log"));
-        self.agents.insert(name, Child::start(&self.agent_program, &arguments, &log));
+        let allow_faults = self.hosts.iter().any(|setup| setup.name == name && setup.allow_faults);
+        self.agents.insert(name, agent(&self.agent_program, self.home.path(), name, allow_faults));
     }
 
     pub(crate) fn stop_faults(&self, name: &str) {
@@ -346,6 +340,22 @@ impl Cell {
             assert!(status.success(), "{name}: {}", self.log(name));
         }
     }
+}
+
+/// Starts the agent of the host of this name, with its faults where it has any.
+pub(crate) fn agent(program: &Path, home: &Path, name: &str, allow_faults: bool) -> Child {
+    let state = home.join("hosts").join(name);
+    let (config, faults) = (state.join("agent.toml"), state.join("faults.toml"));
+    let state = state.to_str().unwrap();
+    let mut arguments =
+        vec!["agent", "run", "--driver", "sim", "--state", state, "--config", config.to_str().unwrap()];
+    if faults.exists() {
+        arguments.extend(["--faults", faults.to_str().unwrap()]);
+    }
+    if allow_faults {
+        arguments.extend(["--faults", "allow"]);
+    }
+    Child::start(program, &arguments, &home.join(format!("{name}.log")))
 }
 
 /// The administrator's token of a cell.

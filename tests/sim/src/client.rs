@@ -3,7 +3,6 @@
 
 use std::collections::BTreeMap;
 
-use windlass_sagas::cell::state::SagaState;
 use windlass_sagas::fault::FaultKind;
 use windlass_sagas::ids::*;
 use windlass_sagas::protocol::orchestrator::{Input, Receipt, Refused};
@@ -16,7 +15,7 @@ use crate::net::End;
 use crate::orchestrator::Work;
 use crate::rng::Rng;
 use crate::sim::{Event, Sim};
-use crate::workload::{Want, Wish, may_pass};
+use crate::workload::{Want, Wish, is_fought_for, may_pass};
 
 const MESSAGE: &[FaultKind] = &[FaultKind::Drop, FaultKind::Delay, FaultKind::Duplicate];
 
@@ -69,6 +68,15 @@ impl Clients {
         self.asking.iter().filter(|asking| !asking.over).map(|asking| &asking.wish)
     }
 
+    /// Whether what a wish rests on is still being asked for: a token is waited for, a saga to cancel is not.
+    fn waits_for_another(&self, place: usize) -> bool {
+        let of = self.asking.get(place).and_then(|asking| match asking.wish.want {
+            Want::Join(of) => self.asking.get(of),
+            _ => None,
+        });
+        of.is_some_and(|of| !of.over)
+    }
+
     fn request(&mut self, place: usize, ms: i64) -> Option<Request> {
         self.requests += 1;
         let body = match &self.asking.get(place)?.wish.want {
@@ -79,6 +87,17 @@ impl Clients {
                 SkipStep { saga: *saga, step: *step, reason: "by hand".to_string() }.into()
             }
             Want::Abandon(saga) => AbandonSaga { saga: *saga, reason: "given up".to_string() }.into(),
+            Want::Adopt(resource) => {
+                AdoptResource { resource: *resource, reason: "it is well".to_string() }.into()
+            }
+            Want::Discard(resource) => {
+                DiscardResource { resource: *resource, reason: "it is gone".to_string() }.into()
+            }
+            Want::Join(of) => {
+                let token = self.asking.get(*of)?.receipt?.saga?;
+                let token = JoinTokenId::derived(&token.0, 0);
+                JoinHost { token, certificate_sha256: Hash([5; 32]), address: None }.into()
+            }
         };
         let id = request_id(ms, self.requests);
         Some(Request { id, project: self.project, principal: ADMIN, body })
@@ -111,6 +130,9 @@ impl Sim {
         let Some(asking) = self.clients.asking.get(place).filter(|asking| !asking.over) else { return };
         if asking.request.is_none() {
             let request = self.clients.request(place, ms);
+            if request.is_none() && self.clients.waits_for_another(place) {
+                return self.later_ms(CLIENT_PATIENCE_MS, Event::ClientAsks { place });
+            }
             let target = self.clients.favourite;
             let Some(asking) = self.clients.asking.get_mut(place) else { return };
             asking.over = request.is_none();
@@ -120,6 +142,7 @@ impl Sim {
         let Some(asking) = self.clients.asking.get_mut(place) else { return };
         let Some(request) = asking.request.clone() else { return };
         asking.attempts = (asking.attempts + 1) & 0xffff;
+        self.seen.retries += u64::from(asking.attempts > 1);
         let token = (place as u64) << 16 | asking.attempts;
         let node = asking.target % nodes.max(1);
         self.clients.sent.insert(token, request.clone());
@@ -170,6 +193,13 @@ impl Sim {
     /// An orchestrator answers; what it grants must be in the valid chain.
     pub(crate) fn reply(&mut self, node: usize, token: u64, reply: Result<Receipt, Refused>) {
         let now = self.agenda.now();
+        if let Some(drawing) = &mut self.drawing {
+            let what = match &reply {
+                Ok(receipt) => format!("granted at {}", receipt.position),
+                Err(refused) => format!("{refused:?}").chars().take(100).collect(),
+            };
+            drawing.message(now, End::Node(node), End::Clients, what);
+        }
         self.trace
             .note(now, "reply", &[node as u64, token, u64::from(reply.is_ok())], || format!("{reply:?}"));
         if let (Some(request), Ok(receipt)) = (self.clients.sent.get(&token).cloned(), &reply) {
@@ -191,6 +221,10 @@ impl Sim {
     /// 10, P4: an acknowledged request is in the valid log, once, at or before the position that the answer names.
     fn check_receipt(&mut self, request: &Request, receipt: Receipt) {
         self.seen.acknowledged += 1;
+        if self.tail_is_lost {
+            // A leader who has written nothing since can't know that what it repeats is gone.
+            return;
+        }
         let saga = SagaId::of_request(CELL, request.project, request.id);
         let at = self.chain.books.committed(request.project, request.id);
         let there =
@@ -221,6 +255,7 @@ impl Sim {
                     format!("a request that stands at {at:?} was refused at {position}: {rejection}")
                 });
                 if !stale {
+                    self.seen.fought += u64::from(is_fought_for(rejection.reason));
                     self.refused(place, may_pass(rejection.reason));
                 }
             }
@@ -243,6 +278,17 @@ impl Sim {
         let again = asking.wish.again && before.is_none();
         asking.over = !again;
         self.clients.favourite = asking.target;
+        let wipes = match &asking.wish.want {
+            Want::Ask(body) => match &**body {
+                Body::RejoinHost(order) if before.is_none() => Some(order.host.clone()),
+                _ => None,
+            },
+            _ => None,
+        };
+        if let Some(host) = wipes.and_then(|name| self.hosts.iter().find(|it| it.name == name)) {
+            let host = host.id;
+            self.later_ms(1, Event::HostWiped { host });
+        }
         self.require(before.is_none_or(|before| before.saga == receipt.saga), "request R1", || {
             format!("one request was answered {before:?} and {receipt:?}")
         });
@@ -267,30 +313,5 @@ impl Sim {
         } else {
             asking.over = true;
         }
-    }
-
-    /// An operator looks after what is stuck: tried again twice, then skipped where that is allowed, else given up; or
-    /// given up at once, where the scenario says so.
-    pub(crate) fn operator_looks(&mut self) {
-        let stuck: Vec<_> = self
-            .chain
-            .cell
-            .sagas
-            .values()
-            .filter(|saga| matches!(saga.state, SagaState::Stuck(_)))
-            .map(|saga| (saga.id, saga.stuck.as_ref().and_then(|(step, _)| *step), saga.direction()))
-            .collect();
-        for (saga, step, direction) in stuck {
-            let visits = self.visits.entry(saga).or_default();
-            *visits += 1;
-            let visit = *visits + if self.gives_up { 3 } else { 0 };
-            let want = match (visit, step) {
-                (0..=2, _) => Want::Retry(saga),
-                (3, Some(step)) if direction == Direction::Undo => Want::Skip(saga, step),
-                _ => Want::Abandon(saga),
-            };
-            self.wishes(Wish { at_ms: 0, want, insist: 0, again: false });
-        }
-        self.later_ms(OPERATOR_PAUSE_MS, Event::OperatorLooks);
     }
 }

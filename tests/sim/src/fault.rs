@@ -8,9 +8,12 @@ use std::fmt;
 use std::str::FromStr;
 
 use windlass_sagas::fault::FaultKind;
+use windlass_sagas::ids::Position;
 use windlass_sagas::record::Direction;
 
+use crate::about::About;
 use crate::agenda::Instant;
+use crate::net::End;
 use crate::rng::{Rng, mix};
 
 /// Numbers of one lane.
@@ -83,6 +86,14 @@ pub enum Lane {
 }
 
 impl Lane {
+    /// Where a fault of this lane is drawn.
+    pub(crate) const fn end(self) -> End {
+        match self {
+            Self::Host(host) | Self::Stream(_, host) => End::Host(host),
+            Self::Orchestrator(node) | Self::Journal(node) | Self::Client(node) => End::Node(node),
+        }
+    }
+
     const fn number(self) -> u64 {
         let (base, place) = match self {
             Self::Host(host) => (1, host),
@@ -185,6 +196,8 @@ pub enum Plan {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Rule {
     what: &'static str,
+    /// Only this decision, whatever it is called.
+    id: Option<FaultId>,
     step: Option<(&'static str, Direction)>,
     lane: Option<Lane>,
     /// How many such places are passed over first.
@@ -198,7 +211,13 @@ impl Rule {
     /// This kind, the first time that a place of this name is passed.
     #[must_use]
     pub const fn at(what: &'static str, kind: FaultKind) -> Self {
-        Self { what, step: None, lane: None, skip: 0, kind, ms: None, branch: None }
+        Self { what, id: None, step: None, lane: None, skip: 0, kind, ms: None, branch: None }
+    }
+
+    /// This kind, at the decision of this number.
+    #[must_use]
+    pub const fn number(id: FaultId, kind: FaultKind) -> Self {
+        Self { id: Some(id), ..Self::at("", kind) }
     }
 
     /// Only in this step, in this direction.
@@ -236,8 +255,8 @@ impl Rule {
         self
     }
 
-    fn fits(&self, lane: Lane, place: Place, kinds: &[FaultKind]) -> bool {
-        self.what == place.what
+    fn fits(&self, id: FaultId, lane: Lane, place: Place, kinds: &[FaultKind]) -> bool {
+        self.id.map_or(self.what == place.what, |only| only == id)
             && self.step.is_none_or(|step| place.step == Some(step))
             && self.lane.is_none_or(|only| only == lane)
             && kinds.contains(&self.kind)
@@ -307,10 +326,18 @@ pub struct Fired {
 pub struct Asked {
     /// Its number.
     pub id: FaultId,
+    /// In which lane.
+    pub lane: Lane,
     /// Where.
     pub place: Place,
     /// What may fire there.
     pub kinds: &'static [FaultKind],
+    /// When.
+    pub at: Instant,
+    /// Behind which commit.
+    pub position: Position,
+    /// The steps that it is about; empty for what is no step's.
+    pub about: Vec<About>,
 }
 
 /// The decisions of one run.
@@ -342,6 +369,21 @@ impl Faults {
         self.stopped = true;
     }
 
+    /// Whether decisions are listed.
+    pub(crate) const fn lists(&self) -> bool {
+        self.asked.is_some()
+    }
+
+    /// Says where the last decision stands and what it is about, where decisions are listed.
+    pub(crate) fn about(&mut self, position: Position, steps: impl FnOnce() -> Vec<About>) {
+        if self.stopped {
+            return;
+        }
+        if let Some(last) = self.asked.as_mut().and_then(|asked| asked.last_mut()) {
+            (last.position, last.about) = (position, steps());
+        }
+    }
+
     /// Decides whether one of `kinds` fires here.
     pub(crate) fn ask(
         &mut self,
@@ -357,7 +399,7 @@ impl Faults {
         let id = FaultId(lane.number() * LANE + *count);
         *count += 1;
         if let Some(asked) = &mut self.asked {
-            asked.push(Asked { id, place, kinds });
+            asked.push(Asked { id, lane, place, kinds, at, position: Position(0), about: Vec::new() });
         }
         let mut dice = Rng::of(self.seed, id.0);
         let drawn = *dice.pick(kinds)?;
@@ -373,7 +415,7 @@ impl Faults {
             Plan::Script(rules) => {
                 let mut kind = None;
                 for (rule, met) in
-                    rules.iter().zip(&mut self.met).filter(|(rule, _)| rule.fits(lane, place, kinds))
+                    rules.iter().zip(&mut self.met).filter(|(rule, _)| rule.fits(id, lane, place, kinds))
                 {
                     if *met == rule.skip && kind.is_none() {
                         kind = Some(rule.kind);

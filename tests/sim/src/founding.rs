@@ -73,11 +73,11 @@ pub(crate) fn request_id(ms: i64, number: u64) -> RequestId {
 }
 
 impl Founding {
-    /// The beginning of a cell of this topology.
+    /// The beginning of a cell of this topology, at this format level.
     #[must_use]
-    pub(crate) fn of(topology: Topology) -> Self {
+    pub(crate) fn of(topology: Topology, level: u16) -> Self {
         let mut founder = Founder::new();
-        founder.genesis();
+        founder.genesis(level);
         let project = founder.project();
         let mut hosts = Vec::new();
         for place in 0..topology.hypervisors {
@@ -132,11 +132,11 @@ impl Founder {
         saga
     }
 
-    fn genesis(&mut self) {
+    fn genesis(&mut self, level: u16) {
         self.tell(Fact::Report(Report::Genesis(Genesis {
             cell: CELL,
             name: "sim".into(),
-            level: FORMAT_LEVEL,
+            level,
             admin: PrincipalId([9; 16]),
             credential: CredentialId([8; 16]),
             secret_sha256: Hash([7; 32]),
@@ -207,8 +207,8 @@ mod tests {
     #[test]
     fn a_cell_is_founded_the_same_way_twice_and_every_commit_is_valid() {
         let topology = Topology { orchestrators: 3, hypervisors: 2, storages: 1 };
-        let founding = Founding::of(topology);
-        assert_eq!(founding.frame, Founding::of(topology).frame);
+        let founding = Founding::of(topology, FORMAT_LEVEL);
+        assert_eq!(founding.frame, Founding::of(topology, FORMAT_LEVEL).frame);
         let mut tip = Tip::default();
         for stored in &Frame::decode(&founding.frame).expect("readable").commits {
             match tip.judge(stored).expect("readable") {

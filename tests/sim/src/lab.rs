@@ -9,15 +9,19 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use windlass_sagas::cell::state::Ended;
+use windlass_sagas::protocol::InventoryItem;
+use windlass_sagas::record::{FORMAT_LEVEL, Role};
 
-use crate::check::Violation;
+use crate::agent::Host;
+use crate::check::{Tale, Violation};
+use crate::draw::Drawing;
 use crate::fault::{Choice, Plan};
 use crate::founding::{Founding, Topology};
 use crate::limits::{ROUND_WORLDS, SHRINK_RUNS_MAX};
 use crate::named::{self, Named};
 use crate::report::{Failure, Outcome, Tally};
 use crate::rng::Rng;
-use crate::scenario::Scenario;
+use crate::scenario::{Portfolio, Scenario};
 use crate::shrink::shrink;
 use crate::sim::Sim;
 
@@ -36,7 +40,7 @@ pub struct Bounds {
 /// Worlds are run here; foundings are made once.
 #[derive(Clone, Debug, Default)]
 pub struct Lab {
-    foundings: BTreeMap<Topology, Founding>,
+    foundings: BTreeMap<(Topology, u16), Founding>,
 }
 
 impl Lab {
@@ -49,7 +53,9 @@ impl Lab {
     /// Runs one world; `list` lists every decision about a fault.
     pub fn run(&mut self, scenario: &Scenario, seed: u64, plan: Plan, list: bool) -> Outcome {
         let topology = scenario.topology;
-        let founding = self.foundings.entry(topology).or_insert_with(|| Founding::of(topology));
+        let level = if scenario.raise_format_ms.is_some() { FORMAT_LEVEL - 1 } else { FORMAT_LEVEL };
+        let founding =
+            self.foundings.entry((topology, level)).or_insert_with(|| Founding::of(topology, level));
         let mut sim = Sim::new(founding, scenario, seed, plan, list);
         // The world is looked at after a panic only to say where it was; nothing runs on it.
         if let Err(panic) = catch_unwind(AssertUnwindSafe(|| sim.run())) {
@@ -69,8 +75,14 @@ impl Lab {
     }
 
     /// Runs `worlds` random worlds, of the seeds from `seed` on; `progress` is told how far it got.
-    pub fn randoms(
+    pub fn randoms(&mut self, seed: u64, worlds: u64, bounds: Bounds, progress: impl FnMut(&Tally)) -> Tally {
+        self.randoms_of(Portfolio::Mixed, seed, worlds, bounds, progress)
+    }
+
+    /// The same with the faults of a portfolio.
+    pub fn randoms_of(
         &mut self,
+        portfolio: Portfolio,
         seed: u64,
         worlds: u64,
         bounds: Bounds,
@@ -81,7 +93,10 @@ impl Lab {
         self.many(
             worlds,
             bounds.threads,
-            |lab, place| lab.random(seed_of(place)),
+            |lab, place| {
+                let (scenario, plan) = Scenario::random_of(seed_of(place), portfolio);
+                lab.run(&scenario, seed_of(place), plan, false)
+            },
             |lab, place, outcome| {
                 tally.add(&outcome);
                 if let Some(violation) = &outcome.violation {
@@ -123,16 +138,16 @@ impl Lab {
         let mut tally = Tally::default();
         let (calm, choices) = self.choices(scenario, seed);
         let of = |place: u64| usize::try_from(place).ok().and_then(|place| choices.get(place)).copied();
-        count(&mut tally, scenario, seed, Some(Vec::new()), calm);
+        self.count(&mut tally, scenario, seed, Some(Vec::new()), calm);
         self.many(
             u64::try_from(choices.len()).unwrap_or(u64::MAX),
             bounds.threads,
             |lab, place| lab.run(scenario, seed, Plan::Exactly(of(place).into_iter().collect()), false),
-            |_, place, mut outcome| {
+            |lab, place, mut outcome| {
                 if outcome.violation.is_none() && outcome.fired.len() != 1 {
-                    outcome.violation = Some(silent(&outcome));
+                    outcome.violation = Some(silent(&outcome, 1));
                 }
-                count(&mut tally, scenario, seed, Some(of(place).into_iter().collect()), outcome);
+                lab.count(&mut tally, scenario, seed, Some(of(place).into_iter().collect()), outcome);
                 progress(&tally);
                 tally.failures.len() < bounds.failures_max
             },
@@ -174,11 +189,12 @@ impl Lab {
     }
 
     /// A calm run, and every kind of fault at every place that it passes.
-    fn choices(&mut self, scenario: &Scenario, seed: u64) -> (Outcome, Vec<Choice>) {
+    pub(crate) fn choices(&mut self, scenario: &Scenario, seed: u64) -> (Outcome, Vec<Choice>) {
         let calm = self.run(scenario, seed, Plan::Calm, true);
         let choices = calm
             .asked
             .iter()
+            .filter(|asked| scenario.has_in_window(asked.at))
             .flat_map(|asked| asked.kinds.iter().map(|kind| Choice { id: asked.id, kind: Some(*kind) }));
         let choices = choices.collect();
         (calm, choices)
@@ -198,7 +214,11 @@ impl Lab {
         let mut tally = Tally::default();
         for world in named::all() {
             let outcome = self.named(&world);
-            count(&mut tally, &world.scenario, named::SEED, None, outcome);
+            let mut outcome = outcome;
+            if outcome.violation.is_some() {
+                outcome.drawing = self.drawn(&world.scenario, named::SEED, world.plan());
+            }
+            self.count(&mut tally, &world.scenario, named::SEED, None, outcome);
         }
         tally
     }
@@ -217,29 +237,55 @@ impl Lab {
             let outcome = self.run(scenario, seed, Plan::Exactly(subset.to_vec()), false);
             outcome.violation.is_some_and(|it| it.law == violation.law)
         });
-        let outcome = self.run(scenario, seed, Plan::Exactly(faults.clone()), false);
-        let (world, fired_before) = (scenario.name, all.len());
+        let drawn = Scenario { draw: true, ..scenario.clone() };
+        let outcome = self.run(&drawn, seed, Plan::Exactly(faults.clone()), false);
+        let (world, fired_before, drawing) = (scenario.name, all.len(), outcome.drawing);
         match outcome.violation {
             Some(violation) => {
                 let (faults, fired) = (Some(faults), outcome.fired);
-                Failure { world, seed, faults, fired, violation, fired_before }
+                Failure { world, seed, faults, fired, violation, fired_before, drawing }
             }
             None => {
                 // By its faults alone it does not fail again: that is a finding about the simulator, told as it is.
                 let (faults, fired, violation) = (Some(all), failed.fired.clone(), violation.clone());
-                Failure { world, seed, faults, fired, violation, fired_before }
+                Failure { world, seed, faults, fired, violation, fired_before, drawing }
             }
         }
     }
 
+    /// The drawing of a run.
+    fn drawn(&mut self, scenario: &Scenario, seed: u64, plan: Plan) -> Option<Drawing> {
+        let drawn = Scenario { draw: true, ..scenario.clone() };
+        self.run(&drawn, seed, plan, false).drawing
+    }
+
+    /// Adds a world that is not shrunk, and its failure.
+    fn count(
+        &mut self,
+        tally: &mut Tally,
+        scenario: &Scenario,
+        seed: u64,
+        faults: Option<Vec<Choice>>,
+        outcome: Outcome,
+    ) {
+        tally.add(&outcome);
+        let Some(violation) = outcome.violation else { return };
+        let (world, fired_before, fired) = (scenario.name, outcome.fired.len(), outcome.fired);
+        let drawing = match (&faults, outcome.drawing) {
+            (Some(faults), None) => self.drawn(scenario, seed, Plan::Exactly(faults.clone())),
+            (_, drawing) => drawing,
+        };
+        tally.failures.push(Failure { world, seed, faults, fired, violation, fired_before, drawing });
+    }
+
     /// Runs `count` numbered worlds, `threads` at once; `take` gets the outcomes in the order of their numbers, until it
     /// says no.
-    fn many(
+    pub(crate) fn many<T: Send>(
         &mut self,
         count: u64,
         threads: usize,
-        run: impl Fn(&mut Self, u64) -> Outcome + Sync,
-        mut take: impl FnMut(&mut Self, u64, Outcome) -> bool,
+        run: impl Fn(&mut Self, u64) -> T + Sync,
+        mut take: impl FnMut(&mut Self, u64, T) -> bool,
     ) {
         let threads = threads.max(1);
         let round = ROUND_WORLDS.saturating_mul(threads as u64);
@@ -255,7 +301,7 @@ impl Lab {
                 });
                 mine.collect::<Vec<_>>()
             };
-            let mut outcomes: Vec<(u64, Outcome)> = std::thread::scope(|scope| {
+            let mut outcomes: Vec<(u64, T)> = std::thread::scope(|scope| {
                 let workers: Vec<_> = (0..threads)
                     .map(|_| {
                         let lab = self.clone();
@@ -276,22 +322,33 @@ impl Lab {
     }
 }
 
-/// Adds a world that is not shrunk, and its failure.
-fn count(tally: &mut Tally, scenario: &Scenario, seed: u64, faults: Option<Vec<Choice>>, outcome: Outcome) {
-    tally.add(&outcome);
-    if let Some(violation) = outcome.violation {
-        let (world, fired_before) = (scenario.name, outcome.fired.len());
-        tally.failures.push(Failure { world, seed, faults, fired: outcome.fired, violation, fired_before });
-    }
+/// A fault of an enumeration that did not fire is a hole in it.
+pub(crate) fn silent(outcome: &Outcome, wanted: usize) -> Violation {
+    let what = format!("{} faults fired instead of {wanted}", outcome.fired.len());
+    Violation { law: "every fault of an enumeration fires", what, position: windlass_sagas::ids::Position(0) }
 }
 
-/// A single fault that did not fire is a hole in the enumeration.
-fn silent(outcome: &Outcome) -> Violation {
-    let what = format!("{} faults fired instead of one", outcome.fired.len());
-    Violation { law: "every single fault fires", what, position: windlass_sagas::ids::Position(0) }
+/// What the worlds say that they hold.
+fn held(sim: &Sim) -> Vec<String> {
+    let items = |host: &Host| {
+        let roles = [Role::Storage, Role::Network, Role::Hypervisor];
+        let all = roles.iter().flat_map(|role| host.world.inventory(*role));
+        let line = |item: InventoryItem| match item {
+            // By whom it was plugged is forgotten when its guest is made again.
+            InventoryItem::Device { server, volume, .. } => {
+                format!("{} Device {{ {server}, {volume} }}", host.name)
+            }
+            other => format!("{} {other:?}", host.name),
+        };
+        all.map(line).collect::<Vec<_>>()
+    };
+    let mut held: Vec<String> = sim.hosts.iter().flat_map(items).collect();
+    held.sort_unstable();
+    held
 }
 
 fn outcome(sim: Sim) -> Outcome {
+    let held = if sim.faults.lists() { held(&sim) } else { Vec::new() };
     let mut ended = [0; 3];
     for (_, _, how) in sim.chain.books.sagas() {
         match how {
@@ -309,9 +366,12 @@ fn outcome(sim: Sim) -> Outcome {
         seen: sim.seen,
         fired: sim.faults.fired,
         asked: sim.faults.asked.unwrap_or_default(),
+        told: sim.chain.tale.map(Tale::sagas).unwrap_or_default(),
+        held,
         ended,
         violation: sim.violation,
         at: sim.agenda.now(),
         lines: sim.trace.lines.unwrap_or_default(),
+        drawing: sim.drawing,
     }
 }

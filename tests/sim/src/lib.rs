@@ -4,11 +4,13 @@
 //! Invariant: one thread, no I/O, no clock, no hash order; the same scenario, seed and faults give the same trace. There
 //! is no second model of the protocol here, and nothing in the product knows that it is simulated.
 
+mod about;
 mod agenda;
 mod agent;
 mod check;
 mod client;
 mod disk;
+mod draw;
 mod fault;
 mod founding;
 mod journal;
@@ -16,7 +18,9 @@ mod lab;
 pub mod limits;
 pub mod named;
 mod net;
+mod operator;
 mod orchestrator;
+mod pairs;
 mod report;
 mod rng;
 mod scenario;
@@ -25,11 +29,13 @@ mod sim;
 mod trace;
 pub mod workload;
 
+pub use about::About;
 pub use agenda::Instant;
-pub use check::Violation;
+pub use check::{Told, Violation};
+pub use draw::Drawing;
 pub use fault::{Asked, Choice, FaultId, Fired, Lane, NotAChoice, Place, Plan, Rates, Rule};
 pub use founding::Topology;
 pub use lab::{Bounds, Lab};
 pub use report::{Failure, Outcome, Tally};
-pub use scenario::Scenario;
+pub use scenario::{ClockJump, Portfolio, Scenario, TailLoss};
 pub use sim::Seen;

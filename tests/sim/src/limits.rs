@@ -45,6 +45,13 @@ pub const CLIENT_PATIENCE_MS: u64 = 2_500;
 /// How often an operator looks after stuck sagas once the faults have stopped, milliseconds.
 pub const OPERATOR_PAUSE_MS: u64 = 5_000;
 
+/// How long what stands in quarantine is left alone, milliseconds: longer than any call of its saga may be under way.
+pub const QUARANTINE_MS: u64 = 45_000;
+/// At which of his visits an operator who skips a stuck undo does so: later than any call of its saga may be under way.
+pub const SKIP_VISITS: u32 = 10;
+/// How often an operator tries to clear one thing from quarantine.
+pub const QUARANTINE_VISITS_MAX: u32 = 6;
+
 /// When no new fault fires any more, milliseconds, least and most.
 pub const FAULTS_MS: (u64, u64) = (8_000, 40_000);
 /// How long after the faults have stopped everything must have ended, in multiples of a saga's own deadline.

@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use windlass_sagas::fault::FaultKind;
 
 use crate::agenda::Instant;
-use crate::check::Violation;
+use crate::check::{Told, Violation};
+use crate::draw::Drawing;
 use crate::fault::{Asked, Choice, Fired};
 use crate::rng::mix;
 use crate::sim::Seen;
@@ -27,6 +28,10 @@ pub struct Outcome {
     pub fired: Vec<Fired>,
     /// Every decision, where they were listed.
     pub asked: Vec<Asked>,
+    /// What happened to each saga, where decisions were listed.
+    pub told: Vec<Told>,
+    /// What each host's world holds at the end, where decisions were listed, sorted.
+    pub held: Vec<String>,
     /// How the sagas ended: completed, rolled back, abandoned.
     pub ended: [u64; 3],
     /// The first broken promise.
@@ -35,6 +40,8 @@ pub struct Outcome {
     pub at: Instant,
     /// The lines of the trace, where they were kept.
     pub lines: Vec<String>,
+    /// The drawing, where one was asked for.
+    pub drawing: Option<Drawing>,
 }
 
 /// A failing world, as small as it became.
@@ -52,6 +59,8 @@ pub struct Failure {
     pub violation: Violation,
     /// How many faults fired before shrinking.
     pub fired_before: usize,
+    /// Who said what when, in the shrunk run.
+    pub drawing: Option<Drawing>,
 }
 
 impl Failure {
@@ -101,6 +110,22 @@ pub struct Tally {
 }
 
 impl Tally {
+    /// Adds the worlds of another tally, its failures apart.
+    pub(crate) fn merge(&mut self, other: &Self) {
+        self.worlds += other.worlds;
+        self.events += other.events;
+        self.commits += other.commits;
+        self.void += other.void;
+        self.seen.add(&other.seen);
+        for (sum, count) in self.ended.iter_mut().zip(other.ended) {
+            *sum += count;
+        }
+        for (kind, count) in &other.fired {
+            *self.fired.entry(*kind).or_default() += count;
+        }
+        self.hash = mix(self.hash, other.hash);
+    }
+
     /// Adds a world.
     pub fn add(&mut self, outcome: &Outcome) {
         self.worlds += 1;
@@ -127,7 +152,15 @@ mod tests {
     fn failure(world: &'static str, faults: Option<&[&str]>) -> Failure {
         let choices = |faults: &[&str]| faults.iter().map(|text| text.parse().expect("a choice")).collect();
         let violation = Violation { law: "a law", what: String::new(), position: Position(1) };
-        Failure { world, seed: 7, faults: faults.map(choices), fired: Vec::new(), violation, fired_before: 0 }
+        Failure {
+            world,
+            seed: 7,
+            faults: faults.map(choices),
+            fired: Vec::new(),
+            violation,
+            fired_before: 0,
+            drawing: None,
+        }
     }
 
     #[test]

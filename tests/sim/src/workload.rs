@@ -3,7 +3,7 @@
 //! Names come from small pools, so that asks meet each other: busy volumes, deletes of what is being made, full hosts.
 
 use windlass_sagas::cell::Reason;
-use windlass_sagas::ids::{SagaId, StepIndex};
+use windlass_sagas::ids::{Hash, SagaId, StepIndex, Time};
 use windlass_sagas::record::*;
 
 use crate::rng::Rng;
@@ -21,6 +21,12 @@ pub enum Want {
     Skip(SagaId, StepIndex),
     /// Give a stuck saga up.
     Abandon(SagaId),
+    /// Take a resource out of quarantine.
+    Adopt(ResourceRef),
+    /// Affirm that a resource in quarantine is gone.
+    Discard(ResourceRef),
+    /// Let a host join with the token of an earlier want, by its place in the list.
+    Join(usize),
 }
 
 /// One want, with when and how it is said.
@@ -63,6 +69,15 @@ pub(crate) const fn may_pass(reason: Reason) -> bool {
             | Reason::NameTaken
             | Reason::NoHostFits
             | Reason::AddressPoolExhausted
+    )
+}
+
+/// Whether a refusal says that somebody else has what is wanted.
+#[must_use]
+pub(crate) const fn is_fought_for(reason: Reason) -> bool {
+    matches!(
+        reason,
+        Reason::ResourceBusy | Reason::ResourceInUse | Reason::NoHostFits | Reason::AddressPoolExhausted
     )
 }
 
@@ -160,6 +175,53 @@ fn hosts(rng: &mut Rng) -> Vec<Wish> {
     }
     let gone = DeclareHostGone { host: host.clone(), reason: "it burns".to_string() };
     vec![Wish::ask(at, gone), Wish::ask(at + then, AffirmHostOff { host }).insisting(4)]
+}
+
+/// What few worlds have besides: servers on a port of their own making, and a host that is declared gone, wiped and joins
+/// again. Drawn from a stream of its own, behind everything else.
+pub(crate) fn more(rng: &mut Rng, wishes: &mut Vec<Wish>) {
+    if rng.chance(200) {
+        let (at, then) = (rng.below(2_000), rng.between(1_000, 9_000));
+        let port = CreatePort {
+            name: "eth".into(),
+            network: "net".into(),
+            ips: Vec::new(),
+            mac: None,
+            groups: Vec::new(),
+        };
+        wishes.push(Wish::ask(at, port));
+        let nics = vec![Nic::Port("eth".into())];
+        wishes.push(Wish::ask(at + 50, CreateServer { nics, ..create_server("www", &[]) }));
+        wishes.push(Wish::ask(at + then, DeleteServer { server: "www".into() }).insisting(6));
+        wishes.push(Wish::ask(at + then, DeletePort { port: "eth".into() }).insisting(9));
+    }
+    let untouched = |wish: &Wish| match &wish.want {
+        Want::Ask(body) => !matches!(**body, Body::DeclareHostGone(_) | Body::DrainHost(_)),
+        _ => true,
+    };
+    if rng.chance(60) && wishes.iter().all(untouched) {
+        rejoins(rng, wishes);
+    }
+}
+
+/// A host is declared gone, its machine wiped, and joins again.
+fn rejoins(rng: &mut Rng, wishes: &mut Vec<Wish>) {
+    let host = rng.pick(&["h0", "h1", "s0"]).map(|name| (*name).to_string()).unwrap_or_default();
+    let roles = if host == "s0" { vec![Role::Storage] } else { vec![Role::Hypervisor, Role::Network] };
+    let (at, then) = (rng.between(1_000, 12_000), rng.between(500, 9_000));
+    let gone = DeclareHostGone { host: host.clone(), reason: "its mainboard burns".to_string() };
+    wishes.push(Wish::ask(at, gone));
+    wishes.push(Wish::ask(at + then, RejoinHost { host: host.clone() }).insisting(9));
+    let token = CreateJoinToken {
+        host,
+        roles,
+        zone: "a".to_string(),
+        secret_sha256: Hash([6; 32]),
+        expires: Time(i64::MAX / 2),
+    };
+    let of = wishes.len();
+    wishes.push(Wish::ask(at + then + 3_000, token).insisting(9));
+    wishes.push(Wish { at_ms: at + then + 6_000, want: Want::Join(of), insist: 9, again: false });
 }
 
 fn later(rng: &mut Rng, at: u64, before: usize) -> Wish {

@@ -5,6 +5,7 @@ use alloc::string::{String, ToString};
 use crate::cell::lookup::NO_PROJECT;
 use crate::cell::state::*;
 use crate::ids::*;
+use crate::planted::{self, Bug};
 use crate::record::*;
 
 impl Cell {
@@ -18,6 +19,13 @@ impl Cell {
     }
 
     pub(super) fn server_activated(&mut self, e: &ServerActivated) {
+        if planted::on(Bug::CapacityClaimedTwice)
+            && let Some(lost) =
+                self.servers.get(&e.server).filter(|it| matches!(it.state, ServerState::Lost(_)))
+        {
+            let spec = lost.spec.clone();
+            self.claim(spec.host, spec.project, &spec, 1);
+        }
         self.change_server(e.server, ServerState::Active(e.booted_by));
     }
 

@@ -7,6 +7,7 @@ use crate::cell::ipam;
 use crate::cell::state::*;
 use crate::ids::*;
 use crate::limits::VNI_MIN;
+use crate::planted::{self, Bug};
 use crate::record::*;
 
 /// How many resting addresses each release looks at.
@@ -120,6 +121,10 @@ impl Cell {
 
     pub(super) fn port_unbound(&mut self, id: PortId) {
         self.port_leaves(id);
+        if let Some(port) = self.ports.get(&id).filter(|_| planted::on(Bug::AddressFreedTwice)) {
+            let network = self.networks.get_mut(&port.spec.network);
+            network.into_iter().for_each(|it| it.addresses.retain(|_, of| *of != id));
+        }
         self.change_port(id, |port| port.state = PortState::Unbound);
     }
 

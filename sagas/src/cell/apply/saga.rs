@@ -32,7 +32,8 @@ impl Cell {
     /// Completed or rolled back: what it held is free.
     pub(super) fn saga_ended(&mut self, id: SagaId) {
         if let Some(saga) = self.close(id) {
-            for resource in saga.holds {
+            let count = if planted::on(Bug::LockLeaked) { 1 } else { saga.holds.len() };
+            for resource in saga.holds.into_iter().take(count) {
                 self.set_lock(resource, Lock::Free);
             }
         }

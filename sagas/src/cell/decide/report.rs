@@ -4,7 +4,7 @@ use alloc::vec::Vec;
 
 use crate::cell::engine::Draft;
 use crate::cell::rejection::{Decline, Rejection};
-use crate::cell::state::{Cell, HostLife, Saga};
+use crate::cell::state::{Cell, Host, HostLife, Saga};
 use crate::ids::*;
 use crate::limits::INVENTORY_FINDINGS_MAX;
 use crate::record::*;
@@ -33,8 +33,14 @@ fn saga(cell: &Cell, id: SagaId) -> Result<&Saga, Decline> {
     cell.sagas.get(&id).ok_or(Decline::Stale)
 }
 
+/// Whether a host is a member with a certificate. One that was gone and may join again has none yet: what an old stream
+/// still says of it would take the place of its joining.
+fn has_joined(host: &Host) -> bool {
+    host.life.is_member() && host.certificate_sha256.is_some()
+}
+
 fn host_seen(cell: &Cell, seen: &HostSeen) -> Result<Vec<Event>, Decline> {
-    let Some(host) = cell.hosts.get(&seen.host).filter(|host| host.life.is_member()) else {
+    let Some(host) = cell.hosts.get(&seen.host).filter(|host| has_joined(host)) else {
         return Err(Decline::Stale);
     };
     let same = host.life == HostLife::Up && host.boot == Some(seen.boot);
@@ -52,7 +58,7 @@ fn host_seen(cell: &Cell, seen: &HostSeen) -> Result<Vec<Event>, Decline> {
 
 /// An incarnation is admitted with its inventory compared; a retired one never is (A8).
 fn ledger_reported(cell: &Cell, ledger: &LedgerReported) -> Result<Vec<Event>, Decline> {
-    let Some(host) = cell.hosts.get(&ledger.host).filter(|host| host.life.is_member()) else {
+    let Some(host) = cell.hosts.get(&ledger.host).filter(|host| has_joined(host)) else {
         return Err(Decline::Stale);
     };
     if host.retired.contains(&ledger.incarnation) || !host.roles.contains(&ledger.role) {

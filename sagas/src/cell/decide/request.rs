@@ -8,6 +8,7 @@ use crate::cell::rejection::{Decline, Reason, Rejection};
 use crate::cell::state::Cell;
 use crate::ids::*;
 use crate::limits::REQUEST_AHEAD_MS;
+use crate::planted::{self, Bug};
 use crate::record::{Body, Request};
 
 pub(super) fn decide(cell: &Cell, request: &Request, now: Time) -> Result<Preview, Decline> {
@@ -70,6 +71,7 @@ pub(super) fn decide(cell: &Cell, request: &Request, now: Time) -> Result<Previe
 fn known(cell: &Cell, request: &Request, saga: SagaId) -> Result<(), Decline> {
     match cell.requests.get(&saga) {
         None => Ok(()),
+        Some(_) if planted::on(Bug::RepeatIsNew) => Ok(()),
         Some(memo) if memo.fingerprint == request.fingerprint() => Err(Decline::Repeat(saga)),
         Some(_) => Err(Rejection::new(
             Reason::RequestIdMismatch,

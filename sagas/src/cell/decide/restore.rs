@@ -20,7 +20,7 @@ pub(super) fn follow_ups(cell: &Cell, events: &[Event], now: Time) -> Vec<Event>
         for id in lost(cell, events, host).take(count) {
             let saga = SagaId::of_commit(cell.id, cell.position.next(), ordinal);
             ordinal += 1;
-            out.extend(restore(cell, saga, id, now));
+            out.extend(restore(cell, events, saga, id, now));
         }
     }
     out
@@ -82,13 +82,17 @@ fn lost<'a>(cell: &'a Cell, events: &'a [Event], host: HostId) -> impl Iterator<
     })
 }
 
-fn restore(cell: &Cell, saga: SagaId, id: ServerId, now: Time) -> Vec<Event> {
+/// A restore, as it must be once the events are folded: what they detach the guest does not boot with.
+fn restore(cell: &Cell, events: &[Event], saga: SagaId, id: ServerId, now: Time) -> Vec<Event> {
+    let detached = |attachment: AttachmentId| {
+        events.iter().any(|event| matches!(event, Event::VolumeDetached(e) if e.attachment == attachment))
+    };
     let Some(server) = cell.servers.get(&id) else { return Vec::new() };
     let ports = server.spec.ports.iter().filter_map(|port| cell.ports.get(port));
     let setups = ports.clone().map(|port| server::setup(cell, &port.spec)).collect();
     let mut holds = alloc::vec![ResourceRef::Server(id)];
     holds.extend(ports.map(|port| ResourceRef::Port(port.spec.id)));
-    let plan = server_restore::plan(cell, server, setups);
+    let plan = server_restore::plan(cell, server, setups, detached);
     let (kind, project, subject) = (SagaKind::ServerRestore, server.spec.project, ResourceRef::Server(id));
     begun(cell, SagaStarted { saga, kind, project, subject, holds, plan: Arc::new(plan) }, now)
 }

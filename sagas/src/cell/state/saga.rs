@@ -9,6 +9,7 @@ use alloc::vec::Vec;
 use serde::{Deserialize, Serialize};
 
 use crate::ids::*;
+use crate::planted::{self, Bug};
 use crate::record::{
     Direction, Event, Pivot, Plan, Refusal, ResourceRef, SagaKind, SagaStarted, Step, StepOutput, Turn, Undo,
     UndoneHow,
@@ -288,6 +289,7 @@ impl Saga {
             }
             Event::SagaResumed(_) => {
                 self.state = match self.direction() {
+                    Direction::Undo if planted::on(Bug::ResumesForward) => SagaState::Running,
                     Direction::Forward => SagaState::Running,
                     Direction::Undo => SagaState::Unwinding,
                 };

@@ -7,6 +7,7 @@ use super::super::orchestrator::Stop;
 use super::super::{Answer, CallError, Reply, Verb};
 use crate::cell::OpenCall;
 use crate::ids::*;
+use crate::planted::{self, Bug};
 use crate::record::{Direction, Outcome, StepOutput};
 
 /// What is to be done about an open call.
@@ -60,8 +61,8 @@ fn forward(call: &OpenCall, reply: &Reply, answer: &Answer) -> Next {
         (Verb::Execute | Verb::Lookup, Answer::Done(output)) => {
             Next::Tell(Outcome::Done(output.clone()), reply.attempt)
         }
-        (Verb::Execute | Verb::Lookup, Answer::Refused(refusal)) if reply.attempt == call.attempt => {
-            Next::Tell(Outcome::Refused(refusal.clone()), reply.attempt)
+        (Verb::Execute | Verb::Lookup, Answer::Refused(refusal)) if of_this_attempt(call, reply) => {
+            Next::Tell(Outcome::Refused(refusal.clone()), call.attempt)
         }
         (Verb::Lookup, Answer::Refused(_) | Answer::Absent) => Next::Send(Verb::Execute),
         (Verb::Execute | Verb::Lookup, Answer::Running) => Next::LookAgain,
@@ -86,6 +87,10 @@ fn backward(call: &OpenCall, reply: &Reply, answer: &Answer) -> Next {
         | (Verb::Execute, _)
         | (_, Answer::Error(_)) => Next::Ignore,
     }
+}
+
+fn of_this_attempt(call: &OpenCall, reply: &Reply) -> bool {
+    reply.attempt == call.attempt || planted::on(Bug::OldRefusalTaken)
 }
 
 fn impossible(call: &OpenCall) -> Next {

@@ -11,6 +11,7 @@ use super::{Alarm, Dispatcher, Lead, LinkId, Output, Timer};
 use crate::cell::OpenCall;
 use crate::ids::*;
 use crate::limits::{LEDGER_CALLS_MAX, REPORT_AGAIN_MS};
+use crate::planted::{self, Bug};
 use crate::record::{Direction, LedgerId, Outcome, Report, StepKey, StepReport};
 
 impl Lead {
@@ -74,8 +75,11 @@ impl Dispatcher {
             return;
         }
         lead.forget(key);
-        let (verb, at) =
-            if look_first { (Verb::Lookup, now) } else { (verb_of(call.direction), call.not_before) };
+        let (verb, at) = if look_first && !planted::on(Bug::NoLookUp) {
+            (Verb::Lookup, now)
+        } else {
+            (verb_of(call.direction), call.not_before)
+        };
         let seed = [key.saga.0[2], key.saga.0[3] ^ key.step.0.to_be_bytes()[1]];
         let retired = self.hosts.get(&ledger.host).is_some_and(|host| host.retired);
         let overdue = match call.deadline {

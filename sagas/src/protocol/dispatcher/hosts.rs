@@ -179,6 +179,16 @@ impl Dispatcher {
         self.pump(ledger, now, out);
     }
 
+    /// A host has joined. One that was declared gone before is heard again: its ledgers are admitted once their inventories
+    /// are compared, which nobody would ask for as long as it counts as retired.
+    pub(super) fn joined(&mut self, host: HostId, now: Time, out: &mut Vec<Output>) {
+        let place = self.hosts.entry(host).or_default();
+        place.retired = false;
+        if let Some(link) = place.link {
+            self.introduce(link, now, out);
+        }
+    }
+
     /// A host was declared gone: nothing more goes there, and nothing is expected of it.
     pub(super) fn retired(&mut self, host: HostId, now: Time) {
         let Some(lead) = &mut self.lead else { return };

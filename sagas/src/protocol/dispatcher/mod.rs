@@ -190,6 +190,7 @@ impl Dispatcher {
             Effect::SagaOpen { saga, deadline } => self.saga_open(saga, deadline, look_first),
             Effect::SagaEnded { saga } => self.saga_ended(saga, now, out),
             Effect::Admitted { ledger, incarnation } => self.admitted(ledger, incarnation, now, out),
+            Effect::Joined { host } => self.joined(host, now, out),
             Effect::Retired { host } => self.retired(host, now),
             Effect::View { host } => {
                 self.expect(host, now);

@@ -130,10 +130,11 @@ impl Ledger {
         if !self.leads(*link, call.term) {
             return Err(CallError::Fenced(self.highest));
         }
-        if call.ledger != self.id || call.incarnation != self.incarnation {
+        let other = call.incarnation != self.incarnation && !planted::on(Bug::OldIncarnationAnswered);
+        if call.ledger != self.id || other {
             return Err(CallError::WrongIncarnation(self.incarnation));
         }
-        if call.dispatched < self.low_water {
+        if call.dispatched < self.low_water && !planted::on(Bug::LowWaterUnchecked) {
             return Err(CallError::BelowLowWater(self.low_water));
         }
         let recorded = self.entries.get(&call.key).map(|(entry, _)| (entry.dispatched, entry.body));
@@ -164,16 +165,20 @@ impl Ledger {
                 self.locked.extend(locks(&call));
                 let callers = alloc::vec![Caller { link, attempt: call.attempt }];
                 let (attempt, term) = (call.attempt, call.term);
-                self.drive(Running { op, call, body, callers, attempt, term, deadline }, now, out);
+                let running = Running { op, call, body, callers, attempt, term, deadline };
+                if op == Op::Undo && planted::on(Bug::UndoTrustsLedger) && self.knows_nothing_of(&running) {
+                    return self.undone(&running, out);
+                }
+                self.drive(running, now, out);
             }
         }
     }
 
     /// Goes from looking to making, if what allowed the call still allows it; its keys are locked.
     pub(super) fn go_on(&mut self, mut running: Running, now: Time, out: &mut Vec<Output>) {
-        let error = if running.term < self.highest {
+        let error = if running.term < self.highest && !planted::on(Bug::TermUnchecked) {
             Some(CallError::Fenced(self.highest))
-        } else if running.call.dispatched < self.low_water {
+        } else if running.call.dispatched < self.low_water && !planted::on(Bug::LowWaterUnchecked) {
             Some(CallError::BelowLowWater(self.low_water))
         } else if running.deadline <= now {
             Some(CallError::Busy)
@@ -207,6 +212,11 @@ impl Ledger {
         self.running.insert(call.key, running);
     }
 
+    /// Whether the key has no record: for a planted bug, which takes that for "never executed".
+    fn knows_nothing_of(&self, running: &Running) -> bool {
+        self.entries.get(&running.call.key).is_none()
+    }
+
     /// Answers everybody who waits for work that ended without an outcome, and frees its keys.
     pub(super) fn give_up(&mut self, running: &Running, error: CallError, out: &mut Vec<Output>) {
         self.unlock(running);
@@ -234,7 +244,9 @@ impl Ledger {
     ) {
         let (ledger, incarnation) = (self.id, self.incarnation);
         let reply = Reply { ledger, incarnation, key: call.key, verb: call.verb, attempt, answer };
-        self.durable.send(link, Up::Reply(reply), rests_on.max(self.highest_in), out);
+        let synced = planted::on(Bug::AnsweredBeforeSynced);
+        let rests_on = if synced { BatchId::default() } else { rests_on.max(self.highest_in) };
+        self.durable.send(link, Up::Reply(reply), rests_on, out);
     }
 
     /// Sends a call error: it speaks of nothing that was done, so it rests on nothing.

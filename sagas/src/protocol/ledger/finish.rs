@@ -73,7 +73,7 @@ impl Ledger {
     }
 
     /// The change is gone, or never was: the key is closed.
-    fn undone(&mut self, running: &Running, out: &mut Vec<Output>) {
+    pub(super) fn undone(&mut self, running: &Running, out: &mut Vec<Output>) {
         let batch = if planted::on(Bug::NoTombstone) {
             self.entries.remove(running.call.key, &mut self.durable);
             BatchId::default()

@@ -7,6 +7,7 @@ use alloc::vec::Vec;
 
 use super::{BatchId, Ledger, LinkId, Output, Row, Seen};
 use crate::ids::*;
+use crate::planted::{self, Bug};
 use crate::protocol::{CallError, Up};
 
 impl Ledger {
@@ -33,14 +34,19 @@ impl Ledger {
                 self.begin_generation();
             }
             self.highest = term;
-            self.highest_in = self.durable.put(Row::Highest(term));
+            if !planted::on(Bug::TermNotDurable) {
+                self.highest_in = self.durable.put(Row::Highest(term));
+            }
+            if planted::on(Bug::TombstonesDroppedAtTerm) {
+                self.entries.drop_closed(&mut self.durable);
+            }
         }
         self.show(Seen { term, position, hash });
     }
 
     /// Whether this stream was claimed by this term, and none higher is known.
     pub(super) fn leads(&self, link: LinkId, term: Term) -> bool {
-        term == self.highest && self.links.get(&link) == Some(&term)
+        planted::on(Bug::TermUnchecked) || (term == self.highest && self.links.get(&link) == Some(&term))
     }
 
     /// Remembers the last durable commit. Within a generation only a later one replaces it: a shorter tail, or another
@@ -57,7 +63,9 @@ impl Ledger {
     pub(super) fn raise_low_water(&mut self, position: Position) {
         if position > self.low_water {
             self.low_water = position;
-            self.durable.put(Row::LowWater(position));
+            if !planted::on(Bug::LowWaterForgotten) {
+                self.durable.put(Row::LowWater(position));
+            }
             self.drop_settled();
         }
     }

@@ -3,6 +3,8 @@
 //!
 //! Checked: the wall clock is not behind the last commit's time plus the own waiting since it was folded, and has not
 //! moved against the clock that never jumps. A clock that was wrong by a constant from the start can't be seen here.
+//! Nor can it be told whether this clock is slow or the last leader's was fast: so one that is past the last commit's time
+//! is only held back for a while, since else nobody would lead once a fast clock was set right.
 
 use super::message::Skew;
 use crate::ids::Time;
@@ -19,6 +21,8 @@ pub(super) struct Clock {
     /// The last commit's time, and the first tick (up) after it was folded: what was folded before a tick, after a time
     /// in which the process stood still, must not count that time as waiting.
     last: Option<(Time, Option<u64>)>,
+    /// Since when (up) it is found to be behind.
+    behind: Option<u64>,
 }
 
 impl Clock {
@@ -48,19 +52,23 @@ impl Clock {
     /// A commit was folded.
     pub(super) const fn folded(&mut self, time: Time) {
         self.last = Some((time, None));
+        self.behind = None;
     }
 
-    /// Whether the clock may be campaigned with.
-    pub(super) fn check(&self, now: Time) -> Result<(), Skew> {
+    /// Whether the clock may be campaigned with; asked by who would campaign.
+    pub(super) fn check(&mut self, now: Time) -> Result<(), Skew> {
         if let (Some(trusted), Some((offset, _))) = (self.trusted_ms, self.jumped) {
             return Err(Skew::Jumped { ms: offset.abs_diff(trusted) });
         }
         let waited_ms = |since: Option<u64>| since.map_or(0, |since| self.up_ms.saturating_sub(since));
-        let expected = self.last.map(|(time, since)| time.plus_ms(waited_ms(since)));
-        match expected.map(|expected| expected.ms_since(now)) {
-            Some(ms) if ms > CLOCK_SKEW_MS_MAX => Err(Skew::Behind { ms }),
-            Some(_) | None => Ok(()),
+        let Some((last, since)) = self.last else { return Ok(()) };
+        let ms = last.plus_ms(waited_ms(since)).ms_since(now);
+        let held_back_ms = self.up_ms.saturating_sub(self.behind.unwrap_or(self.up_ms));
+        if ms <= CLOCK_SKEW_MS_MAX || (now >= last && held_back_ms >= CLOCK_SETTLE_MS) {
+            return Ok(());
         }
+        self.behind.get_or_insert(self.up_ms);
+        Err(Skew::Behind { ms })
     }
 }
 
@@ -83,6 +91,21 @@ mod tests {
         clock.tick(at_ms(101_000), 1_000);
         clock.tick(at_ms(103_000), 3_000);
         assert_eq!(clock.check(at_ms(103_000)), Err(Skew::Behind { ms: 6_000 }), "waiting does not mend it");
+    }
+
+    #[test]
+    fn a_clock_past_the_last_commit_is_held_back_for_a_while_only() {
+        let mut clock = Clock::default();
+        clock.tick(at_ms(100_000), 0);
+        clock.folded(at_ms(117_000));
+        clock.tick(at_ms(100_000), 0);
+        assert_eq!(clock.check(at_ms(100_000)), Err(Skew::Behind { ms: 17_000 }));
+        clock.tick(at_ms(159_000), 59_000);
+        assert!(clock.check(at_ms(159_000)).is_err());
+        clock.tick(at_ms(160_000), 60_000);
+        assert_eq!(clock.check(at_ms(160_000)), Ok(()));
+        clock.folded(at_ms(190_000));
+        assert!(clock.check(at_ms(160_000)).is_err(), "a later commit begins it anew");
     }
 
     #[test]

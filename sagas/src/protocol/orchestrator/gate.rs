@@ -9,6 +9,7 @@ use alloc::vec::Vec;
 use super::message::{Output, Receipt, Refused};
 use crate::ids::*;
 use crate::limits::{APPEND_RESEND_MS, LEADER_QUEUE_MAX};
+use crate::planted::{self, Bug};
 
 /// The replies of one lead that have not left.
 #[derive(Clone, Debug, Default)]
@@ -88,8 +89,9 @@ impl Gate {
 
     /// Lets out what may leave.
     pub(super) fn release(&mut self, durable: Position, out: &mut Vec<Output>) {
+        let early = planted::on(Bug::ReplyBeforeDurable);
         while let Some((token, receipt)) =
-            self.positive.pop_front_if(|(_, receipt)| receipt.position <= durable)
+            self.positive.pop_front_if(|(_, receipt)| early || receipt.position <= durable)
         {
             out.push(Output::Reply { token, reply: Ok(receipt) });
         }

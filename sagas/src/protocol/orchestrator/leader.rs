@@ -162,6 +162,10 @@ impl Orchestrator {
                 let tip = fold.speculate(&commit, &stored);
                 self.witnesses.note(position, tip.hash);
                 let effects = cell::effects(fold.cell(), &commit, left);
+                if planted::on(Bug::EffectsBeforeDurable) {
+                    let (cursor, commits) = (fold.cursor(), alloc::vec![commit.clone()]);
+                    out.push(Output::Durable { cursor, commits, hash: tip.hash, effects: effects.clone() });
+                }
                 leader.queue.push_back(Decided { stored, commit, effects, tip });
                 leader.gate.grant(token, Receipt { position, saga });
             }

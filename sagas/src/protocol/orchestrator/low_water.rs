@@ -8,6 +8,7 @@ use super::message::Output;
 use crate::cell::Cell;
 use crate::ids::*;
 use crate::limits::LOW_WATER_PAUSE_MS;
+use crate::planted::{self, Bug};
 use crate::record::LedgerId;
 
 /// The low waters of one lead.
@@ -37,7 +38,8 @@ impl LowWaters {
                 self.captured = Some((cell.position, all.collect()));
             }
         }
-        if let Some((_, all)) = self.captured.take_if(|(position, _)| *position <= durable) {
+        let early = planted::on(Bug::LowWaterBeforeDurable);
+        if let Some((_, all)) = self.captured.take_if(|(position, _)| early || *position <= durable) {
             for (ledger, incarnation, position) in all {
                 if self.sent.insert(ledger, (incarnation, position)) != Some((incarnation, position)) {
                     out.push(Output::LowWater { ledger, incarnation, position });

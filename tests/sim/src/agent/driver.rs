@@ -2,10 +2,12 @@
 //! after any two of them. What a step is, only the world knows.
 
 use windlass_sagas::fault::FaultKind;
+use windlass_sagas::planted::{self, Bug};
 use windlass_sagas::protocol::ledger::{Input, Op, Work, WorkId, WorkResult};
-use windlass_sagas::record::{Direction, Refusal, RefusalCode, Role};
+use windlass_sagas::record::{Direction, Refusal, RefusalCode, Role, StepKey};
 use windlass_world::{Operation, Progress};
 
+use crate::about::About;
 use crate::agenda::Instant;
 use crate::fault::{Fault, Lane, Place};
 use crate::limits::*;
@@ -31,9 +33,19 @@ pub(super) struct Job {
     operation: Operation,
     op: Op,
     name: &'static str,
+    key: StepKey,
+    /// Small steps made so far.
+    changes: u32,
     begun: bool,
     deadline: Instant,
     hangs: bool,
+}
+
+impl Job {
+    const fn about(&self) -> About {
+        let direction = direction(self.op);
+        About { key: self.key, direction, changes: self.changes }
+    }
 }
 
 impl Sim {
@@ -43,6 +55,8 @@ impl Sim {
             operation: Operation::of(work),
             op: work.op,
             name: work.input.name(),
+            key: work.key,
+            changes: 0,
             begun: false,
             deadline,
             hangs: false,
@@ -50,7 +64,7 @@ impl Sim {
         self.trace.add(work.id.0);
         let Some(it) = self.hosts.get_mut(host) else { return };
         if let Some(slot) = it.slots.get_mut(&role) {
-            slot.jobs.insert(work.id, job);
+            slot.jobs.insert((life, work.id), job);
         }
         let us = it.dice.between(CHANGE_US.0, CHANGE_US.1) / 4;
         self.later_us(us, Event::Work { host, life, role, work: work.id });
@@ -59,22 +73,30 @@ impl Sim {
     /// One small step of driver work.
     pub(crate) fn work(&mut self, host: usize, life: u32, role: Role, work: WorkId) {
         let now = self.agenda.now();
-        let Some(it) = self.hosts.get_mut(host).filter(|it| it.life == life) else { return };
+        let Some(it) = self.hosts.get_mut(host).filter(|it| it.runs(life)) else { return };
         let full = now < it.full_until;
         let Some(slot) = it.slots.get_mut(&role) else { return };
-        let Some(job) = slot.jobs.get_mut(&work) else { return };
+        let Some(job) = slot.jobs.get_mut(&(life, work)) else { return };
         if now >= job.deadline || job.hangs {
             return self.kill_at_deadline(host, life, role, work);
         }
         if !job.begun {
             job.begun = true;
-            let (op, name) = (job.op, job.name);
+            let (op, name, about) = (job.op, job.name, job.about());
             if full && op != Op::Observe {
-                return self.worked(host, role, work, failed(op, RefusalCode::DiskFull, "the disk is full"));
+                return self.worked(
+                    host,
+                    life,
+                    role,
+                    work,
+                    failed(op, RefusalCode::DiskFull, "the disk is full"),
+                );
             }
             let (what, kinds) =
                 if op == Op::Observe { ("before a look", LOOK) } else { ("before the change", BEGIN) };
-            if let Some(fault) = self.ask(Lane::Host(host), place(what, name, op), kinds) {
+            if let Some(fault) =
+                self.ask_about(Lane::Host(host), place(what, name, op), kinds, || vec![about])
+            {
                 return self.fails_before(host, life, role, work, op, fault);
             }
         }
@@ -84,22 +106,32 @@ impl Sim {
     fn small_step(&mut self, host: usize, life: u32, role: Role, work: WorkId) {
         let Some(it) = self.hosts.get_mut(host) else { return };
         let us = it.dice.between(CHANGE_US.0, CHANGE_US.1);
-        let Some(job) = it.slots.get_mut(&role).and_then(|slot| slot.jobs.get_mut(&work)) else { return };
+        let Some(job) = it.slots.get_mut(&role).and_then(|slot| slot.jobs.get_mut(&(life, work))) else {
+            return;
+        };
         let (op, name) = (job.op, job.name);
         match job.operation.step(&mut it.world) {
             Progress::Changed(_) | Progress::Synced => {
                 let changes = it.world.changes();
+                job.changes += 1;
+                let about = job.about();
                 self.trace.add(changes);
                 let here = place("between two sub-changes", name, op);
-                match self.ask(Lane::Host(host), here, BETWEEN) {
+                match self.ask_about(Lane::Host(host), here, BETWEEN, || vec![about]) {
                     Some(fault) if fault.kind == FaultKind::Hang => self.hang(host, life, role, work),
-                    Some(fault) => self.strike(host, fault),
+                    Some(fault) => {
+                        self.strike(host, fault);
+                        if planted::on(Bug::WorkOutlivesAgent) {
+                            self.later_ms(RESTART_MS.1 * 2, Event::Work { host, life, role, work });
+                        }
+                    }
                     None => self.later_us(us, Event::Work { host, life, role, work }),
                 }
             }
-            Progress::Finished(result) if op == Op::Observe => self.worked(host, role, work, result),
+            Progress::Finished(result) if op == Op::Observe => self.worked(host, life, role, work, result),
             Progress::Finished(result) => {
-                match self.ask(Lane::Host(host), place("after the change", name, op), AFTER) {
+                let (here, about) = (place("after the change", name, op), job.about());
+                match self.ask_about(Lane::Host(host), here, AFTER, || vec![about]) {
                     Some(fault) if fault.kind == FaultKind::ErrorAfter => {
                         let message = "the driver failed after its change";
                         let mut refusal = failed(op, RefusalCode::Injected, message);
@@ -107,10 +139,10 @@ impl Sim {
                         if dice.chance(300) {
                             refusal = for_good(refusal);
                         }
-                        self.worked(host, role, work, refusal);
+                        self.worked(host, life, role, work, refusal);
                     }
                     Some(fault) => self.strike(host, fault),
-                    None => self.worked(host, role, work, result),
+                    None => self.worked(host, life, role, work, result),
                 }
             }
         }
@@ -129,7 +161,7 @@ impl Sim {
                 if permille.is_some_and(|permille| dice.chance(permille)) {
                     refusal = for_good(refusal);
                 }
-                self.worked(host, role, work, refusal);
+                self.worked(host, life, role, work, refusal);
             }
             FaultKind::Hang => self.hang(host, life, role, work),
             FaultKind::DiskFull => {
@@ -137,7 +169,7 @@ impl Sim {
                 if let Some(it) = self.hosts.get_mut(host) {
                     it.full_until = it.full_until.max(until);
                 }
-                self.worked(host, role, work, failed(op, RefusalCode::DiskFull, "the disk is full"));
+                self.worked(host, life, role, work, failed(op, RefusalCode::DiskFull, "the disk is full"));
             }
             _ => self.strike(host, fault),
         }
@@ -146,7 +178,9 @@ impl Sim {
     /// The driver does nothing more, until its deadline kills it.
     fn hang(&mut self, host: usize, life: u32, role: Role, work: WorkId) {
         let Some(it) = self.hosts.get_mut(host) else { return };
-        let Some(job) = it.slots.get_mut(&role).and_then(|slot| slot.jobs.get_mut(&work)) else { return };
+        let Some(job) = it.slots.get_mut(&role).and_then(|slot| slot.jobs.get_mut(&(life, work))) else {
+            return;
+        };
         job.hangs = true;
         let at = job.deadline;
         self.agenda.put(at, Event::Work { host, life, role, work });
@@ -154,17 +188,29 @@ impl Sim {
 
     fn kill_at_deadline(&mut self, host: usize, life: u32, role: Role, work: WorkId) {
         let Some(it) = self.hosts.get_mut(host) else { return };
-        let Some(job) = it.slots.get_mut(&role).and_then(|slot| slot.jobs.get_mut(&work)) else { return };
+        let Some(job) = it.slots.get_mut(&role).and_then(|slot| slot.jobs.get_mut(&(life, work))) else {
+            return;
+        };
         let (op, deadline) = (job.op, job.deadline);
         if self.agenda.now() < deadline {
             return self.agenda.put(deadline, Event::Work { host, life, role, work });
         }
-        self.worked(host, role, work, failed(op, RefusalCode::DriverFailed, "the driver took too long"));
+        self.worked(
+            host,
+            life,
+            role,
+            work,
+            failed(op, RefusalCode::DriverFailed, "the driver took too long"),
+        );
     }
 
-    fn worked(&mut self, host: usize, role: Role, work: WorkId, result: WorkResult) {
-        if let Some(slot) = self.hosts.get_mut(host).and_then(|it| it.slots.get_mut(&role)) {
-            slot.jobs.remove(&work);
+    fn worked(&mut self, host: usize, life: u32, role: Role, work: WorkId, result: WorkResult) {
+        let Some(it) = self.hosts.get_mut(host) else { return };
+        if let Some(slot) = it.slots.get_mut(&role) {
+            slot.jobs.remove(&(life, work));
+        }
+        if it.life != life {
+            return;
         }
         self.ledger(host, role, Input::Worked { work, result });
     }
@@ -179,9 +225,13 @@ impl Sim {
 }
 
 const fn place(what: &'static str, name: &'static str, op: Op) -> Place {
+    Place::step(what, name, direction(op))
+}
+
+const fn direction(op: Op) -> Direction {
     match op {
-        Op::Observe | Op::Execute => Place::step(what, name, Direction::Forward),
-        Op::Undo => Place::step(what, name, Direction::Undo),
+        Op::Observe | Op::Execute => Direction::Forward,
+        Op::Undo => Direction::Undo,
     }
 }
 

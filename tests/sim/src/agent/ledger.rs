@@ -2,16 +2,32 @@
 //! come on either side of every sync.
 
 use windlass_sagas::fault::FaultKind;
-use windlass_sagas::protocol::ledger::{BatchId, Input, Output, Row};
-use windlass_sagas::record::Role;
+use windlass_sagas::protocol::ledger::{Backward, BatchId, Input, Output, Row};
+use windlass_sagas::record::{Direction, Role};
 
 use super::Fall;
+use crate::about::About;
 use crate::fault::{Fault, Lane, Place};
 use crate::limits::*;
 use crate::sim::{Event, Sim};
 
 const UNSYNCED: &[FaultKind] = &[FaultKind::PowerCut, FaultKind::CrashAfter];
 const SYNCED: &[FaultKind] = &[FaultKind::PowerCut, FaultKind::LedgerLost, FaultKind::HostReboot];
+
+/// The steps whose records are among these rows.
+fn about(rows: &[Row]) -> Vec<About> {
+    let step = |row: &Row| match row {
+        Row::Entry(key, entry) if entry.undo == Backward::Open => Some(About::step(*key, Direction::Forward)),
+        Row::Entry(key, _) => Some(About::step(*key, Direction::Undo)),
+        Row::Identity(..)
+        | Row::Highest(_)
+        | Row::Seen(_)
+        | Row::LowWater(_)
+        | Row::View(_)
+        | Row::Dropped(_) => None,
+    };
+    rows.iter().filter_map(step).collect()
+}
 
 impl Sim {
     /// One step of a ledger's machine, and what it asks for.
@@ -46,8 +62,10 @@ impl Sim {
             self.trace.bytes(key);
             self.trace.bytes(value.as_deref().unwrap_or_default());
         }
+        let about = self.faults.lists().then(|| about(rows));
         let Some(it) = self.hosts.get_mut(host) else { return };
         if let Some(slot) = it.slots.get_mut(&role) {
+            slot.about.extend(about.map(|about| (batch, about)));
             slot.disk.write(batch.0, stored);
         }
         let us = it.dice.between(SYNC_US.0, SYNC_US.1);
@@ -60,14 +78,17 @@ impl Sim {
         if self.hosts.get(host).is_none_or(|it| it.life != life) {
             return;
         }
-        if let Some(fault) = self.ask(Lane::Host(host), Place::plain("before a sync of the ledger"), UNSYNCED)
-        {
+        let slot = self.hosts.get_mut(host).and_then(|it| it.slots.get_mut(&role));
+        let about = slot.and_then(|slot| slot.about.remove(&batch)).unwrap_or_default();
+        let (lane, before) = (Lane::Host(host), Place::plain("before a sync of the ledger"));
+        if let Some(fault) = self.ask_about(lane, before, UNSYNCED, || about.clone()) {
             return self.strike(host, fault);
         }
         if let Some(slot) = self.hosts.get_mut(host).and_then(|it| it.slots.get_mut(&role)) {
             slot.disk.sync(batch.0);
         }
-        if let Some(fault) = self.ask(Lane::Host(host), Place::plain("after a sync of the ledger"), SYNCED) {
+        let after = Place::plain("after a sync of the ledger");
+        if let Some(fault) = self.ask_about(lane, after, SYNCED, || about) {
             return self.strike(host, fault);
         }
         self.ledger(host, role, Input::Synced { batch });

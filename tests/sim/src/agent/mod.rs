@@ -8,13 +8,16 @@ mod ledger;
 use std::collections::BTreeMap;
 
 use windlass_sagas::ids::*;
-use windlass_sagas::protocol::ledger::{Input, Ledger, LinkId, Row, WorkId};
+use windlass_sagas::planted::{self, Bug};
+use windlass_sagas::protocol::ledger::{BatchId, Input, Ledger, LinkId, Row, WorkId};
 use windlass_sagas::protocol::{Down, Hello, Inventory, Up};
 use windlass_sagas::record::{LedgerId, Role};
 use windlass_world::World;
 
 use self::driver::Job;
+use crate::about::About;
 use crate::agenda::Instant;
+use crate::check::Item;
 use crate::disk::Disk;
 use crate::fault::Dice;
 use crate::founding::{CELL, FoundHost, capacity};
@@ -45,7 +48,10 @@ pub(crate) struct Host {
 pub(crate) struct Slot {
     pub(crate) ledger: Option<Ledger>,
     disk: Disk,
-    jobs: BTreeMap<WorkId, Job>,
+    /// Driver work, by the life of the process that began it.
+    jobs: BTreeMap<(u32, WorkId), Job>,
+    /// The steps that each batch under way is about, where decisions are listed.
+    about: BTreeMap<BatchId, Vec<About>>,
 }
 
 /// A stream that stands.
@@ -61,7 +67,7 @@ impl Host {
         let slot = |(role, incarnation): &(Role, Incarnation)| {
             let row = Row::Identity(LedgerId { host: found.id, role: *role }, *incarnation);
             let disk = Disk::new([(row.key_bytes(), row.value_bytes())]);
-            (*role, Slot { ledger: None, disk, jobs: BTreeMap::new() })
+            (*role, Slot { ledger: None, disk, jobs: BTreeMap::new(), about: BTreeMap::new() })
         };
         Self {
             id: found.id,
@@ -113,8 +119,16 @@ impl Host {
         self.links.clear();
         for slot in self.slots.values_mut() {
             slot.ledger = None;
-            slot.jobs.clear();
+            if !planted::on(Bug::WorkOutlivesAgent) {
+                slot.jobs.clear();
+            }
+            slot.about.clear();
         }
+    }
+
+    /// Whether work that this life of the process began goes on: it dies with its agent.
+    pub(super) fn runs(&self, life: u32) -> bool {
+        self.life == life || planted::on(Bug::WorkOutlivesAgent)
     }
 }
 
@@ -150,6 +164,9 @@ impl Sim {
         let links: Vec<(usize, u64)> = it.links.iter().map(|(node, link)| (*node, link.id)).collect();
         it.stop();
         for slot in it.slots.values_mut() {
+            if matches!(how, Fall::PowerCut | Fall::Reboot) {
+                slot.jobs.clear();
+            }
             match how {
                 Fall::Reboot => slot.disk.sync(u64::MAX),
                 Fall::Crash | Fall::PowerCut | Fall::LedgerLost => slot.disk.cut(|all| dice.branch(all + 1)),
@@ -180,6 +197,27 @@ impl Sim {
         self.later_ms(rest_ms, Event::HostStarts { host, life });
     }
 
+    /// The machine is wiped, with everything that it held, to join again.
+    pub(crate) fn host_wiped(&mut self, id: HostId) {
+        let Some(host) = self.hosts.iter().position(|it| it.id == id) else { return };
+        let Some(it) = self.hosts.get_mut(host) else { return };
+        let links: Vec<(usize, u64)> = it.links.iter().map(|(node, link)| (*node, link.id)).collect();
+        it.stop();
+        let mut lost = Item::expected(&self.chain.cell, id);
+        lost.extend(Item::all(&it.world));
+        self.wiped.entry(id).or_default().append(&mut lost);
+        it.world = World::new(it.name.clone(), capacity());
+        for slot in it.slots.values_mut() {
+            (slot.disk, slot.jobs) = (Disk::default(), BTreeMap::new());
+        }
+        it.boot = BootId(it.dice.bytes());
+        let life = it.life;
+        for (node, link) in links {
+            self.tell_node_later(host, node, link);
+        }
+        self.later_ms(BOOT_MS.0, Event::HostStarts { host, life });
+    }
+
     /// The orchestrator's end of a broken stream learns it.
     fn tell_node_later(&mut self, host: usize, node: usize, link: u64) {
         let at = self.net.arrival(End::Host(host), End::Node(node), self.agenda.now());
@@ -194,7 +232,9 @@ impl Sim {
         if it.links.contains_key(&node) {
             return;
         }
-        let up = self.nodes.get(node).is_some_and(crate::orchestrator::Node::is_up);
+        // An orchestrator lets no host in whose certificate is revoked.
+        let known = self.chain.cell.hosts.get(&it.id).is_some_and(|host| host.certificate_sha256.is_some());
+        let up = known && self.nodes.get(node).is_some_and(crate::orchestrator::Node::is_up);
         let there = self.net.arrival(End::Node(node), End::Host(host), now);
         let way = self.net.arrival(End::Host(host), End::Node(node), now);
         let (true, Some(_), Some(at)) = (up, there, way) else {

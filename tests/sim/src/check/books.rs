@@ -8,6 +8,7 @@ use std::sync::Arc;
 use windlass_sagas::cell::Cell;
 use windlass_sagas::cell::state::{Ended, Lock};
 use windlass_sagas::ids::*;
+use windlass_sagas::plan::registered;
 use windlass_sagas::record::*;
 
 use super::Findings;
@@ -21,6 +22,8 @@ struct Account {
     dispatched: BTreeMap<StepIndex, Position>,
     calls: BTreeSet<(StepIndex, u8, Attempt)>,
     undone: Vec<StepIndex>,
+    /// It has turned back.
+    turned: bool,
 }
 
 /// The books of one journal.
@@ -87,6 +90,10 @@ impl Books {
             Event::SagaStarted(e) => self.started(before, e, found),
             Event::StepDispatched(e) => {
                 if let Some(account) = self.open.get_mut(&e.saga) {
+                    let onward = account.turned && e.direction == Direction::Forward;
+                    found.require(!onward, "saga S1", || {
+                        format!("saga {} turned back and goes forward with step {}", e.saga, e.step)
+                    });
                     account.dispatched.entry(e.step).or_insert(commit.header.position);
                     account.calls.insert((e.step, e.direction as u8, e.attempt));
                 }
@@ -94,6 +101,11 @@ impl Books {
             Event::StepUndone(e) => {
                 if let Some(account) = self.open.get_mut(&e.saga) {
                     account.undone.push(e.step);
+                }
+            }
+            Event::SagaUnwinding(e) => {
+                if let Some(account) = self.open.get_mut(&e.saga) {
+                    account.turned = true;
                 }
             }
             Event::SagaCompleted(e) => self.close(e.saga, Ended::Completed, found),
@@ -132,17 +144,22 @@ impl Books {
                 format!("saga {} takes {held}, which an abandoned saga left", e.saga)
             });
         }
+        let listed = e.plan.steps.is_empty() || registered(e.kind).is_some();
+        found.require(listed, "registry of sagas", || format!("{} is not in it", e.kind.name()));
         let known = self.kinds.insert(e.saga, e.kind);
         found.require(known.is_none(), "request R1", || format!("saga {} began twice", e.saga));
         let (dispatched, calls, undone) = (BTreeMap::new(), BTreeSet::new(), Vec::new());
         let (plan, holds) = (e.plan.clone(), e.holds.clone());
-        self.open.insert(e.saga, Account { plan, holds, dispatched, calls, undone });
+        self.open.insert(e.saga, Account { plan, holds, dispatched, calls, undone, turned: false });
     }
 
     fn close(&mut self, saga: SagaId, how: Ended, found: &mut Findings) {
         let again = self.ended.insert(saga, how);
         found.require(again.is_none(), "saga S1", || format!("saga {saga} ended twice"));
         let Some(account) = self.open.remove(&saga) else { return };
+        let its_way = how == Ended::Abandoned || account.turned == (how == Ended::RolledBack);
+        found
+            .require(its_way, "saga S1", || format!("saga {saga} ended {how:?}, turned: {}", account.turned));
         match how {
             Ended::Completed => {}
             Ended::RolledBack => undone_once_in_order(saga, &account, found),

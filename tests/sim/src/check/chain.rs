@@ -9,7 +9,7 @@ use windlass_sagas::protocol::Cursor;
 use windlass_sagas::record::*;
 
 use super::books::Books;
-use super::{Findings, Violation, cell};
+use super::{Findings, Tale, Violation, cell};
 use crate::founding::Founding;
 
 /// The journal, as it really is.
@@ -32,6 +32,8 @@ pub(crate) struct Chain {
     elected: BTreeMap<Term, WriterId>,
     /// The last valid commits taken in.
     pub(crate) fresh: Vec<Commit>,
+    /// What happened to each saga, where it is told.
+    pub(crate) tale: Option<Tale>,
 }
 
 impl Chain {
@@ -59,6 +61,7 @@ impl Chain {
             hashes,
             elected: BTreeMap::new(),
             fresh: Vec::new(),
+            tale: None,
         }
     }
 
@@ -105,11 +108,19 @@ impl Chain {
 
     fn take(&mut self, commit: Commit, tip: Tip) -> Option<Violation> {
         let mut found = Findings::default();
+        let header = commit.header;
+        let follows = header.position == self.tip.position.next() && header.previous == self.tip.hash;
+        found.require(follows, "invariant 8", || {
+            format!("the commit of position {} does not follow {}", header.position, self.tip.position)
+        });
         let decided = decide(&self.cell, &commit.fact, commit.header.time);
         found.require(decided.as_ref() == Ok(&commit.events), "property P9", || {
             format!("{} was not decided from the valid chain: {decided:?}", commit.fact.name())
         });
         self.books.note(&self.cell, &commit, &mut found);
+        if let Some(tale) = &mut self.tale {
+            tale.note(&commit);
+        }
         self.cell.fold(&commit);
         self.tip = tip;
         self.hashes.insert(tip.position, tip.hash);

@@ -1,7 +1,7 @@
 //! What must hold once everything has ended: every saga terminal, and each host's world holding exactly what the fold
 //! says, counted by the world itself (invariants 1, 2, 3, 5, 6).
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use windlass_sagas::cell::state::*;
 use windlass_sagas::ids::*;
@@ -11,7 +11,7 @@ use windlass_world::World;
 
 /// One thing on a host, without what the fold can't know of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Item {
+pub(crate) enum Item {
     Volume(VolumeId, u64),
     Export(VolumeId, HostId),
     Port(PortId, Mac),
@@ -32,6 +32,35 @@ impl Item {
 }
 
 impl Item {
+    /// Everything that a host holds.
+    #[must_use]
+    pub(crate) fn all(world: &World) -> BTreeSet<Self> {
+        let roles = [Role::Storage, Role::Network, Role::Hypervisor];
+        roles.iter().flat_map(|role| world.inventory(*role)).map(|item| Self::of(&item)).collect()
+    }
+
+    /// Everything that the fold has on a host.
+    #[must_use]
+    pub(crate) fn expected(cell: &Cell, host: HostId) -> BTreeSet<Self> {
+        expected(cell, host)
+    }
+
+    /// Whether it is a part of something, which a ledger's comparison names only with the whole: an export that a lost tail
+    /// opened for a volume that is known is listed nowhere.
+    const fn is_a_part(&self) -> bool {
+        matches!(self, Self::Export(..) | Self::Device(..))
+    }
+
+    /// Whether it is, or belongs to, a resource.
+    #[must_use]
+    pub(crate) fn is_about(&self, resource: ResourceRef) -> bool {
+        let volume = match self {
+            Self::Device(_, volume) => resource == ResourceRef::Volume(*volume),
+            Self::Volume(..) | Self::Export(..) | Self::Port(..) | Self::Guest(..) => false,
+        };
+        volume || self.resource() == resource
+    }
+
     /// The resource that an inventory's comparison names for it.
     const fn resource(&self) -> ResourceRef {
         match self {
@@ -47,11 +76,15 @@ impl Item {
 pub(crate) fn waiting(cell: &Cell) -> Vec<String> {
     let sagas = cell.sagas.values().map(|saga| {
         let steps = saga.indexes().filter_map(|index| {
-            let name = saga.step(index)?.input.name();
+            let step = saga.step(index)?;
+            let name = step.input.name();
+            let host = cell.hosts.get(&step.ledger.host).map_or("an unknown host", |host| &host.name);
             match saga.at(index) {
-                StepState::Forward { attempt, .. } => Some(format!("+{name} (attempt {attempt})")),
-                StepState::Undoing { attempt, .. } => Some(format!("-{name} (attempt {attempt})")),
-                StepState::UndoRefused { refusal, .. } => Some(format!("-{name}: {}", refusal.message)),
+                StepState::Forward { attempt, .. } => Some(format!("+{name} (attempt {attempt}) on {host}")),
+                StepState::Undoing { attempt, .. } => Some(format!("-{name} (attempt {attempt}) on {host}")),
+                StepState::UndoRefused { refusal, .. } => {
+                    Some(format!("an operator, at -{name} on {host}: {}", refusal.message))
+                }
                 StepState::Waiting
                 | StepState::Done { .. }
                 | StepState::Refused { .. }
@@ -67,32 +100,30 @@ pub(crate) fn waiting(cell: &Cell) -> Vec<String> {
 }
 
 /// What the hosts hold and the fold does not know, and the other way; empty where they agree. Hosts that were declared
-/// gone, and what stands in quarantine, are left out; where an acknowledged tail was lost, so are orphans that the fold
-/// lists for people to decide about.
+/// gone, and what stands in quarantine, are left out; where an acknowledged tail was lost, so are orphans and losses that the fold
+/// lists for people to decide about, and what was on a host when it was wiped (`wiped`): its loss is an operator's affair.
 #[must_use]
 pub(crate) fn left_over<'a>(
     cell: &Cell,
     hosts: impl Iterator<Item = (HostId, &'a World)>,
     tail_was_lost: bool,
+    wiped: &BTreeMap<HostId, BTreeSet<Item>>,
 ) -> Vec<String> {
     let mut found = Vec::new();
     for (id, world) in hosts {
         let Some(host) = cell.hosts.get(&id).filter(|host| host.life.is_member()) else { continue };
         let expected = expected(cell, id);
-        let held: BTreeSet<Item> = [Role::Storage, Role::Network, Role::Hypervisor]
-            .iter()
-            .flat_map(|role| world.inventory(*role))
-            .map(|item| Item::of(&item))
-            .collect();
+        let held = Item::all(world);
         let judged = |item: &&Item| !excused(cell, item);
         let told = |item: &&Item| {
-            let mut orphans = host.findings.values().flat_map(|(orphans, _)| orphans);
-            tail_was_lost && orphans.any(|orphan| *orphan == item.resource())
+            let mut told = host.findings.values().flat_map(|(orphans, losses)| orphans.iter().chain(losses));
+            tail_was_lost && (item.is_a_part() || told.any(|told| *told == item.resource()))
         };
         for item in held.difference(&expected).filter(judged).filter(|item| !told(item)) {
             found.push(format!("host {} holds {item:?}, which the fold does not know", host.name));
         }
-        for item in expected.difference(&held).filter(judged) {
+        let mourned = |item: &&Item| wiped.get(&id).is_some_and(|lost| lost.contains(item));
+        for item in expected.difference(&held).filter(judged).filter(|item| !mourned(item) && !told(item)) {
             found.push(format!("host {} lacks {item:?}, which the fold has there", host.name));
         }
         let partial = half_made(cell, world);

@@ -7,9 +7,12 @@ mod books;
 mod cell;
 mod chain;
 mod end;
+mod told;
 
 pub(crate) use chain::Chain;
-pub(crate) use end::{left_over, waiting};
+pub(crate) use end::{Item, left_over, waiting};
+pub(crate) use told::Tale;
+pub use told::Told;
 
 use windlass_sagas::ids::Position;
 

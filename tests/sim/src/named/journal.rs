@@ -52,6 +52,50 @@ pub(super) fn worlds() -> Vec<Named> {
         )
         .orchestrators(2)
         .ends(2, 0, 0),
+        Named::new(
+            "o1-a-clock-that-was-fast-and-is-right-again",
+            "The leader's clock is fast for a while and the journal's time with it; then it is set right and the leader dies. \
+             Every clock is behind the journal now, and nobody's is wrong: somebody leads after a while.",
+            vec![red(2_000), Wish::ask(4_000, create_volume("grey")).insisting(9)],
+            vec![Rule::at(APPENDS, Kind::OrchestratorCrash).after(3)],
+        )
+        .orchestrators(2)
+        .ends(2, 0, 0)
+        .clock(1_000, 1, 17_000)
+        .clock(3_500, 1, -17_000),
+        Named::new(
+            "o3-a-repeat-of-what-was-recorded-and-lost",
+            "The change is there, a power cut takes its record, and the leader dies: the next one asks before it repeats, and the \
+             agent looks before it makes. Either is enough.",
+            vec![red(200), Wish::ask(1_000, create_volume("grey")).insisting(9)],
+            vec![
+                Rule::at(UNSYNCED, Kind::PowerCut).on(STORAGE).after(1).lasting_ms(6_000).way(0),
+                Rule::at(APPENDS, Kind::OrchestratorCrash).after(2).lasting_ms(1_000),
+            ],
+        )
+        .orchestrators(2)
+        .ends(2, 0, 0)
+        .without(&["promise O3"])
+        .fails_with(&[Bug::NoLookUp, Bug::ExecuteTrustsLedger]),
+        Named::new(
+            "a4-a-late-call-of-a-term-that-is-over",
+            "A step is undone, its Execute late; another saga's slow step holds the low water. The leader stands still, another \
+             one is elected, and then the Execute comes: its term is over and its key is closed. Either is enough.",
+            vec![
+                Wish::ask(100, create_volume("grey")).insisting(9),
+                red(300),
+                cancel(1_000, 1),
+                Wish::ask(2_000, create_volume("green")).insisting(9),
+            ],
+            vec![
+                reserve(BEFORE, Kind::Hang),
+                reserve(CALL, Kind::Delay).after(1).lasting_ms(8_000),
+                Rule::at(APPENDS, Kind::OrchestratorPause).on(FIRST_TO_LEAD).after(5).lasting_ms(4_000),
+            ],
+        )
+        .orchestrators(2)
+        .ends(3, 1, 0)
+        .fails_with(&[Bug::TermUnchecked, Bug::TombstonesDroppedAtTerm]),
     ]
 }
 

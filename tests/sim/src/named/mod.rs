@@ -5,6 +5,7 @@
 //! Invariant: a named world passes on the machines as they are, and its script fires wholly; where a planted bug opens
 //! its trace again, it fails with that bug.
 
+mod hosts;
 mod journal;
 mod ledger;
 mod low_water;
@@ -18,7 +19,7 @@ use windlass_sagas::record::Direction::Forward;
 use crate::check::Violation;
 use crate::fault::{Lane, Plan, Rule};
 use crate::report::Outcome;
-use crate::scenario::{Scenario, TailLoss};
+use crate::scenario::{ClockJump, Scenario, TailLoss};
 use crate::workload::{Want, Wish, create_volume};
 
 /// A named world.
@@ -81,6 +82,18 @@ impl Named {
         self
     }
 
+    /// Leaves a law out, to see what rests on it.
+    const fn without(mut self, laws: &'static [&'static str]) -> Self {
+        self.scenario.unjudged = laws;
+        self
+    }
+
+    /// A wall clock jumps.
+    fn clock(mut self, at_ms: u64, node: usize, by_ms: i64) -> Self {
+        self.scenario.clock_jumps.push(ClockJump { at_ms, node, by_ms });
+        self
+    }
+
     const fn gives_up(mut self) -> Self {
         self.scenario.gives_up = true;
         self
@@ -122,6 +135,8 @@ pub fn all() -> Vec<Named> {
         step::worlds(),
         step::refusals(),
         step::given_up(),
+        step::repeats(),
+        hosts::worlds(),
         ledger::worlds(),
         low_water::worlds(),
     ]

@@ -55,6 +55,15 @@ pub(super) fn worlds() -> Vec<Named> {
         )
         .ends(1, 1, 0),
         Named::new(
+            "v5c-work-that-is-slower-than-its-agents-return",
+            "The agent dies in the middle of a port's making, and is back at once: nothing of that work lands later, behind its \
+             undo.",
+            vec![Wish::ask(200, create_server("web", &[])), cancel(400, 0)],
+            vec![Rule::at(BETWEEN, Kind::CrashBetween).of("prepare_port", Forward).lasting_ms(500)],
+        )
+        .ends(1, 1, 0)
+        .fails_with(&[Bug::WorkOutlivesAgent]),
+        Named::new(
             "v5b-an-undo-waits-for-the-work-that-runs",
             "The driver hangs in the middle of its change and the saga is cancelled: the undo waits until the work is killed.",
             vec![Wish::ask(200, create_server("web", &[])), cancel(2_000, 0)],
@@ -125,6 +134,67 @@ pub(super) fn refusals() -> Vec<Named> {
         )
         .orchestrators(2)
         .ends(2, 0, 0),
+    ]
+}
+
+pub(super) fn repeats() -> Vec<Named> {
+    vec![
+        Named::new(
+            "v4e-an-old-refusal-while-the-last-attempt-is-out",
+            "A copy of the first attempt's refusal comes while the third and last attempt is on its way: it says nothing of \
+             that one. Were it taken for it, the saga would turn back, and only the undo of a refused step would save it.",
+            vec![red(200)],
+            vec![
+                reserve(BEFORE, Kind::ErrorBefore).way(0),
+                Rule::at("an answer", Kind::Duplicate).lasting_ms(3_000),
+                reserve(BEFORE, Kind::ErrorBefore).after(1).way(0),
+                reserve(CALL, Kind::Delay).after(2).lasting_ms(2_500),
+            ],
+        )
+        .without(&["invariant 7"])
+        .fails_with(&[Bug::OldRefusalTaken, Bug::RefusedNotUndone]),
+        Named::new(
+            "s5-an-undo-that-is-refused-again-and-again",
+            "The driver fails after its change, for good, and its undo fails twice: it is tried until it is done.",
+            vec![red(200)],
+            vec![
+                reserve(AFTER, Kind::ErrorAfter).way(1),
+                Rule::at(BEFORE, Kind::ErrorBefore).of(RESERVE, Undo).way(0),
+                Rule::at(BEFORE, Kind::ErrorBefore).of(RESERVE, Undo).after(1).way(0),
+            ],
+        )
+        .ends(0, 1, 0)
+        .fails_with(&[Bug::UndoGivesUp]),
+        Named::new(
+            "s1-a-stuck-undo-is-tried-again",
+            "Forward and undo are refused for good, the saga is stuck, an operator lets it be tried again: it goes on going back.",
+            vec![red(200)],
+            vec![
+                reserve(BEFORE, Kind::ErrorBefore).way(1),
+                Rule::at(BEFORE, Kind::ErrorBefore).of(RESERVE, Undo).way(1),
+            ],
+        )
+        .ends(1, 1, 0)
+        .fails_with(&[Bug::ResumesForward]),
+        Named::new(
+            "a1-a-power-cut-before-a-tombstone-is-synced",
+            "The Execute is late, the saga is cancelled, and the power goes before the tombstone is synced: the undo was not \
+             answered, so it is sent again; then the Execute comes.",
+            vec![red(200), cancel(1_000, 0)],
+            vec![
+                reserve(CALL, Kind::Delay).lasting_ms(4_000),
+                Rule::at(UNSYNCED, Kind::PowerCut).on(STORAGE).after(1).lasting_ms(500).way(0),
+            ],
+        )
+        .ends(1, 1, 0)
+        .fails_with(&[Bug::AnsweredBeforeSynced]),
+        Named::new(
+            "r1-a-request-that-is-sent-again",
+            "The client asks once more after its answer: it is the same saga.",
+            vec![Wish { again: true, ..red(200) }],
+            vec![],
+        )
+        .fails_with(&[Bug::RepeatIsNew]),
     ]
 }
 

@@ -6,6 +6,7 @@ use windlass_sagas::protocol::Cursor;
 use windlass_sagas::protocol::orchestrator::{Input, Lease};
 
 use super::{Fate, Subscription, Work};
+use crate::about::steps_of_frame;
 use crate::agenda::Instant;
 use crate::fault::{Fault, Lane, Place};
 use crate::journal::Waiting;
@@ -28,7 +29,8 @@ impl Sim {
         let sending = *sending;
         self.put_node(node, from.life, now.plus_ms(APPEND_ANSWER_MS), Work::Unanswered(append, sending));
         let waiting = Waiting { from, append, after };
-        let fault = self.ask(Lane::Journal(node), Place::plain("an append"), APPEND);
+        let (lane, place) = (Lane::Journal(node), Place::plain("an append"));
+        let fault = self.ask_about(lane, place, APPEND, || steps_of_frame(&frame));
         let Some(mut at) = self.net.arrival(End::Node(node), End::Journal, now) else { return };
         let mut fate = Fate::Taken;
         if let Some(Fault { kind, mut dice }) = fault {

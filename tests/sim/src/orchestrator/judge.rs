@@ -8,6 +8,7 @@ use windlass_sagas::record::{Direction, StepKey};
 
 use crate::agenda::Instant;
 use crate::limits::NOTICED_MS;
+use crate::net::End;
 use crate::sim::Sim;
 
 impl Sim {
@@ -33,6 +34,10 @@ impl Sim {
         let Some(it) = self.nodes.get_mut(node) else { return };
         let dense = it.handed.is_none_or(|before| before.next() == first);
         let before = it.handed.replace(last);
+        if self.tail_is_lost {
+            // An acknowledgement that was on its way when the tail went: nobody can know yet.
+            return;
+        }
         let ours = self.chain.hash_at(last) == Some(hash);
         self.require(ours, "property P5", || {
             format!(
@@ -47,6 +52,9 @@ impl Sim {
         self.trace
             .note(now, "lead", &[node as u64, position.0], || format!("orchestrator {node} leads {term}"));
         self.seen.leads += 1;
+        if let Some(drawing) = &mut self.drawing {
+            drawing.event(now, End::Node(node), format!("leads {term} from {position}"), false);
+        }
         self.require(!self.tail_is_lost, "promise O6", || {
             format!("orchestrator {node} leads {term} although an acknowledged tail is gone")
         });
@@ -66,16 +74,17 @@ impl Sim {
         }
     }
 
-    /// The node's fold, where all of it is durable, is the checker's.
+    /// Every node's fold is the checker's.
     pub(crate) fn check_folds(&mut self) {
-        for node in 0..self.nodes.len() {
-            let fold = self.nodes.get(node).and_then(|it| it.machine.durable_fold());
-            let Some(fold) = fold.filter(|fold| fold.tip().position == self.chain.tip.position) else {
-                continue;
-            };
-            let same = fold.tip() == &self.chain.tip && fold.cell() == &self.chain.cell;
-            self.require(same, "invariant 9", || format!("orchestrator {node} folded another state"));
-        }
+        (0..self.nodes.len()).for_each(|node| self.check_fold(node));
+    }
+
+    /// A node's fold, where all of it is durable and it ends where the valid chain does, is the checker's.
+    pub(super) fn check_fold(&mut self, node: usize) {
+        let fold = self.nodes.get(node).and_then(|it| it.machine.durable_fold());
+        let Some(fold) = fold.filter(|fold| fold.tip().position == self.chain.tip.position) else { return };
+        let same = fold.tip() == &self.chain.tip && fold.cell() == &self.chain.cell;
+        self.require(same, "invariant 9", || format!("orchestrator {node} folded another state"));
     }
 }
 

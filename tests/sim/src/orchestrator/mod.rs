@@ -42,8 +42,11 @@ pub(crate) struct Node {
     lags_until: Instant,
     image: Option<(Cell, Tip, Cursor)>,
     clock_us: i64,
+    skew_us: i64,
     started: Instant,
     wakes: [u64; 2],
+    /// When each machine wants to be woken, by the node's own clock.
+    wake_at: [Time; 2],
     subscribed: Option<Subscription>,
     /// How often each append was sent.
     sendings: BTreeMap<u64, u32>,
@@ -133,8 +136,10 @@ impl Node {
             lags_until: Instant::default(),
             image: Some((founding.0, founding.1, Cursor(1))),
             clock_us,
+            skew_us: clock_us,
             started: Instant::default(),
             wakes: [0; 2],
+            wake_at: [Time::default(); 2],
             subscribed: None,
             sendings: BTreeMap::new(),
             handed: None,
@@ -150,6 +155,21 @@ impl Node {
 
     pub(crate) const fn is_paused(&self) -> bool {
         self.paused
+    }
+
+    /// Its wall clock jumps.
+    pub(crate) const fn jump(&mut self, by_ms: i64) {
+        self.clock_us += by_ms * 1000;
+    }
+
+    /// Its wall clock is right again, but for its skew.
+    pub(crate) const fn set_clock(&mut self) {
+        self.clock_us = self.skew_us;
+    }
+
+    /// Whether it believes to lead in a term that is over.
+    fn is_zombie(&self, current: Term) -> bool {
+        matches!(self.machine.standing(), Standing::Leading(term) if term < current)
     }
 
     /// Its ways to the journal are as they should be, for the time without faults.
@@ -232,6 +252,7 @@ impl Sim {
         let alive = |it: &&mut Node| it.life == life && it.up;
         let Some(it) = self.nodes.get_mut(node).filter(alive) else { return };
         it.paused = false;
+        self.seen.zombies += u64::from(it.is_zombie(self.chain.tip.term));
         let alive = |sim: &Self| sim.nodes.get(node).is_some_and(|it| it.life == life && it.up && !it.paused);
         while alive(self) {
             let Some(work) = self.nodes.get_mut(node).and_then(|it| it.inbox.pop_front()) else { return };
@@ -278,6 +299,7 @@ impl Sim {
                     0 => self.machine(node, Input::Tick { up_ms }),
                     _ => self.dispatcher(node, dispatcher::Input::Tick),
                 }
+                self.wake_again(node, which, ring);
             }
         }
     }

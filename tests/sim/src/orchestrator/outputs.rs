@@ -10,8 +10,10 @@ use windlass_sagas::protocol::{Down, PlacedView};
 use windlass_sagas::record::{Cause, Fact, Report};
 
 use super::Work;
+use crate::about::{About, steps_of, steps_of_frame};
 use crate::fault::{Fault, Lane, Place};
 use crate::limits::*;
+use crate::net::End;
 use crate::sim::{Event, Sim};
 
 const STAND: &[FaultKind] = &[FaultKind::OrchestratorCrash, FaultKind::OrchestratorPause];
@@ -29,7 +31,7 @@ impl Sim {
                 return self.hold_back(node, output, outputs);
             }
             if let Some(place) = before(&output)
-                && let Some(fault) = self.ask(Lane::Orchestrator(node), place, STAND)
+                && let Some(fault) = self.ask_about(Lane::Orchestrator(node), place, STAND, || about(&output))
             {
                 let Fault { kind, mut dice } = fault;
                 if kind == FaultKind::OrchestratorCrash {
@@ -100,28 +102,44 @@ impl Sim {
         self.seen.tail_alarms += u64::from(tail);
         let text = format!("orchestrator {node}: {alarm:?}");
         self.trace.note(self.agenda.now(), "alarm", &[node as u64], || text.clone());
+        if let Some(drawing) = &mut self.drawing {
+            drawing.event(self.agenda.now(), End::Node(node), format!("alarm {alarm:?}"), false);
+        }
         self.require(!poisoned, "invariant 9", || text);
     }
 
     fn wake_at(&mut self, node: usize, which: usize, time: Time) {
         let now = self.node_now(node);
         let Some(it) = self.nodes.get_mut(node) else { return };
-        let Some(ring) = it.wakes.get_mut(which) else { return };
+        let (Some(ring), Some(wanted)) = (it.wakes.get_mut(which), it.wake_at.get_mut(which)) else { return };
         *ring += 1;
+        *wanted = time;
         let (ring, life) = (*ring, it.life);
         let us = u64::try_from(time.0.saturating_sub(now.0)).unwrap_or(0);
         let at = self.agenda.now().plus_us(us.max(1));
         self.put_node(node, life, at, Work::Ring(which, ring));
     }
 
-    /// A durable fold is now and then kept as the image that the next start begins with.
+    /// A clock that jumped back rang too early: the machine, which asked for nothing new, is woken again.
+    pub(super) fn wake_again(&mut self, node: usize, which: usize, rang: u64) {
+        let now = self.node_now(node);
+        let wanted = self.nodes.get(node).filter(|it| it.wakes.get(which) == Some(&rang));
+        let wanted = wanted.and_then(|it| it.wake_at.get(which)).copied();
+        if let Some(time) = wanted.filter(|time| *time > now) {
+            self.wake_at(node, which, time);
+        }
+    }
+
+    /// A durable fold is now and then kept as the image that the next start begins with: judged before it is (9).
     fn store_image(&mut self, node: usize) {
         let Some(it) = self.nodes.get_mut(node) else { return };
-        if it.dice.chance(120)
-            && let Some(fold) = it.machine.durable_fold()
-        {
+        if !it.dice.chance(120) {
+            return;
+        }
+        if let Some(fold) = it.machine.durable_fold() {
             it.image = Some((fold.cell().clone(), *fold.tip(), fold.cursor()));
         }
+        self.check_fold(node);
     }
 
     pub(super) fn dispatched(&mut self, node: usize, output: dispatcher::Output) {
@@ -175,6 +193,15 @@ impl Sim {
     fn fact(&mut self, node: usize, fact: Fact) {
         let (cause, fact) = (Cause::default(), Box::new(fact));
         self.machine(node, Input::Fact { token: 0, cause, fact });
+    }
+}
+
+/// The steps that an output is about.
+fn about(output: &Output) -> Vec<About> {
+    match output {
+        Output::Append { frame, .. } => steps_of_frame(frame),
+        Output::Durable { commits, .. } => steps_of(commits),
+        _ => Vec::new(),
     }
 }
 

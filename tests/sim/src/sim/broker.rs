@@ -6,12 +6,14 @@ use windlass_sagas::protocol::orchestrator::{Input, Recover, Standing};
 
 use super::{Event, Sim};
 use crate::agenda::Instant;
+use crate::check::Violation;
 use crate::fault::Dice;
 use crate::journal::{Answered, Waiting};
 use crate::limits::*;
 use crate::net::{End, Process};
 use crate::orchestrator::{Fate, Node, Work};
 use crate::trace::word;
+use crate::workload::Wish;
 
 impl Sim {
     /// The journal takes nothing for a while.
@@ -83,10 +85,15 @@ impl Sim {
                         fresh.map(|commit| format!("{} {}", commit.header.position, commit.fact.name()));
                     names.collect::<Vec<_>>().join(", ")
                 };
-                self.trace.note(self.agenda.now(), "commit", &[position.0, hash], names);
-                if self.violation.is_none() {
-                    self.violation = violation;
+                if let Some(drawing) = &mut self.drawing {
+                    let what = format!("commit {}", names());
+                    drawing.event(self.agenda.now(), End::Journal, what, false);
                 }
+                self.trace.note(self.agenda.now(), "commit", &[position.0, hash], names);
+                if let Some(Violation { law, what, .. }) = violation {
+                    self.require(false, law, || what);
+                }
+                self.count_commits();
             }
         }
     }
@@ -94,11 +101,14 @@ impl Sim {
     /// The stream's servers had not synced what they acknowledged: the checkers read what is left from its beginning.
     pub(super) fn lose_tail(&mut self, frames: usize) {
         self.journal.lose_in_process();
-        let lost = self.journal.broker.lose_tail(frames);
+        // The founding stays: a cell without its genesis is lost altogether, and no operator can order to go on.
+        let behind_founding = usize::try_from(self.journal.broker.last().0.saturating_sub(1)).unwrap_or(0);
+        let lost = self.journal.broker.lose_tail(frames.min(behind_founding));
         if let Some(whole) = self.whole.take() {
             self.chain = *whole;
         }
         (self.tail_is_lost, self.tail_was_lost) = (lost != 0, lost != 0);
+        self.seen.tails_lost += u64::from(lost != 0);
         self.chain_reads();
     }
 
@@ -112,12 +122,24 @@ impl Sim {
             |it: &Node| it.up && !it.is_paused() && matches!(it.machine.standing(), Standing::Leading(_));
         self.later_ms(OPERATOR_PAUSE_MS, Event::Recover);
         if self.nodes.iter().any(leads) {
-            return;
+            return self.let_the_leader_look();
         }
         for node in 0..self.nodes.len() {
             let life = self.nodes.get(node).map_or(0, |it| it.life);
             let order = Recover { order: "the tail is gone".to_string(), above: 0 };
             self.put_node(node, life, now, Work::Machine(Box::new(Input::Recover(order))));
+        }
+    }
+
+    /// A leader who has nothing to write can't know that its tail is gone: the operator lets it write something.
+    fn let_the_leader_look(&mut self) {
+        let behind = |it: &Node| it.up && it.machine.durable_position() > self.chain.tip.position;
+        if self.nodes.iter().any(behind) {
+            let probe = windlass_sagas::record::CreateKeyPair {
+                name: format!("probe-{}", self.agenda.now().ms()),
+                public_key: "ssh-ed25519 AAAA".to_string(),
+            };
+            self.wishes(Wish::ask(0, probe));
         }
     }
 

@@ -1,14 +1,17 @@
 //! Everything that can happen in a world, and how the trace tells one thing from another.
 
+use windlass_sagas::ids::HostId;
 use windlass_sagas::protocol::ledger::{BatchId, WorkId};
-use windlass_sagas::protocol::orchestrator::{Receipt, Refused};
+use windlass_sagas::protocol::orchestrator::{Input, Receipt, Refused};
 use windlass_sagas::protocol::{Cursor, Down, Hello, Up};
 use windlass_sagas::record::Role;
 
 use crate::agenda::Instant;
+use crate::draw::Drawing;
 use crate::journal::Waiting;
-use crate::net::Process;
+use crate::net::{End, Process};
 use crate::orchestrator::{Fate, Work};
+use crate::trace::word;
 
 /// Everything that can happen.
 #[derive(Clone, Debug)]
@@ -37,6 +40,9 @@ pub(crate) enum Event {
     OperatorLooks,
     TailLost { frames: usize },
     Recover,
+    ClockJumps { node: usize, by_ms: i64 },
+    RaiseFormat,
+    HostWiped { host: HostId },
     FaultsStop,
     Look,
 }
@@ -78,7 +84,52 @@ impl Event {
             Self::ClientWaits { token } => format!("wish {}", token >> 16),
             Self::ClientHears { token, reply } => format!("wish {}: {reply:?}", token >> 16),
             Self::TailLost { frames } => format!("{frames} frames"),
-            Self::OperatorLooks | Self::Recover | Self::FaultsStop | Self::Look => String::new(),
+            Self::ClockJumps { node, by_ms } => format!("of orchestrator {node} by {by_ms} ms"),
+            Self::HostWiped { host } => format!("{host}"),
+            Self::OperatorLooks | Self::Recover | Self::RaiseFormat | Self::FaultsStop | Self::Look => {
+                String::new()
+            }
+        }
+    }
+
+    /// Draws it, where it is a message that arrives or something that a process does by itself.
+    pub(super) fn draw(&self, at: Instant, drawing: &mut Drawing) {
+        match self {
+            Self::Down { host, node, down, late, .. }
+                if !matches!(**down, Down::Seen { .. } | Down::View { .. }) =>
+            {
+                let what = format!("{}{}", of_down(down), often(*late));
+                drawing.message(at, End::Node(*node), End::Host(*host), what);
+            }
+            Self::Up { host, node, up, late, .. } if matches!(**up, Up::Reply(_) | Up::FencedLead { .. }) => {
+                let what = format!("{}{}", of_up(up), often(*late));
+                drawing.message(at, End::Host(*host), End::Node(*node), what);
+            }
+            Self::Submit { waiting, fate, .. } => {
+                let what = format!("append {} behind {}, {fate:?}", waiting.append, waiting.after.0);
+                drawing.message(at, End::Node(waiting.from.node), End::Journal, what);
+            }
+            Self::Node { node, work: Work::Machine(input), .. } => match &**input {
+                Input::Appended { .. } => {
+                    drawing.message(at, End::Journal, End::Node(*node), Work::Machine(input.clone()).line());
+                }
+                Input::Fact { token, fact, .. } if *token != 0 => {
+                    drawing.message(at, End::Clients, End::Node(*node), format!("ask {}", fact.name()));
+                }
+                _ => {}
+            },
+            Self::HostStarts { host, .. } => drawing.event(at, End::Host(*host), "starts".to_string(), false),
+            Self::NodeStarts { node, .. } => drawing.event(at, End::Node(*node), "starts".to_string(), false),
+            Self::NodeResumes { node, .. } => {
+                drawing.event(at, End::Node(*node), "goes on".to_string(), false)
+            }
+            Self::ClockJumps { node, by_ms } => {
+                drawing.event(at, End::Node(*node), format!("its clock jumps by {by_ms} ms"), true);
+            }
+            Self::TailLost { frames } => {
+                drawing.event(at, End::Journal, format!("the last {frames} frames are lost"), true);
+            }
+            _ => {}
         }
     }
 
@@ -113,6 +164,9 @@ impl Event {
             Self::OperatorLooks => ("operator", [0; 3]),
             Self::TailLost { frames } => ("tail lost", [*frames as u64, 0, 0]),
             Self::Recover => ("recover", [0; 3]),
+            Self::ClockJumps { node, by_ms } => ("clock jumps", [*node as u64, by_ms.unsigned_abs(), 0]),
+            Self::RaiseFormat => ("raise format", [0; 3]),
+            Self::HostWiped { host } => ("host wiped", [word(&host.0), 0, 0]),
             Self::FaultsStop => ("faults stop", [0; 3]),
             Self::Look => ("look", [0; 3]),
         }

@@ -28,6 +28,9 @@ impl Sim {
             },
         );
         self.check_look_up(node, call);
+        if self.tail_is_lost {
+            return;
+        }
         let books = &self.chain.books;
         let leaves = books.may_leave(call.key, call.direction, call.attempt, call.dispatched);
         self.require(leaves, "property P5", || {
@@ -76,6 +79,7 @@ impl Sim {
         self.faults.stop();
         self.net.heal();
         self.disks_have_space();
+        self.clocks_are_set();
         self.nodes.iter_mut().for_each(Node::no_longer_lags);
         self.settling = true;
         self.stopped_at = self.agenda.now();
@@ -89,6 +93,7 @@ impl Sim {
         let position = self.chain.tip.position;
         let ended = self.chain.cell.sagas.is_empty()
             && self.clients.are_content()
+            && self.operator_is_content()
             && self.hosts.iter().all(|host| host.up)
             && self.is_led();
         if !ended || position != self.quiet_at {
@@ -119,7 +124,7 @@ impl Sim {
         self.over = true;
         self.check_folds();
         let hosts = self.hosts.iter().map(|host| (host.id, &host.world));
-        let found = left_over(&self.chain.cell, hosts, self.tail_was_lost);
+        let found = left_over(&self.chain.cell, hosts, self.tail_was_lost, &self.wiped);
         self.require(found.is_empty(), "left over (invariants 2, 3, 5, 6)", || found.join("; "));
         let repeated: Vec<String> = self
             .hosts

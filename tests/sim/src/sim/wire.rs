@@ -3,9 +3,11 @@
 use windlass_sagas::fault::FaultKind;
 use windlass_sagas::ids::Position;
 use windlass_sagas::protocol::ledger::LinkId;
-use windlass_sagas::protocol::{Down, Hello, Up, Verb};
+use windlass_sagas::protocol::{Answer, Down, Hello, Reply, Up, Verb};
+use windlass_sagas::record::Direction;
 
 use super::{Event, Sim};
+use crate::about::About;
 use crate::fault::{Dice, Fault, Lane, Place};
 use crate::limits::*;
 use crate::net::End;
@@ -32,7 +34,8 @@ impl Sim {
             Down::Call(call) => {
                 let place = Place::step(of_verb(call.verb), call.body.input.name(), call.direction);
                 self.seen.calls += 1;
-                self.ask(Lane::Stream(node, host), place, CALL)
+                let about = || vec![About::step(call.key, call.direction)];
+                self.ask_about(Lane::Stream(node, host), place, CALL, about)
             }
             Down::LowWater { .. } => {
                 self.ask(Lane::Stream(node, host), Place::plain("a low water"), LOW_WATER)
@@ -71,7 +74,10 @@ impl Sim {
         let link = link.0;
         self.check_answer(&up);
         let fault = match &up {
-            Up::Reply(_) => self.ask(Lane::Stream(node, host), Place::plain("an answer"), ANSWER),
+            Up::Reply(reply) => {
+                let about = || vec![About::step(reply.key, direction_of(reply))];
+                self.ask_about(Lane::Stream(node, host), Place::plain("an answer"), ANSWER, about)
+            }
             Up::Hello(_)
             | Up::FencedLead { .. }
             | Up::Inventory(_)
@@ -118,6 +124,14 @@ impl Sim {
 fn past_term(down: &mut Down) {
     if let Down::Call(call) = down {
         call.term.elected = Position(call.term.elected.0.saturating_sub(1));
+    }
+}
+
+/// Which way the answered call went; of a look-up only a tombstone tells.
+fn direction_of(reply: &Reply) -> Direction {
+    match (reply.verb, &reply.answer) {
+        (Verb::Undo, _) | (Verb::Lookup, Answer::Undone) => Direction::Undo,
+        (Verb::Execute | Verb::Lookup, _) => Direction::Forward,
     }
 }
 

@@ -134,6 +134,19 @@ fn nothing_goes_to_a_host_that_was_declared_gone_and_nobody_waits_for_it() {
 }
 
 #[test]
+fn a8_a_gone_host_that_joins_again_is_asked_for_its_inventory_before_it_gets_a_call() {
+    let mut desk = Desk::ready();
+    desk.effects(alloc::vec![Effect::Retired { host: HOST }]);
+    desk.tell(Input::LinkDown { link: LINK });
+    let link = LinkId(LINK.0 + 1);
+    let asks = |desk: &Desk| desk.wants(&Output::Send { link, down: Down::TakeInventory { ledger: LEDGER } });
+    desk.up(link, Up::Hello(hello(OTHER)));
+    assert!(!asks(&desk), "it is still gone");
+    desk.effects(alloc::vec![Effect::Joined { host: HOST }]);
+    assert!(asks(&desk) && desk.calls().is_empty());
+}
+
+#[test]
 fn a_low_water_goes_only_to_the_ledger_that_it_names() {
     let mut desk = Desk::ready();
     let tell = |incarnation| Input::LowWater { ledger: LEDGER, incarnation, position: Position(11) };
