@@ -56,17 +56,18 @@ struct Agent {
 
 impl Agent {
     async fn of(cell: &Running) -> Self {
-        let state = tempfile::tempdir().unwrap();
+        let state = tempfile::tempdir().expect("a directory");
         let secret = cell.token("h1", &ROLES).await;
-        let token = Token::new(&secret, cell.authority_pem()).unwrap();
-        join_with(cell, token, state.path()).await.unwrap();
+        let token = Token::new(&secret, cell.authority_pem()).expect("a token");
+        join_with(cell, token, state.path()).await.expect("joined");
         let options = Options {
             state: Some(state.path().into()),
             driver: Some("sim".into()),
             orchestrators: vec![cell.address.to_string()],
             ..Options::default()
         };
-        let config = Config { on_fall: OnFall::Return, ..Config::load(None, options).unwrap() };
+        let config =
+            Config { on_fall: OnFall::Return, ..Config::load(None, options).expect("a configuration") };
         let stop = CancellationToken::new();
         let task = tokio::spawn(windlass_agents::run(config, stop.clone()));
         let admitted = |cell: &windlass_sagas::cell::Cell| {
@@ -83,7 +84,7 @@ impl Agent {
 
     async fn stop(self) {
         self.stop.cancel();
-        assert_eq!(self.task.await.unwrap().unwrap(), Ended::Stopped);
+        assert_eq!(self.task.await.expect("no panic").expect("an orderly end"), Ended::Stopped);
     }
 }
 
