@@ -8,7 +8,7 @@ use windlass_sim::{Bounds, Choice, Lab, Plan, Portfolio, Scenario, Tally, named}
 const WORLDS: u64 = 10_000;
 /// How long after a saga was asked for the faults of a pair strike, milliseconds, and how many pairs that are at least.
 const PAIRS_MS: u64 = 250;
-const PAIRS_LEAST: u64 = 2_000;
+const PAIRS_LEAST: u64 = 1_000;
 
 fn bounds() -> Bounds {
     let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
