@@ -138,10 +138,12 @@ fn a8_a_gone_host_that_joins_again_is_asked_for_its_inventory_before_it_gets_a_c
     let mut desk = Desk::ready();
     desk.effects(alloc::vec![Effect::Retired { host: HOST }]);
     desk.tell(Input::LinkDown { link: LINK });
-    desk.up(LinkId(LINK.0 + 1), Up::Hello(hello(OTHER)));
-    assert!(!asks_inventory(&desk), "it is still gone");
+    let link = LinkId(LINK.0 + 1);
+    let asked = Output::Send { link, down: Down::TakeInventory { ledger: LEDGER } };
+    desk.up(link, Up::Hello(hello(OTHER)));
+    assert!(!desk.wants(&asked), "it is still gone");
     desk.effects(alloc::vec![Effect::Joined { host: HOST }]);
-    assert!(asks_inventory(&desk) && desk.calls().is_empty());
+    assert!(desk.wants(&asked) && desk.calls().is_empty());
 }
 
 #[test]
