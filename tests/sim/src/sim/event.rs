@@ -121,7 +121,7 @@ impl Event {
             Self::HostStarts { host, .. } => drawing.event(at, End::Host(*host), "starts".to_string(), false),
             Self::NodeStarts { node, .. } => drawing.event(at, End::Node(*node), "starts".to_string(), false),
             Self::NodeResumes { node, .. } => {
-                drawing.event(at, End::Node(*node), "goes on".to_string(), false)
+                drawing.event(at, End::Node(*node), "goes on".to_string(), false);
             }
             Self::ClockJumps { node, by_ms } => {
                 drawing.event(at, End::Node(*node), format!("its clock jumps by {by_ms} ms"), true);
