@@ -125,6 +125,21 @@ fn tests_that_pages_name_are_there() {
 }
 
 #[test]
+fn every_promise_has_its_row() {
+    let tree = Tree::read();
+    let page = tree.files.iter().find(|file| file.path.ends_with("handbook/promises.md")).expect("the page");
+    for (letter, numbers) in
+        [('R', 1..=6), ('S', 0..=9), ('L', 1..=3), ('A', 1..=9), ('O', 1..=7), ('F', 1..=3)]
+    {
+        for number in numbers {
+            let rows = page.text.lines().filter(|line| line.starts_with(&format!("| {letter}{number} |")));
+            let rows: Vec<&str> = rows.collect();
+            assert!(rows.len() == 1 && rows[0].contains(".rs::"), "{letter}{number}: {rows:?}");
+        }
+    }
+}
+
+#[test]
 fn no_file_speaks_of_where_it_was_written() {
     check(Tree::read().files.iter(), 150, |file| words::forbidden(&file.path, &file.text));
 }

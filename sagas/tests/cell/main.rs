@@ -4,8 +4,10 @@
 
 mod access;
 mod checks;
+mod faults;
 mod generation;
 mod leaks;
+mod quiet;
 mod random;
 mod servers;
 mod support;

@@ -80,14 +80,6 @@ impl Base {
         Some(Self { kind, direction: Direction::Undo, scenario, rules, outcome, saga, refused: Some(step) })
     }
 
-    /// The same run, struck where its steps go forward.
-    pub(crate) fn going_forward(&self) -> Self {
-        let Self { kind, scenario, rules, outcome, saga, .. } = self;
-        let (scenario, rules, outcome) = (scenario.clone(), rules.clone(), outcome.clone());
-        let (direction, refused) = (Direction::Forward, None);
-        Self { kind: *kind, direction, scenario, rules, outcome, saga: *saga, refused }
-    }
-
     /// The saga, as it went.
     pub(crate) fn told(&self) -> &Told {
         self.outcome.told.iter().find(|told| told.saga == self.saga).expect("it began")

@@ -25,3 +25,11 @@ pub(crate) fn cancelled(lab: &mut Lab, forward: &Base, last: StepIndex) -> Base 
     assert!(told.dispatched.contains(&last), "{}: {:?}", base.scenario.name, told.dispatched);
     base
 }
+
+/// The same run, struck where its steps go forward.
+pub(crate) fn meanwhile(cancelled: &Base) -> Base {
+    let Base { kind, scenario, rules, outcome, saga, .. } = cancelled;
+    let (scenario, rules, outcome) = (scenario.clone(), rules.clone(), outcome.clone());
+    let (direction, refused) = (Direction::Forward, None);
+    Base { kind: *kind, direction, scenario, rules, outcome, saga: *saga, refused }
+}

@@ -13,7 +13,7 @@ use windlass_sagas::record::{SagaKind, Step, Undo};
 use windlass_sim::{Asked, FaultId, Lab, Plan as Faults, Rule};
 
 use crate::base::{Base, SEED};
-use crate::cancel::cancelled;
+use crate::cancel::{cancelled, meanwhile};
 use crate::expect::{Ends, judge, saga};
 
 /// Why a square can't be struck: the plan says undo none; the step has no two sub-changes; its driver only looks.
@@ -133,7 +133,7 @@ impl Matrix {
                 let ends = Ends { forward: &forward, back: back.as_ref() };
                 let refused = back.as_ref().and_then(|back| back.refused);
                 let cancelled = refused.map(|last| cancelled(&mut lab, &forward, last));
-                let meanwhile = cancelled.as_ref().map(Base::going_forward);
+                let meanwhile = cancelled.as_ref().map(meanwhile);
                 let both: Vec<&Base> = back.iter().chain(cancelled.iter()).collect();
                 matrix.add(&lab, &ends, Part::Forward, &[&forward]);
                 matrix.add(&lab, &ends, Part::Cancelled, &meanwhile.iter().collect::<Vec<_>>());
