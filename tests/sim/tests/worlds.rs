@@ -75,7 +75,7 @@ fn f3_every_pair_of_faults_leaves_nothing() {
 }
 
 #[test]
-fn f3_pairs_of_faults_anywhere_leave_nothing() {
+fn f3_pairs_of_faults_leave_nothing() {
     for scenario in [Scenario::server_create(), Scenario::volume_attach(), Scenario::life()] {
         let tally = Lab::new().pairs(&scenario, 1, 500, bounds(), |_| {});
         sound(&tally);

@@ -52,6 +52,12 @@ pub(super) fn worlds() -> Vec<Named> {
         )
         .orchestrators(2)
         .ends(2, 0, 0),
+    ]
+}
+
+/// Leaders that die or stand still over what another protection would save alone; and clocks.
+pub(super) fn take_overs() -> Vec<Named> {
+    vec![
         Named::new(
             "o2-a-clock-that-was-fast-and-is-right-again",
             "The leader's clock is fast for a while and the journal's time with it; then it is set right and the leader dies. \
