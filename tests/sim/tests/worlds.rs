@@ -8,7 +8,7 @@ use windlass_sim::{Bounds, Choice, Lab, Plan, Portfolio, Scenario, Tally, named}
 const WORLDS: u64 = 10_000;
 /// How long after a saga was asked for the faults of a pair strike, milliseconds, and how many pairs that are at least.
 const PAIRS_MS: u64 = 250;
-const PAIRS_LEAST: u64 = 2_000;
+const PAIRS_LEAST: u64 = 1_000;
 
 fn bounds() -> Bounds {
     let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
@@ -75,7 +75,7 @@ fn f3_every_pair_of_faults_leaves_nothing() {
 }
 
 #[test]
-fn f3_pairs_of_faults_anywhere_leave_nothing() {
+fn f3_pairs_of_faults_leave_nothing() {
     for scenario in [Scenario::server_create(), Scenario::volume_attach(), Scenario::life()] {
         let tally = Lab::new().pairs(&scenario, 1, 500, bounds(), |_| {});
         sound(&tally);

@@ -1,10 +1,9 @@
 //! Whether this node's wall clock may become the journal's: campaigning with a wrong one would freeze the cell's time
 //! or fire every deadline at once.
 //!
-//! Checked: the wall clock is not behind the last commit's time plus the own waiting since it was folded, and has not
-//! moved against the clock that never jumps. A clock that was wrong by a constant from the start can't be seen here.
-//! Nor can it be told whether this clock is slow or the last leader's was fast: so one that is past the last commit's time
-//! is only held back for a while, since else nobody would lead once a fast clock was set right.
+//! Checked: the wall clock is not behind the last commit's time plus the own waiting, and has not moved against the clock
+//! that never jumps. A constant error can't be seen here, nor whether this clock is slow or the last leader's was fast: one
+//! past the last commit's time is held back only for a while, or nobody would lead once a fast clock was set right.
 
 use super::message::Skew;
 use crate::ids::Time;

@@ -52,8 +52,14 @@ pub(super) fn worlds() -> Vec<Named> {
         )
         .orchestrators(2)
         .ends(2, 0, 0),
+    ]
+}
+
+/// Leaders that die or stand still over what another protection would save alone; and clocks.
+pub(super) fn take_overs() -> Vec<Named> {
+    vec![
         Named::new(
-            "o1-a-clock-that-was-fast-and-is-right-again",
+            "o2-a-clock-that-was-fast-and-is-right-again",
             "The leader's clock is fast for a while and the journal's time with it; then it is set right and the leader dies. \
              Every clock is behind the journal now, and nobody's is wrong: somebody leads after a while.",
             vec![red(2_000), Wish::ask(4_000, create_volume("grey")).insisting(9)],
@@ -78,7 +84,7 @@ pub(super) fn worlds() -> Vec<Named> {
         .without(&["promise O3"])
         .fails_with(&[Bug::NoLookUp, Bug::ExecuteTrustsLedger]),
         Named::new(
-            "a4-a-late-call-of-a-term-that-is-over",
+            "p1-a-late-call-of-a-term-that-is-over",
             "A step is undone, its Execute late; another saga's slow step holds the low water. The leader stands still, another \
              one is elected, and then the Execute comes: its term is over and its key is closed. Either is enough.",
             vec![

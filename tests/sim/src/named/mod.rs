@@ -131,6 +131,7 @@ impl Named {
 pub fn all() -> Vec<Named> {
     [
         journal::worlds(),
+        journal::take_overs(),
         journal::lost_tails(),
         step::worlds(),
         step::refusals(),
@@ -139,6 +140,7 @@ pub fn all() -> Vec<Named> {
         hosts::worlds(),
         ledger::worlds(),
         low_water::worlds(),
+        low_water::forgotten(),
     ]
     .concat()
 }

@@ -55,15 +55,6 @@ pub(super) fn worlds() -> Vec<Named> {
         )
         .ends(1, 1, 0),
         Named::new(
-            "v5c-work-that-is-slower-than-its-agents-return",
-            "The agent dies in the middle of a port's making, and is back at once: nothing of that work lands later, behind its \
-             undo.",
-            vec![Wish::ask(200, create_server("web", &[])), cancel(400, 0)],
-            vec![Rule::at(BETWEEN, Kind::CrashBetween).of("prepare_port", Forward).lasting_ms(500)],
-        )
-        .ends(1, 1, 0)
-        .fails_with(&[Bug::WorkOutlivesAgent]),
-        Named::new(
             "v5b-an-undo-waits-for-the-work-that-runs",
             "The driver hangs in the middle of its change and the saga is cancelled: the undo waits until the work is killed.",
             vec![Wish::ask(200, create_server("web", &[])), cancel(2_000, 0)],
@@ -200,6 +191,15 @@ pub(super) fn repeats() -> Vec<Named> {
 
 pub(super) fn given_up() -> Vec<Named> {
     vec![
+        Named::new(
+            "v5c-work-that-is-slower-than-its-agents-return",
+            "The agent dies in the middle of a port's making, and is back at once: nothing of that work lands later, behind its \
+             undo.",
+            vec![Wish::ask(200, create_server("web", &[])), cancel(400, 0)],
+            vec![Rule::at(BETWEEN, Kind::CrashBetween).of("prepare_port", Forward).lasting_ms(500)],
+        )
+        .ends(1, 1, 0)
+        .fails_with(&[Bug::WorkOutlivesAgent]),
         Named::new(
             "l1-a-saga-is-given-up",
             "Forward and undo are refused for good, the saga is stuck, an operator gives it up: what it held stays in \
