@@ -12,6 +12,7 @@ use windlass_agents::join::{Join, Token, join};
 use windlass_agents::{AgentError, Config, Ended};
 
 use crate::exit;
+use crate::fault::{Faults, allowed_and_plan};
 use crate::host::Role;
 use crate::output;
 use crate::serve::{Log, stop_signal};
@@ -70,13 +71,16 @@ struct Run {
     /// Dial these orchestrators, and not those that the cell names; may be repeated.
     #[arg(long, env = "WINDLASS_ORCHESTRATORS", value_name = "HOST:PORT", value_delimiter = ',')]
     orchestrator: Vec<String>,
-    /// Let faults strike as this file plans them (TOML). For rehearsals: no other setting can allow faults.
+    /// Let faults be armed at this agent, or strike as a file plans them. For rehearsals: no file can allow faults.
     ///
-    /// `seed = 7`, then one table each:
+    /// `--faults allow` lets operators arm faults while the agent runs (`windlass fault arm`), each for a while; the host
+    /// shows it by the trait `windlass:faults`. `--faults FILE` reads a plan at start (a file named `allow` is `./allow`);
+    /// both may be said. The plan (TOML): `seed = 7`, then one table each:
     ///
     ///   [[fault]]
     ///   kind = "crash_between"   # error_before error_after crash_before crash_between crash_after
-    ///                            # power_cut ledger_lost host_reboot hang disk_full delay duplicate
+    ///                            # power_cut ledger_lost host_reboot hang disk_full wrong_term
+    ///                            # delay duplicate
     ///   step = "boot_vm"         # only this step; all
     ///   direction = "forward"    # or undo; both
     ///   role = "hypervisor"      # all
@@ -88,8 +92,8 @@ struct Run {
     ///   retryable = true         # for error_before and error_after
     ///
     /// Each strike is logged and written to `faults/` in the state directory before it happens.
-    #[arg(long, value_name = "FILE", verbatim_doc_comment)]
-    faults: Option<PathBuf>,
+    #[arg(long, value_name = "allow|FILE", verbatim_doc_comment)]
+    faults: Vec<Faults>,
     /// Pause so long before each small step of simulated work: STEP=MS, or MS for every other step; may be repeated.
     #[arg(long, value_name = "[STEP=]MS", value_delimiter = ',')]
     latency: Vec<String>,
@@ -151,13 +155,15 @@ pub(crate) const fn code(error: &AgentError) -> u8 {
 impl Run {
     async fn run(self) -> anyhow::Result<u8> {
         self.log.start()?;
+        let (faults_allowed, faults) = allowed_and_plan(self.faults)?;
         let options = Options {
             state: self.state,
             roles: self.role.iter().map(|role| role.name().to_owned()).collect(),
             driver: self.driver,
             name: self.name,
             orchestrators: self.orchestrator,
-            faults: self.faults,
+            faults,
+            faults_allowed,
             latencies: self.latency,
         };
         let config = Config::load(self.config.as_deref(), options)?;

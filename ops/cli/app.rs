@@ -11,8 +11,8 @@ use crate::output::{Format, note};
 #[cfg(feature = "lab")]
 use crate::sim;
 use crate::{
-    about, access, agent, bench, demo, doctor, exit, explain, host, init, network, operation, orchestrator,
-    project, recover, replay, server, up, volume,
+    about, access, agent, bench, demo, doctor, exit, explain, fault, host, init, network, operation,
+    orchestrator, project, recover, replay, server, up, volume,
 };
 
 /// Provision servers, volumes and networks by durable sagas, and see what happened.
@@ -115,6 +115,9 @@ enum Command {
     /// Hosts and the tokens by which they join.
     #[command(subcommand)]
     Host(host::Host),
+    /// Faults armed on purpose, for drills.
+    #[command(subcommand)]
+    Fault(fault::Fault),
     /// Operations: what is going on, what happened, and what to do about it.
     #[command(subcommand)]
     Operation(operation::Operation),
@@ -260,6 +263,7 @@ pub(crate) async fn run(cli: Cli) -> anyhow::Result<u8> {
         Command::Principal(command) => access::run(&connect()?, command).await,
         Command::Token(command) => access::token(&connect()?, command).await,
         Command::Host(command) => host::run(&connect()?, command).await,
+        Command::Fault(command) => fault::run(&connect()?, command).await,
         Command::Operation(command) => operation::run(&connect()?, command).await,
         Command::Quarantine(command) => operation::quarantine(&connect()?, command).await,
         Command::Cell(command) => about::cell(&connect()?, command).await,

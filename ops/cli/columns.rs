@@ -112,6 +112,29 @@ fn rule(rule: &v1::SecurityRule, names: &Names) -> String {
     format!("{direction}:{protocol}:{ports}:{remote}")
 }
 
+/// How often a fault has struck, and may.
+fn strikes(fault: &v1::PlannedFault) -> String {
+    if fault.times == 0 { fault.strikes.to_string() } else { format!("{} of {}", fault.strikes, fault.times) }
+}
+
+/// Where a fault strikes, as `boot_vm undo of hypervisor on rack1-07`.
+fn place(fault: &v1::PlannedFault, names: &Names) -> String {
+    let mut words = Vec::new();
+    if !fault.step.is_empty() {
+        words.push(fault.step.clone());
+    }
+    if fault.direction() != v1::event::Direction::Unspecified {
+        words.push(lower(fault.direction().as_str_name()));
+    }
+    if fault.role() != v1::host::Role::Unspecified {
+        words.push(format!("of {}", lower(fault.role().as_str_name())));
+    }
+    if !fault.host.is_empty() {
+        words.push(format!("on {}", names.show(&fault.host)));
+    }
+    if words.is_empty() { "anywhere".into() } else { words.join(" ") }
+}
+
 rows! {
     v1::Server [|s| {
         let volumes = s.volumes.iter().map(|it| it.volume.as_str());
@@ -218,6 +241,20 @@ rows! {
         "ENDS" => |t, _| time(t.expire_time.as_ref()),
         "USED BY" => |t, names| names.show(&t.host),
         "ID" => |t, _| t.uid.clone(),
+    }
+    v1::PlannedFault [|f| {
+        let holders = f.holders.iter().map(|it| it.host.as_str());
+        holders.chain([f.host.as_str(), &f.armed_by]).collect()
+    }] {
+        "KIND" => |f, _| lower(f.kind().as_str_name()),
+        "STATE" => |f, _| word(f.state().as_str_name()),
+        "WHERE" => |f, names| place(f, names),
+        "LEFT" => |f, _| format!("{} s", f.remaining_ms.div_ceil(1000)),
+        "STRIKES" => |f, _| strikes(f),
+        "HELD BY" => |f, names| names.all(f.holders.iter().map(|it| &it.host)),
+        "ARMED BY" => |f, names| names.show(&f.armed_by),
+        "REASON" => |f, _| f.reason.clone(),
+        "ID" => |f, _| short(&f.name),
     }
     v1::Principal [|p| p.grants.iter().map(|it| it.scope.as_str()).collect()] {
         "NAME" => |p, _| p.display_name.clone(),

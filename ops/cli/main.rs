@@ -14,6 +14,7 @@ mod demo;
 mod doctor;
 mod exit;
 mod explain;
+mod fault;
 mod history;
 mod host;
 mod init;

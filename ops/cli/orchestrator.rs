@@ -9,6 +9,7 @@ use windlass_orchestrator::config::{Config, Options};
 use windlass_orchestrator::process;
 
 use crate::exit;
+use crate::fault::Allow;
 use crate::nats::Nats;
 use crate::output;
 use crate::serve::{Log, stop_signal};
@@ -38,6 +39,10 @@ pub(crate) struct Orchestrator {
     /// Serve metrics (Prometheus text) here, on loopback.
     #[arg(long, value_name = "ADDRESS:PORT")]
     metrics: Option<SocketAddr>,
+    /// Let faults be armed at this orchestrator while it leads (see `windlass fault arm --help`). For drills in cells of
+    /// their own: no file can allow it.
+    #[arg(long, value_enum, value_name = "allow")]
+    faults: Option<Allow>,
     #[command(flatten)]
     nats: Nats,
     #[command(flatten)]
@@ -46,8 +51,9 @@ pub(crate) struct Orchestrator {
 
 impl Orchestrator {
     pub(crate) async fn run(self) -> anyhow::Result<u8> {
-        let Self { config, state, listen, advertise, metrics, nats, log } = self;
-        let options = Options { state, listen, advertise, metrics, nats: nats.options() };
+        let Self { config, state, listen, advertise, metrics, faults, nats, log } = self;
+        let (nats, faults_allowed) = (nats.options(), faults.is_some());
+        let options = Options { state, listen, advertise, metrics, nats, faults_allowed };
         let config = Config::load(config.as_deref(), options)
             .map_err(|error| anyhow::anyhow!(exit::Usage(format!("{:#}", anyhow::Error::new(error)))))?;
         log.start()?;

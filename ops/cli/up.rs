@@ -18,6 +18,7 @@ use windlass_orchestrator::{config, identity, process};
 
 use crate::context::Context;
 use crate::exit::Usage;
+use crate::fault::{Faults, allowed_and_plan};
 use crate::host::Role;
 use crate::nats::Nats;
 use crate::output;
@@ -51,9 +52,10 @@ pub(crate) struct Up {
     /// A pause before each small step of simulated work, milliseconds.
     #[arg(long, default_value_t = 0, value_parser = clap::value_parser!(u64).range(..=10_000))]
     latency_ms: u64,
-    /// A plan of faults that every simulated host follows (see `windlass agent run --help`).
-    #[arg(long, value_name = "FILE")]
-    faults: Option<PathBuf>,
+    /// `allow`: let faults be armed in this cell (see `windlass fault arm --help`). Else a file: a plan of faults that every
+    /// simulated host follows (see `windlass agent run --help`). May be said twice, for both.
+    #[arg(long, value_name = "allow|FILE")]
+    faults: Vec<Faults>,
     #[command(flatten)]
     nats: Nats,
     #[command(flatten)]
@@ -67,6 +69,7 @@ impl Up {
             Some(state) => state.clone(),
             None => default_state().context("no home directory: name one with --state")?,
         };
+        let (faults_allowed, plan) = allowed_and_plan(self.faults.clone())?;
         let token = cell(&state)?;
         let stop = stop_signal()?;
         let (ready, listening) = oneshot::channel();
@@ -74,6 +77,7 @@ impl Up {
             state: Some(state.clone()),
             listen: Some(self.listen),
             nats: self.nats.clone().options(),
+            faults_allowed,
             ..config::Options::default()
         };
         let config = config::Config::load(None, options).map_err(|error| Usage(error.to_string()))?;
@@ -97,7 +101,9 @@ impl Up {
         }
         let mut hosts = JoinSet::new();
         for (name, roles) in self.names() {
-            let agent = self.host(&state, &client, &name, &roles, address).await?;
+            let mut agent = self.host(&state, &client, &name, &roles, address).await?;
+            agent.faults.clone_from(&plan);
+            agent.faults_allowed = faults_allowed;
             hosts.spawn(keep_up(name, agent, stop.clone()));
         }
         seed::until_up(&client, usize::from(self.hosts) + 1).await?;
@@ -136,7 +142,8 @@ impl Up {
             driver: DriverKind::Sim,
             name: Some(name.to_owned()),
             orchestrators: vec![address.to_string()],
-            faults: self.faults.clone(),
+            faults: None,
+            faults_allowed: false,
             on_fall: OnFall::Return,
             sim: SimConfig {
                 latency_default: Duration::from_millis(self.latency_ms),

@@ -6,6 +6,7 @@ pub mod clock;
 pub mod config;
 pub mod dispatch;
 pub mod doctor;
+pub mod faults;
 pub mod history;
 pub mod identity;
 pub mod lead;

@@ -3,6 +3,7 @@
 use metrics::{Unit, counter, describe_counter, describe_gauge, gauge};
 use windlass_sagas::cell::Cell;
 use windlass_sagas::cell::state::SagaState;
+use windlass_sagas::fault::FaultKind;
 use windlass_sagas::ids::Position;
 
 /// Tells an exporter what each metric means; once, at start.
@@ -24,12 +25,22 @@ pub fn describe() {
         Unit::Count,
         "Appends refused because the journal ends elsewhere"
     );
+    describe_counter!(
+        "windlass_faults_struck",
+        Unit::Count,
+        "Strikes of planned faults by kind: this orchestrator's own, and those that agents told it of"
+    );
     describe_counter!("windlass_commits", Unit::Count, "Durable commits that this orchestrator has folded");
 }
 
 /// Void commits in a frame of the journal.
 pub fn void(commits: u64) {
     counter!("windlass_commits_void").increment(commits);
+}
+
+/// Planned faults that struck.
+pub fn fault_struck(kind: FaultKind, strikes: u64) {
+    counter!("windlass_faults_struck", "kind" => kind.name()).increment(strikes);
 }
 
 /// An append that was refused since the journal ends elsewhere.

@@ -1,6 +1,7 @@
 //! The leader's task over a journal, without agents: what it acknowledged is there after a new start, a repeat names the
 //! same saga, a refusal changes nothing, and a read waits for what it rests on.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::{broadcast, mpsc};
@@ -55,6 +56,7 @@ fn start(journal: &Memory, writer: u8) -> Running {
         wakes: woken,
         agents,
         commits,
+        faults: Arc::default(),
     };
     let task = tokio::spawn(run(setup, stop.clone()));
     Running { leader, stop, task }

@@ -91,6 +91,8 @@ ids! {
     ImageId
     /// A key pair's public half.
     KeyPairId
+    /// A fault that somebody armed.
+    FaultId
 }
 
 /// The text or bytes are not an id (a UUID of 16 bytes).

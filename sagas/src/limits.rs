@@ -46,6 +46,22 @@ pub const FLAVOR_RAM_MIB_MAX: u64 = 16 * 1024 * 1024;
 /// The largest volume, GiB.
 pub const VOLUME_GIB_MAX: u64 = 64 * 1024;
 
+/// The most faults that the fold holds, armed ones and those whose lease has ended since the last one was armed.
+pub const FAULTS_MAX: usize = 64;
+/// The shortest and longest lease of a fault, milliseconds.
+pub const FAULT_LEASE_MS: (u64, u64) = (1_000, 3_600_000);
+/// The lease of a fault that names none, milliseconds.
+pub const FAULT_LEASE_DEFAULT_MS: u64 = 5 * 60 * 1000;
+/// The most opportunities or strikes that a fault's rule may count.
+pub const FAULT_COUNT_MAX: u64 = 1_000_000_000;
+/// The most small changes before a strike between two of them.
+pub const FAULT_CHANGES_MAX: u32 = 64;
+/// How late a delayed or second reply is, or how long an orchestrator stands still, where the rule does not say,
+/// milliseconds.
+pub const FAULT_DELAY_DEFAULT_MS: u32 = 1_000;
+/// The longest of it, milliseconds.
+pub const FAULT_DELAY_MS_MAX: u32 = 600_000;
+
 /// How long the fold remembers a request id, milliseconds of commit time (R1); the default of the cell setting.
 pub const REQUEST_MEMORY_MS: u64 = 7 * 24 * 3600 * 1000;
 /// How far ahead of the leader's clock a request id may be made, milliseconds (R1).

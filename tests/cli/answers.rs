@@ -101,6 +101,13 @@ fn thing(noun: &str) -> Value {
         "ApiToken" => json!({
             "name": format!("principals/{}/apiTokens/{}", uid(13), uid(14)), "uid": uid(14), "displayName": "ci",
         }),
+        "PlannedFault" => json!({
+            "name": format!("faults/{}", uid(16)), "kind": "CRASH_BETWEEN", "host": format!("hosts/{}", uid(11)),
+            "step": "boot_vm", "nthCall": "1", "times": "1", "point": "BETWEEN", "afterChanges": 1, "leaseMs": "60000",
+            "reason": "autumn drill", "state": "ARMED", "armedBy": format!("principals/{}", uid(13)),
+            "armTime": at(0), "expireTime": at(60000), "remainingMs": "41500", "strikes": "1",
+            "holders": [{ "host": format!("hosts/{}", uid(11)), "strikes": "1" }],
+        }),
         // No message has such a field: the call fails and says so.
         other => json!({ "thereIsNoAnswerFor": other }),
     }

@@ -129,7 +129,7 @@ macro_rules! services {
 }
 
 services! {
-    AccessService CellService FlavorService HistoryService HostService ImageService KeyPairService NetworkService
+    AccessService CellService FaultService FlavorService HistoryService HostService ImageService KeyPairService NetworkService
     OperationService PortService ProjectService SecurityGroupService ServerService SubnetService VolumeService
 }
 

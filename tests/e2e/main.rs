@@ -3,6 +3,7 @@
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test that can't go on says where")]
 
+mod armed;
 mod create;
 mod down;
 mod drain;

@@ -63,6 +63,7 @@ pub(crate) async fn start() -> Running {
         wakes: woken,
         agents,
         commits,
+        faults: Arc::default(),
     };
     let stop = CancellationToken::new();
     let task = tokio::spawn(run(setup, stop.clone()));

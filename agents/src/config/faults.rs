@@ -2,35 +2,18 @@
 
 use std::ops::Range;
 use std::path::Path;
-use std::time::Duration;
 
 use serde::Deserialize;
 use toml::Spanned;
-use windlass_sagas::fault::FaultKind;
-use windlass_sagas::record::Direction;
+use windlass_sagas::fault::{FaultKind, Target};
+use windlass_sagas::record::{Direction, FaultAsked, FaultRule};
 
 use super::direction_name;
 use super::file::{Bounded, RoleName, check_step};
 use crate::AgentError;
-use crate::faults::{Plan, Planned, Point, When};
+use crate::faults::{Plan, Point};
 use crate::files::read_text;
 use crate::limits::{FAULTS_MAX, LATENCY_MS_MAX};
-
-/// Kinds that a plan for an agent may name.
-const KINDS: [FaultKind; 12] = [
-    FaultKind::ErrorBefore,
-    FaultKind::ErrorAfter,
-    FaultKind::CrashBefore,
-    FaultKind::CrashBetween,
-    FaultKind::CrashAfter,
-    FaultKind::PowerCut,
-    FaultKind::LedgerLost,
-    FaultKind::HostReboot,
-    FaultKind::Hang,
-    FaultKind::DiskFull,
-    FaultKind::Delay,
-    FaultKind::Duplicate,
-];
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -80,70 +63,32 @@ pub(crate) fn read_plan(path: &Path) -> Result<Plan, AgentError> {
     let mut faults = Vec::with_capacity(written.fault.len());
     for fault in written.fault {
         let line = line_of(&text, fault.span());
-        let planned = planned(fault.into_inner());
-        faults.push(planned.map_err(|message| malformed(format!("line {line}: {message}")))?);
+        let rule = FaultRule::of(&asked(fault.into_inner(), written.seed));
+        faults.push(rule.map_err(|bad| malformed(format!("line {line}: {bad}")))?);
     }
-    Ok(Plan::new(written.seed, faults, text.as_bytes()))
+    Ok(Plan::new(faults, text.as_bytes()))
 }
 
-fn planned(written: WrittenFault) -> Result<Planned, String> {
-    let kind = written.kind.0;
-    let point = match (own_point(kind), written.when) {
-        (Some(point), None) => point,
-        (Some(_), Some(_)) => return Err(format!("`when` says nothing to {kind}, which has its own place")),
-        (None, Some(WhenName(point))) => point,
-        (None, None) => Point::Between,
-    };
-    if written.after_changes.is_some() && point != Point::Between {
-        return Err("`after_changes` is for strikes between two sub-changes".into());
-    }
-    let late = matches!(kind, FaultKind::Delay | FaultKind::Duplicate);
-    if written.delay_ms.is_some() && !late {
-        return Err(format!("`delay_ms` is for delay and duplicate, not for {kind}"));
-    }
-    let is_error = matches!(kind, FaultKind::ErrorBefore | FaultKind::ErrorAfter);
-    if written.retryable.is_some() && !is_error {
-        return Err(format!("`retryable` is for error_before and error_after, not for {kind}"));
-    }
-    let times = written.times.map(|times| times.0);
-    let (when, times) = match (written.at, written.probability) {
-        (Some(_), Some(_)) => return Err("`at` and `probability` exclude each other".into()),
-        (at, None) => (When::From(at.map_or(1, |at| at.0)), Some(times.unwrap_or(1))),
-        (None, Some(Chance(chance))) => (When::Chance(chance), times),
-    };
-    Ok(Planned {
-        kind,
-        point,
-        when,
-        times,
+fn asked(written: WrittenFault, seed: u64) -> FaultAsked {
+    FaultAsked {
+        kind: written.kind.0,
+        role: written.role.map(|role| role.0),
         step: written.step.map(|step| step.0),
         direction: written.direction.map(|direction| direction.0),
-        role: written.role.map(|role| role.0),
-        after_changes: written.after_changes.map_or(1, |it| it.0),
-        delay: Duration::from_millis(written.delay_ms.map_or(1000, |ms| ms.0)),
-        retryable: written.retryable.unwrap_or(true),
-    })
+        nth: written.at.map(|at| at.0),
+        chance_ppm: written.probability.map(|chance| chance.0),
+        seed,
+        times: written.times.map(|times| times.0),
+        point: written.when.map(|when| when.0),
+        after_changes: written.after_changes.map(|changes| small(changes.0)),
+        delay_ms: written.delay_ms.map(|ms| small(ms.0)),
+        retryable: written.retryable,
+    }
 }
 
-/// Where a kind strikes; `None`: where the plan says.
-const fn own_point(kind: FaultKind) -> Option<Point> {
-    match kind {
-        FaultKind::ErrorBefore | FaultKind::CrashBefore | FaultKind::DiskFull => Some(Point::Before),
-        FaultKind::CrashBetween => Some(Point::Between),
-        FaultKind::ErrorAfter | FaultKind::CrashAfter => Some(Point::After),
-        FaultKind::Delay | FaultKind::Duplicate => Some(Point::Reply),
-        FaultKind::PowerCut
-        | FaultKind::LedgerLost
-        | FaultKind::HostReboot
-        | FaultKind::Hang
-        | FaultKind::WrongTerm
-        | FaultKind::Drop
-        | FaultKind::Partition
-        | FaultKind::JournalUnavailable
-        | FaultKind::JournalUnknown
-        | FaultKind::OrchestratorCrash
-        | FaultKind::OrchestratorPause => None,
-    }
+/// A number whose bound is far below 2^32.
+fn small(number: u64) -> u32 {
+    u32::try_from(number).unwrap_or(u32::MAX)
 }
 
 fn line_of(text: &str, span: Range<usize>) -> usize {
@@ -157,8 +102,9 @@ struct KindName(FaultKind);
 impl TryFrom<String> for KindName {
     type Error = String;
     fn try_from(name: String) -> Result<Self, String> {
-        let kind = name.parse().ok().filter(|kind| KINDS.contains(kind));
-        let known = || KINDS.map(FaultKind::name).join(", ");
+        let kind = name.parse().ok().filter(|kind: &FaultKind| kind.target() == Some(Target::Agents));
+        let known =
+            || FaultKind::of_target(Target::Agents).map(FaultKind::name).collect::<Vec<_>>().join(", ");
         kind.map(Self).ok_or_else(|| format!("{name:?} is no fault of an agent; those are {}", known()))
     }
 }
@@ -204,12 +150,17 @@ impl TryFrom<String> for WhenName {
 
 #[derive(Debug, Deserialize)]
 #[serde(try_from = "f64")]
-struct Chance(f64);
+struct Chance(u32);
 
 impl TryFrom<f64> for Chance {
     type Error = String;
     fn try_from(chance: f64) -> Result<Self, String> {
-        let fits = (0.0..=1.0).contains(&chance);
-        if fits { Ok(Self(chance)) } else { Err("expected a probability from 0 to 1".into()) }
+        millionths(chance).map(Self).ok_or_else(|| "expected a probability from 0 to 1".into())
     }
+}
+
+/// A probability in millionths, rounded.
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "0 to a million, whole")]
+fn millionths(chance: f64) -> Option<u32> {
+    (0.0..=1.0).contains(&chance).then(|| (chance * 1e6).round() as u32)
 }

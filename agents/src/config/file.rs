@@ -6,26 +6,14 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde::Deserialize;
+use windlass_sagas::fault::{self, FAULTS_TRAIT};
 use windlass_sagas::limits::{NAME_BYTES_MAX, TRAITS_MAX};
-use windlass_sagas::record::{Capacity, Role};
+use windlass_sagas::record::{Capacity, Role, StepInput};
 
 use super::{DriverKind, SimConfig, check_address, driver_of, role_of};
 use crate::AgentError;
 use crate::files::read_text;
 use crate::limits::LATENCY_MS_MAX;
-
-/// The names of steps, as plans and histories show them.
-const STEPS: [&str; 9] = [
-    "reserve_volume",
-    "release_volume",
-    "prepare_port",
-    "remove_port",
-    "boot_vm",
-    "destroy_vm",
-    "attach",
-    "detach",
-    "confirm",
-];
 
 /// What the file says, checked value by value.
 #[derive(Debug, Default)]
@@ -146,10 +134,15 @@ impl TryFrom<Vec<String>> for Traits {
     type Error = String;
     fn try_from(traits: Vec<String>) -> Result<Self, String> {
         let fits = |word: &String| (1..=NAME_BYTES_MAX).contains(&word.len());
-        if traits.len() <= TRAITS_MAX && traits.iter().all(fits) {
+        if fault::allowed_by(&traits) {
+            return Err(format!(
+                "{FAULTS_TRAIT:?} is shown by an agent that was started with `--faults allow`"
+            ));
+        }
+        if traits.len() < TRAITS_MAX && traits.iter().all(fits) {
             Ok(Self(traits))
         } else {
-            Err(format!("at most {TRAITS_MAX} traits of 1 to {NAME_BYTES_MAX} bytes"))
+            Err(format!("at most {} traits of 1 to {NAME_BYTES_MAX} bytes", TRAITS_MAX - 1))
         }
     }
 }
@@ -167,10 +160,10 @@ impl TryFrom<String> for LatencyOf {
 
 /// Whether a step of this name exists.
 pub(super) fn check_step(name: &str) -> Result<(), String> {
-    if STEPS.contains(&name) {
+    if StepInput::NAMES.contains(&name) {
         return Ok(());
     }
-    Err(format!("{name:?} is no step; the steps are {}", STEPS.join(", ")))
+    Err(format!("{name:?} is no step; the steps are {}", StepInput::NAMES.join(", ")))
 }
 
 /// A whole number within its range.

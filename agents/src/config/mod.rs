@@ -35,8 +35,10 @@ pub struct Config {
     pub name: Option<String>,
     /// The orchestrators to dial, as `host:port`; empty: those that the cell named.
     pub orchestrators: Vec<String>,
-    /// The plan of faults; `None`: none ever strikes.
+    /// The plan of faults; `None`: there is none.
     pub faults: Option<PathBuf>,
+    /// Whether faults may be armed at this agent by the cell's API.
+    pub faults_allowed: bool,
     /// What to do when a planned fault takes the agent down.
     pub on_fall: OnFall,
     /// The simulated host; used by the drivers `sim` and `null` alone.
@@ -142,6 +144,8 @@ pub struct Options {
     pub orchestrators: Vec<String>,
     /// The plan of faults. No file can allow faults: only who starts the agent can.
     pub faults: Option<PathBuf>,
+    /// Whether faults may be armed.
+    pub faults_allowed: bool,
     /// Pauses before each small step of simulated work, as `STEP=MS`, or `MS` for every step without one of its own.
     pub latencies: Vec<String>,
 }
@@ -177,6 +181,7 @@ impl Config {
                 options.orchestrators
             },
             faults: options.faults,
+            faults_allowed: options.faults_allowed,
             on_fall: OnFall::Abort,
             sim,
             ledger: Durability::Synced,

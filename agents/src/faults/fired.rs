@@ -4,7 +4,7 @@
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::AgentError;
 use crate::files::{PRIVATE, make_directory, sync_parent};
@@ -16,10 +16,10 @@ pub(super) struct Fired {
 }
 
 impl Fired {
-    /// The record of the plan with this id, below `directory`.
-    pub(super) fn open(directory: &Path, plan: u64, faults: usize) -> Result<Self, AgentError> {
+    /// The record of the plan or fault of this name, below `directory`.
+    pub(super) fn open(directory: &Path, name: &str, faults: usize) -> Result<Self, AgentError> {
         make_directory(directory)?;
-        let path = directory.join(format!("{plan:016x}.fired"));
+        let path = Self::path(directory, name);
         let failed = |error| AgentError::File { path: path.clone(), error };
         let text = match std::fs::read_to_string(&path) {
             Ok(text) => text,
@@ -37,6 +37,11 @@ impl Fired {
         let file = options.append(true).create(true).mode(PRIVATE).open(&path).map_err(failed)?;
         sync_parent(&path).map_err(failed)?;
         Ok(Self { file, counts })
+    }
+
+    /// Where it is.
+    pub(super) fn path(directory: &Path, name: &str) -> PathBuf {
+        directory.join(format!("{name}.fired"))
     }
 
     /// How often this fault has struck.

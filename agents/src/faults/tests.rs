@@ -12,7 +12,7 @@ fn place(point: Point, step: &'static str) -> Place {
 fn faults(directory: &Path, text: &str) -> Faults {
     let path = directory.join("plan.toml");
     std::fs::write(&path, text).unwrap();
-    Faults::load(&path, &directory.join("faults")).unwrap()
+    Faults::load(Some(&path), false, &directory.join("faults")).unwrap()
 }
 
 #[test]

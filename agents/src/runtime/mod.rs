@@ -52,10 +52,8 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> Result<Ended, A
     check_certificate(&identity)?;
     check_durability(&config)?;
     let roles = roles(&config, &identity)?;
-    let faults = match &config.faults {
-        Some(plan) => Faults::load(plan, &config.state.join("faults"))?,
-        None => Faults::none(),
-    };
+    let directory = config.state.join("faults");
+    let faults = Faults::load(config.faults.as_deref(), config.faults_allowed, &directory)?;
     let faults = Arc::new(faults);
     let (sender, falls) = mpsc::unbounded_channel();
     let gate = Arc::new(Gate::default());

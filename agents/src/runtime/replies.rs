@@ -44,6 +44,7 @@ impl Replies {
             | Up::FencedLead { .. }
             | Up::Inventory(_)
             | Up::ViewApplied(_)
+            | Up::FaultsHeld(_)
             | Up::Heartbeat { .. } => None,
         };
         let Some(strike) = strike else { return Some(up) };

@@ -1,6 +1,8 @@
 //! The agent's task: one closed `select!` lists everything that can wake it; each input goes to a ledger's machine, and
 //! what the machine wants is done in its order. It decides nothing.
 
+mod faults;
+
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
@@ -59,6 +61,7 @@ pub(super) struct Shell {
     /// The work that each task does, so that one that panics is answered for.
     working: HashMap<Id, (Role, WorkId, Op)>,
     replies: Replies,
+    faults: Arc<Faults>,
     /// The highest term of the ledgers that fenced the Lead that is being told to all of them.
     fenced: Option<Term>,
     clock: Steady,
@@ -87,7 +90,8 @@ impl Shell {
             links: BTreeMap::new(),
             tasks: JoinSet::new(),
             working: HashMap::new(),
-            replies: Replies::new(faults),
+            replies: Replies::new(Arc::clone(&faults)),
+            faults,
             fenced: None,
             clock: Steady::start(),
         })
@@ -107,6 +111,7 @@ impl Shell {
         let mut heartbeat = tokio::time::interval(HEARTBEAT_EVERY);
         heartbeat.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         let mut stop_at = None;
+        let faults = Arc::clone(&self.faults);
         loop {
             if stop_at.is_some() && self.is_quiet() {
                 return Ok(Ended::Stopped);
@@ -129,6 +134,11 @@ impl Shell {
                 Ok(()) = identities.changed(), if follow_cell => {
                     let identity = Arc::clone(&identities.borrow_and_update());
                     dialers.set(identity.orchestrators());
+                }
+                () = struck(&faults) => self.tell_faults(),
+                () = sleep_until(faults.next_end()) => {
+                    faults.end();
+                    self.tell_faults();
                 }
                 _ = heartbeat.tick() => self.heartbeat(),
             }
@@ -262,6 +272,7 @@ impl Shell {
                 self.links.insert(link, Link { out, cut });
                 let hello = Up::Hello(self.hello());
                 self.send(link, &hello);
+                self.tell_faults_to(link);
                 Ok(())
             }
             Event::Lost { link } => {
@@ -288,8 +299,13 @@ impl Shell {
                 self.every_role(&Input::Seen { link, term, position, hash })
             }
             Down::View { term, view } => self.step(Role::Network, Input::View { link, term, view }),
-            Down::Call(call) => {
+            Down::Faults { term, faults } => {
+                self.hold_faults(link, term, faults);
+                Ok(())
+            }
+            Down::Call(mut call) => {
                 self.replies.note(&call);
+                self.age(&mut call);
                 self.step(call.ledger.role, Input::Call { link, call })
             }
             Down::LowWater { ledger, incarnation, term, position } => {
@@ -342,7 +358,7 @@ impl Shell {
             highest: ledgers().map(Ledger::highest).max().unwrap_or_default(),
             seen: seen.map(|seen| (seen.position, seen.hash)).unwrap_or_default(),
             capacity: self.driver.capacity(),
-            traits: self.driver.traits(),
+            traits: self.traits(),
         }
     }
 
@@ -368,6 +384,11 @@ impl Shell {
             stream.cut.cancel();
         }
     }
+}
+
+/// Returns once an armed fault has struck; never where none may be.
+async fn struck(faults: &Faults) {
+    if faults.allowed() { faults.struck().await } else { std::future::pending().await }
 }
 
 /// Sleeps until then; for ever where there is no such time.

@@ -24,7 +24,7 @@ fn host(state: &Path, config: SimConfig, plan: Option<&str>) -> Host {
     let faults = plan.map_or_else(Faults::none, |text| {
         let path = state.join("plan.toml");
         std::fs::write(&path, text).unwrap();
-        Faults::load(&path, &state.join("faults")).unwrap()
+        Faults::load(Some(&path), false, &state.join("faults")).unwrap()
     });
     let (sender, falls) = mpsc::unbounded_channel();
     let gate = Arc::new(Gate::default());

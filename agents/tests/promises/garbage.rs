@@ -8,6 +8,7 @@ use windlass_agent_wire::{decode_down, encode_down};
 use windlass_proto::agent::v1::OrchestratorMessage;
 use windlass_sagas::cell::views::{HostView, NetworkView};
 use windlass_sagas::ids::*;
+use windlass_sagas::limits::FAULTS_MAX;
 use windlass_sagas::protocol::ledger::{Input, Ledger, LinkId, Output};
 use windlass_sagas::protocol::{Answer, Call, CallBody, Down, Owner, PlacedView, Verb};
 use windlass_sagas::record::*;
@@ -104,6 +105,10 @@ impl Bare {
             }
             Down::View { term, view } => {
                 self.step(index(Role::Network), Input::View { link: LINK, term, view }, now);
+            }
+            Down::Faults { faults, .. } => {
+                // The ledgers know nothing of them; what got through the wire is in its bounds.
+                assert!(faults.len() <= FAULTS_MAX);
             }
             Down::Call(call) => self.step(index(call.ledger.role), Input::Call { link: LINK, call }, now),
             Down::LowWater { ledger, incarnation, term, position } => {

@@ -26,6 +26,8 @@ pub(crate) struct Host {
 pub(crate) struct Setup<'a> {
     /// The plan of faults.
     pub(crate) faults: Option<&'a str>,
+    /// Whether faults may be armed.
+    pub(crate) allow: bool,
     /// The pauses of simulated work, as flags give them.
     pub(crate) latencies: &'a [&'a str],
     /// The state directory; a fresh one otherwise.
@@ -52,6 +54,7 @@ impl Host {
             driver: Some("sim".into()),
             orchestrators: orchestrators.iter().map(|it| it.address.to_string()).collect(),
             faults: setup.faults.map(|_| plan),
+            faults_allowed: setup.allow,
             latencies: setup.latencies.iter().map(ToString::to_string).collect(),
             ..Options::default()
         };

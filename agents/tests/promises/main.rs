@@ -1,6 +1,7 @@
 //! The agents' promises, named in their tests, over real loopback TLS with an orchestrator of the tests' own. What a
 //! host holds is counted by its world, which knows nothing of ledgers.
 
+mod armed;
 mod authority;
 mod calls;
 mod disk;

@@ -7,6 +7,7 @@ use windlass_sagas::protocol::{Down, Verb};
 use windlass_sagas::record::{Direction, LedgerId};
 
 use crate::call::{call, call_out};
+use crate::fault::{faults, faults_out};
 use crate::view::{view, view_out};
 use crate::{WireError, bad, hash, id, role, role_out, term, term_out};
 
@@ -43,6 +44,7 @@ pub fn decode_down(host: HostId, message: &v1::OrchestratorMessage) -> Result<Do
             position: Position(m.position),
             hash: hash(&m.hash, "hash")?,
         },
+        Kind::Faults(m) => faults(m)?,
         Kind::View(m) => Down::View { term: term(m.term.as_ref())?, view: Box::new(view(m)?) },
     })
 }
@@ -80,6 +82,7 @@ pub fn encode_down(down: &Down) -> v1::OrchestratorMessage {
             Kind::TakeInventory(v1::TakeInventory { role: role_out(ledger.role), ..Default::default() })
         }
         Down::View { term, view } => Kind::View(v1::View { term: Some(term_out(*term)), ..view_out(view) }),
+        Down::Faults { term, faults } => Kind::Faults(faults_out(*term, faults)),
         Down::Seen { term, position, hash } => Kind::Seen(v1::Seen {
             position: position.0,
             hash: hash.0.to_vec().into(),

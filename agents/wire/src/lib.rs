@@ -5,6 +5,7 @@
 
 mod call;
 mod down;
+mod fault;
 mod inventory;
 pub mod limits;
 mod outcome;

@@ -6,6 +6,7 @@ use windlass_sagas::ids::{CellId, HostId, Position};
 use windlass_sagas::protocol::{Hello, Up};
 use windlass_sagas::record::{Capacity, LedgerId};
 
+use crate::fault::{held, held_out};
 use crate::inventory::{Collector, pages};
 use crate::outcome::{call_error, outcome, reply_out};
 use crate::view::{applied, applied_out};
@@ -34,6 +35,7 @@ pub fn decode_up(
         Kind::Inventory(m) => collector.page(host, m)?.map(Up::Inventory),
         Kind::Heartbeat(_) => Some(Up::Heartbeat { host }),
         Kind::ViewApplied(m) => Some(Up::ViewApplied(applied(host, m)?)),
+        Kind::FaultsHeld(m) => Some(Up::FaultsHeld(held(host, m)?)),
         Kind::Progress(_) | Kind::Capacity(_) => None,
     })
 }
@@ -49,6 +51,7 @@ pub fn encode_up(cell: CellId, build: &str, up: &Up) -> Vec<v1::AgentMessage> {
         }
         Up::Inventory(inventory) => return pages(inventory),
         Up::ViewApplied(applied) => Kind::ViewApplied(applied_out(applied)),
+        Up::FaultsHeld(held) => Kind::FaultsHeld(held_out(held)),
         Up::Heartbeat { .. } => Kind::Heartbeat(v1::Heartbeat::default()),
     };
     vec![v1::AgentMessage { kind: Some(kind) }]

@@ -56,6 +56,7 @@ impl Hosts {
                 name: Some(name.clone()),
                 orchestrators: vec![self.orchestrator.clone()],
                 faults: None,
+                faults_allowed: false,
                 on_fall: OnFall::Return,
                 sim: SimConfig { capacity: CAPACITY, ..SimConfig::default() },
                 ledger,

@@ -146,6 +146,9 @@ fn of(event: &Event) -> Belongs {
         | Event::HostOff(_)
         | Event::HostRejoined(_)
         | Event::ResourceAdopted(_)
-        | Event::ResourceDiscarded(_) => Belongs::ToNext,
+        | Event::ResourceDiscarded(_)
+        | Event::FaultArmed(_)
+        | Event::FaultDisarmed(_)
+        | Event::FaultForgotten(_) => Belongs::ToNext,
     }
 }

@@ -200,6 +200,8 @@ pub const fn reason_of(reason: Reason) -> ErrorReason {
         Reason::PermissionDenied => ErrorReason::PermissionDenied,
         Reason::TokenInvalid => ErrorReason::TokenInvalid,
         Reason::TooLarge => ErrorReason::TooLarge,
+        Reason::FaultsNotAllowed => ErrorReason::FaultsNotAllowed,
+        Reason::TooManyFaults => ErrorReason::TooManyFaults,
     }
 }
 

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use windlass_sagas::ids::{HostId, Time};
+use windlass_sagas::ids::{FaultId, HostId, Time};
 use windlass_sagas::protocol::Inventory;
 use windlass_sagas::record::{Capacity, Role};
 
@@ -40,6 +40,13 @@ pub trait Inventories: Send + Sync {
 
     /// A host's open stream; `None`: it is not connected here. Called on the leader's thread: it must not wait.
     fn contact(&self, host: HostId) -> Option<Contact>;
+
+    /// How often a planned fault has struck: on each host whose agent says that it holds it or held it, and at this
+    /// process itself. As `contact`, it must not wait.
+    fn strikes(&self, fault: FaultId) -> (Vec<(HostId, u64)>, u64);
+
+    /// Whether this process leads and was not started with `--faults allow`.
+    fn refuses_faults(&self) -> bool;
 }
 
 /// A process without agents: nothing is connected and nothing is taken.
@@ -53,5 +60,13 @@ impl Inventories for NoAgents {
 
     fn contact(&self, _: HostId) -> Option<Contact> {
         None
+    }
+
+    fn strikes(&self, _: FaultId) -> (Vec<(HostId, u64)>, u64) {
+        (Vec::new(), 0)
+    }
+
+    fn refuses_faults(&self) -> bool {
+        true
     }
 }

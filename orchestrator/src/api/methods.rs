@@ -20,6 +20,7 @@ const fn permission(permission: Permission) -> Needs {
 const READ: Needs = permission(Permission::Read);
 const WRITE: Needs = permission(Permission::Write);
 const AUDIT: Needs = permission(Permission::Audit);
+const DRILL: Needs = permission(Permission::Drill);
 const OPERATE: Needs = permission(Permission::Operate);
 
 /// The proto's permissions, in order.
@@ -29,6 +30,10 @@ pub const TABLE: &[(&str, Needs)] = &[
     ("apiTokens.revoke", OPERATE),
     ("cell.doctor", AUDIT),
     ("cell.get", Needs::Credential),
+    ("faults.arm", DRILL),
+    ("faults.disarm", DRILL),
+    ("faults.get", DRILL),
+    ("faults.list", DRILL),
     ("flavors.create", OPERATE),
     ("flavors.delete", OPERATE),
     ("flavors.get", Needs::Credential),

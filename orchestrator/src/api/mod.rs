@@ -11,6 +11,7 @@ mod cell;
 mod convert;
 pub mod errors;
 mod explained;
+mod fault;
 mod fields;
 pub mod finished;
 mod flavor;
@@ -44,6 +45,7 @@ use tonic::service::Routes;
 use tonic_health::server::HealthReporter;
 use windlass_proto::v1::access_service_server::AccessServiceServer;
 use windlass_proto::v1::cell_service_server::CellServiceServer;
+use windlass_proto::v1::fault_service_server::FaultServiceServer;
 use windlass_proto::v1::flavor_service_server::FlavorServiceServer;
 use windlass_proto::v1::history_service_server::HistoryServiceServer;
 use windlass_proto::v1::host_service_server::HostServiceServer;
@@ -184,6 +186,7 @@ pub async fn routes(parts: Parts) -> Result<(Routes, HealthReporter), tonic_refl
         Routes::new(health_service).add_service(reflection),
         AccessServiceServer,
         CellServiceServer,
+        FaultServiceServer,
         FlavorServiceServer,
         HistoryServiceServer,
         HostServiceServer,

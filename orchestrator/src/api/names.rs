@@ -11,7 +11,7 @@ use super::limits::RESOURCE_NAME_BYTES_MAX;
 /// The project of what belongs to no project.
 pub(super) const NO_PROJECT: ProjectId = ProjectId([0; 16]);
 
-/// The collection that stands for all projects, or all principals.
+/// The segment that stands for all projects, all principals, or all armed faults.
 pub(super) const EVERY: &str = "-";
 
 /// A resource's name; `project` is the one that it belongs to, where it belongs to one.
@@ -32,6 +32,7 @@ pub(super) fn of(resource: ResourceRef, project: ProjectId) -> String {
         ResourceRef::Credential(id) => format!("principals/{EVERY}/apiTokens/{id}"),
         ResourceRef::Principal(id) => principal(id),
         ResourceRef::JoinToken(id) => format!("joinTokens/{id}"),
+        ResourceRef::Fault(id) => fault(id),
     }
 }
 
@@ -53,6 +54,11 @@ pub(super) fn host(id: HostId) -> String {
 /// `operations/{operation}`.
 pub(super) fn operation(id: SagaId) -> String {
     format!("operations/{id}")
+}
+
+/// `faults/{fault}`.
+pub(super) fn fault(id: FaultId) -> String {
+    format!("faults/{id}")
 }
 
 /// `principals/{principal}`.

@@ -324,7 +324,8 @@ impl<'a> View<'a> {
             | ResourceRef::Host(_)
             | ResourceRef::Credential(_)
             | ResourceRef::Principal(_)
-            | ResourceRef::JoinToken(_) => None,
+            | ResourceRef::JoinToken(_)
+            | ResourceRef::Fault(_) => None,
         }
     }
 

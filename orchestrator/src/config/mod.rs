@@ -31,6 +31,8 @@ pub struct Config {
     pub metrics: Option<SocketAddr>,
     /// The journal is on NATS; `None`: below the state directory.
     pub nats: Option<Nats>,
+    /// Whether faults may be armed at this orchestrator by the cell's API.
+    pub faults_allowed: bool,
 }
 
 /// What the environment and flags say; laid over the file.
@@ -46,6 +48,8 @@ pub struct Options {
     pub metrics: Option<SocketAddr>,
     /// The journal on NATS.
     pub nats: NatsOptions,
+    /// Whether faults may be armed. No file can allow them: only who starts the orchestrator can.
+    pub faults_allowed: bool,
 }
 
 /// Why a configuration is refused.
@@ -121,6 +125,7 @@ impl Config {
             advertise: if options.advertise.is_empty() { named } else { options.advertise },
             metrics: options.metrics.or(file.metrics),
             nats: nats::merged(file.nats, options.nats).map_err(ConfigError::Setting)?,
+            faults_allowed: options.faults_allowed,
         };
         config.check()
     }

@@ -6,12 +6,14 @@ use std::time::Duration;
 
 use tokio::sync::mpsc;
 use tokio::time::{Instant, timeout_at};
-use windlass_sagas::ids::{HostId, Position};
+use windlass_sagas::ids::{FaultId, HostId, Position};
 use windlass_sagas::protocol::Inventory;
 use windlass_sagas::protocol::dispatcher::LinkId;
 use windlass_sagas::record::{LedgerId, Role};
 
+use super::strikes::Strikes;
 use crate::api::inventories::{Contact, Inventories, Taken};
+use crate::faults::OwnFaults;
 use crate::lead::handle::Leader;
 use crate::{clock, metrics};
 
@@ -20,11 +22,15 @@ const TAKEN_QUEUE: usize = 4096;
 
 /// The open streams, as people ask for them.
 #[derive(Debug, Default)]
-pub struct Contacts(Mutex<BTreeMap<HostId, (LinkId, Contact)>>);
+pub struct Contacts {
+    open: Mutex<BTreeMap<HostId, (LinkId, Contact)>>,
+    /// How often planned faults have struck on hosts.
+    pub(super) strikes: Strikes,
+}
 
 impl Contacts {
     fn look(&self) -> MutexGuard<'_, BTreeMap<HostId, (LinkId, Contact)>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn of(&self, host: HostId, change: impl FnOnce(&mut Contact)) {
@@ -74,13 +80,14 @@ impl Contacts {
 pub struct Agents {
     leader: Leader,
     contacts: Arc<Contacts>,
+    faults: Arc<OwnFaults>,
 }
 
 impl Agents {
-    /// The agents that this leader's task and these streams know.
+    /// The agents that this leader's task and these streams know, and the faults of this process.
     #[must_use]
-    pub const fn new(leader: Leader, contacts: Arc<Contacts>) -> Self {
-        Self { leader, contacts }
+    pub const fn new(leader: Leader, contacts: Arc<Contacts>, faults: Arc<OwnFaults>) -> Self {
+        Self { leader, contacts, faults }
     }
 
     /// The roles of these hosts, as the fold has them.
@@ -117,6 +124,14 @@ impl Inventories for Agents {
 
     fn contact(&self, host: HostId) -> Option<Contact> {
         self.contacts.look().get(&host).map(|(_, contact)| contact.clone())
+    }
+
+    fn strikes(&self, fault: FaultId) -> (Vec<(HostId, u64)>, u64) {
+        (self.contacts.strikes.of(fault), self.faults.strikes(fault))
+    }
+
+    fn refuses_faults(&self) -> bool {
+        self.faults.refuses()
     }
 }
 

@@ -5,6 +5,7 @@ mod bare;
 mod contacts;
 mod join;
 mod streams;
+mod strikes;
 
 pub use bare::Bare;
 pub use contacts::{Agents, Contacts};

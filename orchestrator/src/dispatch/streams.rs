@@ -169,8 +169,14 @@ impl Listener {
                     break;
                 }
             };
-            if let Up::Reply(reply) = &up {
-                self.contacts.replied(host, reply.ledger.role);
+            match &up {
+                Up::Reply(reply) => self.contacts.replied(host, reply.ledger.role),
+                Up::FaultsHeld(held) => self.contacts.strikes.told(held),
+                Up::Hello(_)
+                | Up::FencedLead { .. }
+                | Up::Inventory(_)
+                | Up::ViewApplied(_)
+                | Up::Heartbeat { .. } => {}
             }
             if self.events.send(AgentEvent::Said { link, host, up }).await.is_err() {
                 return;
@@ -191,6 +197,7 @@ fn within(up: &Up, host: HostId, roles: &[Role]) -> bool {
         Up::Reply(reply) => covered(&reply.ledger),
         Up::Inventory(inventory) => inventory.ledger.as_ref().is_some_and(covered),
         Up::ViewApplied(applied) => applied.host == host && roles.contains(&Role::Network),
+        Up::FaultsHeld(held) => held.host == host,
         Up::Heartbeat { host: named } => *named == host,
         Up::FencedLead { .. } => true,
     }

@@ -2,6 +2,7 @@
 //! nothing; one closed `select!` lists everything that can wake it.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::{broadcast, mpsc, oneshot};
@@ -13,7 +14,7 @@ use windlass_sagas::ids::{CellId, Hash, HostId, Position, Time};
 use windlass_sagas::protocol::dispatcher::{self, Dispatcher, LinkId};
 use windlass_sagas::protocol::orchestrator::{self as lead, Config, Input, Lease, Led, Orchestrator, Output};
 use windlass_sagas::protocol::{Down, Fold, Inventory, Poisoned, Up};
-use windlass_sagas::record::{Cause, Commit, Fact, LedgerId, Report};
+use windlass_sagas::record::{Cause, Commit, Fact, FaultPoint, LedgerId, Report};
 use windlass_store::{Image, Store};
 
 use super::alarms;
@@ -26,6 +27,7 @@ use super::recovery::Before;
 use super::seen::{Seen, SeenFile};
 use super::views::Views;
 use crate::dispatch::{AgentEvent, Link};
+use crate::faults::OwnFaults;
 use crate::{clock, metrics};
 
 /// The longest that the task sleeps: machines are told the time at least so often.
@@ -55,6 +57,8 @@ pub struct Setup<A, R> {
     pub agents: mpsc::Receiver<AgentEvent>,
     /// Where durable commits go.
     pub commits: broadcast::Sender<Durable>,
+    /// The faults that are armed at this process.
+    pub faults: Arc<OwnFaults>,
 }
 
 /// Why the task ended before it was told to.
@@ -77,8 +81,8 @@ where
     A: Append + 'static,
     R: Read + 'static,
 {
-    let Setup { config, journal, reader, mut lease, seen, cell, store, mut wakes, mut agents, commits } =
-        setup;
+    let Setup { config, journal, reader, mut lease, seen, cell, store, .. } = setup;
+    let Setup { mut wakes, mut agents, commits, faults, .. } = setup;
     let (store, image) = store.unzip();
     let (images, fold) = Images::begin(store, image.flatten(), Some(cell));
     let (pump, mut told) = Pump::start(journal, reader, lease.is_shared());
@@ -94,6 +98,7 @@ where
         before: Before::default(),
         pump,
         commits,
+        faults,
         links: BTreeMap::new(),
         inventories_asked: BTreeMap::new(),
         replies: BTreeMap::new(),
@@ -144,6 +149,7 @@ struct Shell {
     work: VecDeque<Work>,
     pump: Pump,
     commits: broadcast::Sender<Durable>,
+    faults: Arc<OwnFaults>,
     images: Images,
     /// Commits folded since the last load.
     folded: u64,
@@ -211,6 +217,7 @@ impl Shell {
                 if let Some((commits, hash)) = self.machine.in_flight(append) {
                     self.images.sent(after, commits, hash);
                 }
+                self.faults.stand_still(FaultPoint::Before);
                 if !self.pump.append(append, after, frame) {
                     tracing::debug!(append, "the append before is still under way");
                 }
@@ -225,6 +232,7 @@ impl Shell {
             Output::SteppedDown(reason) => {
                 tracing::warn!(?reason, "no longer leading");
                 metrics::leading(false);
+                self.faults.lead(false);
                 self.pump.go_on();
                 self.work.push_back(Work::Dispatch(dispatcher::Input::SteppedDown));
             }
@@ -271,6 +279,7 @@ impl Shell {
         self.reached = Some(Seen { position, hash, term });
         let count = commits.len() as u64;
         self.folded = self.folded.saturating_add(count);
+        self.faults.take(&effects, clock::now());
         self.work.push_back(Work::Dispatch(dispatcher::Input::Durable { effects, position, hash }));
         metrics::position(position, count);
         if let Some(fold) = self.machine.fold() {
@@ -300,6 +309,7 @@ impl Shell {
             "leading"
         );
         metrics::leading(true);
+        self.faults.lead(true);
         self.before.led(&self.machine);
         self.pump.rest();
         // A new lead counts its renewals anew.
@@ -382,7 +392,10 @@ impl Shell {
 
     fn told(&mut self, told: Told) {
         let input = match told {
-            Told::Appended { append, result } => Input::Appended { append, result },
+            Told::Appended { append, result } => {
+                self.faults.stand_still(FaultPoint::After);
+                Input::Appended { append, result }
+            }
             Told::Tail { cursor, bytes } => Input::Tail { cursor, bytes },
             Told::TailEnd { cursor, read } => Input::TailEnd { cursor, read },
             Told::ReadFailed(error @ windlass_journal::ReadError::Damaged { .. }) => {

@@ -25,6 +25,7 @@ use crate::api::{About, Parts, routes};
 use crate::blobs::Directory;
 use crate::config::Config;
 use crate::dispatch::{AgentEvent, Agents, Contacts, Joining, Streams};
+use crate::faults::{Faulty, OwnFaults};
 use crate::history::History;
 use crate::identity::{CellIdentity, IdentityError, random_id};
 use crate::lead::handle::{Leader, WATCH_LAG_MAX};
@@ -111,16 +112,17 @@ pub async fn run(
         serve_metrics(address)?;
     }
     let writer = WriterId(random_id()?);
-    let process = Process { config, identity, writer, stop, ready };
+    let faults = Arc::new(OwnFaults::new(config.faults_allowed));
+    let process = Process { config, identity, writer, faults, stop, ready };
     match process.config.nats.clone() {
         None => {
             let opened = opened::embedded(&process.config.state).await?;
-            process.over(opened).await
+            process.over_maybe_faulty(opened).await
         }
         Some(nats) => {
             let opened =
                 opened::on_nats(&nats, &process.identity.genesis.name, writer, &process.stop).await?;
-            process.over(opened).await
+            process.over_maybe_faulty(opened).await
         }
     }
 }
@@ -130,18 +132,33 @@ struct Process {
     config: Config,
     identity: Arc<CellIdentity>,
     writer: WriterId,
+    faults: Arc<OwnFaults>,
     stop: CancellationToken,
     ready: oneshot::Sender<SocketAddr>,
 }
 
 impl Process {
+    /// Serves the cell over an open journal, which may fail on purpose only where faults are allowed.
+    async fn over_maybe_faulty<A, R>(self, opened: Opened<A, R>) -> Result<(), ProcessError>
+    where
+        A: Append + 'static,
+        R: Read + Clone + 'static,
+    {
+        if !self.faults.allowed() {
+            return self.over(opened).await;
+        }
+        let Opened { journal, reader, lease, kind, warnings } = opened;
+        let journal = Faulty::new(journal, Arc::clone(&self.faults));
+        self.over(Opened { journal, reader, lease, kind, warnings }).await
+    }
+
     /// Serves the cell over an open journal.
     async fn over<A, R>(self, opened: Opened<A, R>) -> Result<(), ProcessError>
     where
         A: Append + 'static,
         R: Read + Clone + 'static,
     {
-        let Self { config, identity, writer, stop, ready } = self;
+        let Self { config, identity, writer, faults, stop, ready } = self;
         let Opened { journal, reader, lease, kind, warnings } = opened;
         let (store, image) = Store::open(&config.state.join("store"))?;
         let seen = SeenFile::open(&config.state).map_err(ProcessError::Seen)?;
@@ -171,12 +188,13 @@ impl Process {
             wakes: woken,
             agents,
             commits,
+            faults: Arc::clone(&faults),
         };
         let contacts = Arc::new(Contacts::default());
         let parts = Parts {
             leader: leader.clone(),
             finished: Arc::new(history),
-            inventories: Arc::new(Agents::new(leader.clone(), Arc::clone(&contacts))),
+            inventories: Arc::new(Agents::new(leader.clone(), Arc::clone(&contacts), faults)),
             blobs: Some(Arc::new(blobs)),
             about: About {
                 build: BUILD.to_owned(),

@@ -6,6 +6,7 @@
 mod access;
 mod bad_input;
 mod deadlines;
+mod faults;
 mod lists;
 mod mutations;
 mod operations;

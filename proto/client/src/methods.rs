@@ -89,6 +89,7 @@ methods! {
         GetProjectRequest "ProjectService/GetProject" => Project;
         GetQuotaRequest "ProjectService/GetQuota" => Quota;
         GetHostRequest "HostService/GetHost" => Host;
+        GetFaultRequest "FaultService/GetFault" => PlannedFault;
         GetPrincipalRequest "AccessService/GetPrincipal" => Principal;
         GetOperationRequest "OperationService/GetOperation" => Operation;
         GetCellRequest "CellService/GetCell" => Cell;
@@ -111,6 +112,7 @@ methods! {
         ListProjectsRequest "ProjectService/ListProjects" => ListProjectsResponse [projects: Project];
         ListHostsRequest "HostService/ListHosts" => ListHostsResponse [hosts: Host];
         ListJoinTokensRequest "HostService/ListJoinTokens" => ListJoinTokensResponse [join_tokens: JoinToken];
+        ListFaultsRequest "FaultService/ListFaults" => ListFaultsResponse [faults: PlannedFault];
         ListPrincipalsRequest "AccessService/ListPrincipals" => ListPrincipalsResponse [principals: Principal];
         ListApiTokensRequest "AccessService/ListApiTokens" => ListApiTokensResponse [api_tokens: ApiToken];
         ListOperationsRequest "OperationService/ListOperations" => ListOperationsResponse [operations: Operation];
@@ -150,6 +152,8 @@ methods! {
         RejoinHostRequest "HostService/RejoinHost";
         CreateJoinTokenRequest "HostService/CreateJoinToken";
         RevokeJoinTokenRequest "HostService/RevokeJoinToken";
+        ArmFaultRequest "FaultService/ArmFault";
+        DisarmFaultRequest "FaultService/DisarmFault";
         CreatePrincipalRequest "AccessService/CreatePrincipal";
         DeletePrincipalRequest "AccessService/DeletePrincipal";
         CreateApiTokenRequest "AccessService/CreateApiToken";

@@ -284,7 +284,10 @@ const fn saga_of(event: &Event) -> Option<SagaId> {
         | Event::IncarnationAdmitted(_)
         | Event::InventoryDiffers(_)
         | Event::ResourceAdopted(_)
-        | Event::ResourceDiscarded(_) => None,
+        | Event::ResourceDiscarded(_)
+        | Event::FaultArmed(_)
+        | Event::FaultDisarmed(_)
+        | Event::FaultForgotten(_) => None,
     }
 }
 

@@ -56,6 +56,7 @@ pub(crate) fn put(cell: &mut Cell, key: RowKey, bytes: &[u8]) -> Result<(), &'st
         ResourceRef::Credential(id) => drop(cell.credentials.insert(id, read(bytes)?)),
         ResourceRef::Principal(id) => drop(cell.principals.insert(id, read(bytes)?)),
         ResourceRef::JoinToken(id) => drop(cell.join_tokens.insert(id, read(bytes)?)),
+        ResourceRef::Fault(id) => drop(cell.faults.insert(id, read(bytes)?)),
     }
     Ok(())
 }

@@ -85,6 +85,7 @@ impl CellRow {
             ports_on: _,
             ports_in: _,
             groups_naming: _,
+            faults: _,
             next_vni,
         } = cell;
         Self {
@@ -148,6 +149,7 @@ pub(crate) const fn key(resource: ResourceRef) -> RowKey {
         ResourceRef::Credential(id) => (13, id.0),
         ResourceRef::Principal(id) => (14, id.0),
         ResourceRef::JoinToken(id) => (15, id.0),
+        ResourceRef::Fault(id) => (16, id.0),
     };
     (kind, u128::from_be_bytes(id))
 }
@@ -171,6 +173,7 @@ pub(crate) const fn resource(key: RowKey) -> Option<ResourceRef> {
         13 => ResourceRef::Credential(CredentialId(id)),
         14 => ResourceRef::Principal(PrincipalId(id)),
         15 => ResourceRef::JoinToken(JoinTokenId(id)),
+        16 => ResourceRef::Fault(FaultId(id)),
         _ => return None,
     })
 }
@@ -193,6 +196,7 @@ pub(crate) fn encode(cell: &Cell, resource: ResourceRef) -> Option<Vec<u8>> {
         ResourceRef::Credential(id) => cell.credentials.get(&id).map(bytes),
         ResourceRef::Principal(id) => cell.principals.get(&id).map(bytes),
         ResourceRef::JoinToken(id) => cell.join_tokens.get(&id).map(bytes),
+        ResourceRef::Fault(id) => cell.faults.get(&id).map(bytes),
     }
 }
 

@@ -154,5 +154,9 @@ pub(crate) fn touch(event: &Event, sink: &mut impl Touched) {
 
         ResourceAdopted(e): [e.resource] [];
         ResourceDiscarded(e): [e.resource] [M::Discarded(e.resource)];
+
+        FaultArmed(e): [R::Fault(e.id)] [];
+        FaultDisarmed(e): [R::Fault(e.fault)] [];
+        FaultForgotten(e): [R::Fault(e.fault)] [];
     }
 }

@@ -128,5 +128,6 @@ pub(super) const fn needs(body: &Body) -> Permission {
         | Body::AbandonSaga(_)
         | Body::AdoptResource(_)
         | Body::DiscardResource(_) => Permission::Operate,
+        Body::ArmFault(_) | Body::DisarmFault(_) => Permission::Drill,
     }
 }

@@ -6,7 +6,7 @@ use alloc::boxed::Box;
 use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
 
-use crate::cell::state::{Saga, StepState};
+use crate::cell::state::{Fault, Saga, StepState};
 use crate::cell::{Cell, views};
 use crate::ids::*;
 use crate::plan;
@@ -58,6 +58,13 @@ pub enum Effect {
     View {
         /// Which.
         host: HostId,
+    },
+    /// A fault is armed: its agents, or this leader, apply it until its lease ends.
+    FaultArmed(Box<Fault>),
+    /// A fault strikes no more.
+    FaultEnded {
+        /// Which.
+        fault: FaultId,
     },
 }
 
@@ -116,7 +123,8 @@ pub fn pending(cell: &Cell) -> Vec<Effect> {
     let hosts = cell.hosts.values().map(|host| {
         if host.life.is_member() { Effect::View { host: host.id } } else { Effect::Retired { host: host.id } }
     });
-    admitted.chain(sagas).chain(hosts).collect()
+    let faults = cell.faults_in_force(cell.time).map(|fault| Effect::FaultArmed(Box::new(fault.clone())));
+    admitted.chain(sagas).chain(hosts).chain(faults).collect()
 }
 
 fn of_event(cell: &Cell, event: &Event) -> Vec<Effect> {
@@ -152,6 +160,9 @@ fn one_of_event(cell: &Cell, event: &Event) -> Option<Effect> {
         }
         Event::HostJoined(e) => Some(Effect::Joined { host: e.id }),
         Event::HostGone(e) => Some(Effect::Retired { host: e.host }),
+        Event::FaultArmed(e) => Some(Effect::FaultArmed(Box::new(cell.faults.get(&e.id)?.clone()))),
+        Event::FaultDisarmed(e) => Some(Effect::FaultEnded { fault: e.fault }),
+        Event::FaultForgotten(e) => Some(Effect::FaultEnded { fault: e.fault }),
         _ => None,
     }
 }

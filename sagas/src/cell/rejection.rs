@@ -73,9 +73,13 @@ reasons! {
     TokenInvalid = "TOKEN_INVALID",
     /// The decision would pass a bound of the format.
     TooLarge = "TOO_LARGE",
+    /// The host's agent, or the orchestrator, was not started with `--faults allow`.
+    FaultsNotAllowed = "FAULTS_NOT_ALLOWED",
+    /// As many faults are armed as may be.
+    TooManyFaults = "TOO_MANY_FAULTS",
 }
 
-/// By how much a quota would be passed.
+/// By how much a quota, or another bound, would be passed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Shortage {
     /// What may be held.

@@ -9,8 +9,11 @@ use alloc::vec::Vec;
 use sha2::{Digest, Sha256};
 
 use crate::cell::views::HostView;
+use crate::fault::FaultKind;
 use crate::ids::*;
-use crate::record::{BoundExport, ClosedKey, Direction, LedgerId, Refusal, StepInput, StepKey, StepOutput};
+use crate::record::{
+    BoundExport, ClosedKey, Direction, FaultRule, LedgerId, Refusal, StepInput, StepKey, StepOutput,
+};
 
 /// Which of the three calls.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -176,6 +179,13 @@ pub enum Down {
         /// The view.
         view: Box<PlacedView>,
     },
+    /// Every fault that is armed for the host (F1): what is left out is disarmed.
+    Faults {
+        /// The leader's term.
+        term: Term,
+        /// The faults.
+        faults: Vec<LeasedFault>,
+    },
     /// The last durable commit, for the agent to remember (O6).
     Seen {
         /// The leader's term.
@@ -219,6 +229,41 @@ pub struct ViewApplied {
     pub failure: Option<String>,
 }
 
+/// A fault with what is left of its lease.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LeasedFault {
+    /// Which.
+    pub id: FaultId,
+    /// What happens.
+    pub rule: FaultRule,
+    /// How long it may strike from now on, milliseconds.
+    pub remaining_ms: u32,
+}
+
+/// What an agent says of the faults that it was told of.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FaultsHeld {
+    /// Which host.
+    pub host: HostId,
+    /// The faults that may strike there, and how often each has.
+    pub faults: Vec<FaultHeld>,
+    /// Why it takes none.
+    pub refusal: Option<String>,
+}
+
+/// One fault at an agent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FaultHeld {
+    /// Which.
+    pub id: FaultId,
+    /// What happens.
+    pub kind: FaultKind,
+    /// How often it has struck there, over all starts of the agent.
+    pub strikes: u64,
+    /// What is left of its lease by the agent's own clock, milliseconds.
+    pub remaining_ms: u32,
+}
+
 /// What an agent sends up.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Up {
@@ -235,6 +280,8 @@ pub enum Up {
     Inventory(Inventory),
     /// What is in force of the host's view.
     ViewApplied(ViewApplied),
+    /// Which faults may strike here, and how often each has.
+    FaultsHeld(FaultsHeld),
     /// I live.
     Heartbeat {
         /// Who.

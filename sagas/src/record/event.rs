@@ -1,5 +1,6 @@
 //! Everything that can happen in a cell: one closed enum of records. `apply` folds them; only `decide` makes them.
 
+use super::fault::{FaultArmed, FaultDisarmed, FaultForgotten};
 use super::report::{Campaign, Genesis, RaiseFormat};
 use super::resource::{AttachmentSpec, PortSpec, ServerSpec, VolumeSpec};
 use super::resource_event::*;
@@ -155,5 +156,12 @@ records! {
         ResourceAdopted(ResourceAdopted) = 130 v 1,
         /// A quarantined resource was affirmed to be gone.
         ResourceDiscarded(ResourceDiscarded) = 131 v 1,
+
+        /// A fault is armed.
+        FaultArmed(FaultArmed) = 140 v 1,
+        /// A fault was disarmed before its lease ended.
+        FaultDisarmed(FaultDisarmed) = 141 v 1,
+        /// A fault whose lease ended before is forgotten.
+        FaultForgotten(FaultForgotten) = 142 v 1,
     }
 }

@@ -25,6 +25,7 @@ recorded_enum! {
         HostAffirmOff = 85, HostRejoin = 86, HostJoin = 87,
         OperationCancel = 100, OperationRetry = 101, OperationSkip = 102, OperationAbandon = 103,
         ResourceAdopt = 104, ResourceDiscard = 105,
+        FaultArm = 120, FaultDisarm = 121,
     }
 }
 
@@ -78,6 +79,8 @@ impl SagaKind {
             Self::OperationAbandon => "operation.abandon",
             Self::ResourceAdopt => "resource.adopt",
             Self::ResourceDiscard => "resource.discard",
+            Self::FaultArm => "fault.arm",
+            Self::FaultDisarm => "fault.disarm",
         }
     }
 }

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::cause::Principal;
+use super::fault::{ArmFault, DisarmFault};
 use super::order::*;
 use super::resource::*;
 use crate::ids::*;
@@ -116,6 +117,10 @@ records! {
         AdoptResource(AdoptResource) = 204 v 1,
         /// Affirm that a quarantined resource is gone.
         DiscardResource(DiscardResource) = 205 v 1,
+        /// Arm a fault.
+        ArmFault(ArmFault) = 220 v 1,
+        /// Disarm a fault, or all of them.
+        DisarmFault(DisarmFault) = 221 v 1,
     }
 }
 

@@ -111,6 +111,8 @@ pub enum ResourceRef {
     Principal(PrincipalId),
     /// A join token.
     JoinToken(JoinTokenId),
+    /// A fault that somebody armed.
+    Fault(FaultId),
 }
 
 impl ResourceRef {
@@ -133,6 +135,7 @@ impl ResourceRef {
             Self::Credential(_) => "credential",
             Self::Principal(_) => "principal",
             Self::JoinToken(_) => "join token",
+            Self::Fault(_) => "fault",
         }
     }
 }
@@ -155,6 +158,7 @@ impl fmt::Display for ResourceRef {
             Self::Credential(id) => id.0,
             Self::Principal(id) => id.0,
             Self::JoinToken(id) => id.0,
+            Self::Fault(id) => id.0,
         };
         write!(f, "{} {}", self.noun(), uuid::Uuid::from_bytes(id).hyphenated())
     }

@@ -206,7 +206,20 @@ impl StepInput {
         }
     }
 
-    /// The step's name in plans, histories and lists.
+    /// The names of all steps, in the order of the source.
+    pub const NAMES: [&'static str; 9] = [
+        "reserve_volume",
+        "release_volume",
+        "prepare_port",
+        "remove_port",
+        "boot_vm",
+        "destroy_vm",
+        "attach",
+        "detach",
+        "confirm",
+    ];
+
+    /// The step's name in plans, histories and lists; one of `NAMES`.
     #[must_use]
     pub const fn name(&self) -> &'static str {
         match self {

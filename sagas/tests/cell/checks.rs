@@ -206,6 +206,16 @@ pub(crate) fn pending_is_what_is_open(pending: &[Effect], open: &[Effect]) {
             })
             .collect()
     };
+    let faults = |effects: &[Effect]| -> BTreeSet<FaultId> {
+        effects
+            .iter()
+            .filter_map(|effect| match effect {
+                Effect::FaultArmed(fault) => Some(fault.id),
+                _ => None,
+            })
+            .collect()
+    };
     assert_eq!(calls(pending), calls(open));
+    assert_eq!(faults(pending), faults(open));
     assert!(sagas(pending).is_subset(&sagas(open)));
 }

@@ -4,6 +4,7 @@
 
 mod access;
 mod checks;
+mod faults;
 mod generation;
 mod leaks;
 mod quiet;

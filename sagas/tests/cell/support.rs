@@ -111,8 +111,14 @@ impl World {
     }
 
     pub(crate) fn seen(&mut self, host: HostId, boot: u8) {
+        self.seen_with(host, boot, &[]);
+    }
+
+    /// A host shows itself, with these traits.
+    pub(crate) fn seen_with(&mut self, host: HostId, boot: u8, traits: &[&str]) {
         let capacity = Capacity { vcpus: 8, ram_mib: 16 * 1024, disk_gib: 1000 };
-        let seen = HostSeen { host, boot: BootId([boot; 16]), capacity, traits: vec![] };
+        let traits = traits.iter().map(|word| (*word).to_owned()).collect();
+        let seen = HostSeen { host, boot: BootId([boot; 16]), capacity, traits };
         self.tell(Report::HostSeen(seen).into()).expect("host seen");
     }
 
@@ -217,6 +223,9 @@ impl World {
 
     /// Keeps the list of effects that no later one settled: the law that `pending` must equal.
     fn settle(&mut self, released: Vec<Effect>) {
+        // A lease that runs out is told by nobody.
+        let (now, term) = (self.cell.time, self.cell.term);
+        self.open.retain(|old| !matches!(old, Effect::FaultArmed(old) if !old.in_force(now, term)));
         for effect in released {
             match &effect {
                 Effect::Call(call) => {
@@ -233,6 +242,10 @@ impl World {
                     _ => true,
                 }),
                 Effect::SagaOpen { .. } => self.open.push(effect),
+                Effect::FaultArmed(_) => self.open.push(effect),
+                Effect::FaultEnded { fault } => {
+                    self.open.retain(|old| !matches!(old, Effect::FaultArmed(old) if old.id == *fault));
+                }
                 Effect::Admitted { .. }
                 | Effect::Joined { .. }
                 | Effect::Retired { .. }

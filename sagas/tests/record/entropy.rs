@@ -114,7 +114,7 @@ by_kind! { body -> Body {
     CreateFlavor DeleteFlavor RegisterImage DeleteImage CreateKeyPair DeleteKeyPair CreateProject DeleteProject
     SetQuota CreatePrincipal DeletePrincipal CreateCredential RevokeCredential GrantRole RevokeRole CreateJoinToken
     RevokeJoinToken DrainHost UndrainHost DeclareHostGone AffirmHostOff RejoinHost JoinHost CancelSaga RetrySaga
-    SkipStep AbandonSaga AdoptResource DiscardResource
+    SkipStep AbandonSaga AdoptResource DiscardResource ArmFault DisarmFault
 } }
 
 by_kind! { event -> Event {
@@ -126,7 +126,7 @@ by_kind! { event -> Event {
     ImageRegistered ImageDeleted KeyPairCreated KeyPairDeleted ProjectCreated ProjectDeleted QuotaSet PrincipalCreated
     PrincipalDeleted CredentialCreated CredentialRevoked RoleGranted RoleRevoked JoinTokenCreated JoinTokenEnded
     HostJoined HostUp HostDown HostRebooted HostDraining HostGone HostOff HostRejoined IncarnationAdmitted
-    InventoryDiffers ResourceAdopted ResourceDiscarded
+    InventoryDiffers ResourceAdopted ResourceDiscarded FaultArmed FaultDisarmed FaultForgotten
 } }
 
 macro_rules! integers {

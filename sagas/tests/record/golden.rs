@@ -147,7 +147,9 @@ fn no_kind_number_is_given_twice() {
 #[test]
 fn every_enum_of_the_record_is_pinned() {
     let pinned: BTreeSet<&str> = nested().iter().map(|(_, shape)| shape.of).collect();
-    let declared = declared_enums();
+    let mut declared = declared_enums();
+    // It stands with the vocabulary that it is part of, in `fault.rs`.
+    declared.insert("FaultKind".to_owned());
     assert!(declared.len() >= 20, "only {} enums found: the search is broken", declared.len());
     assert_eq!(pinned, declared.iter().map(String::as_str).collect(), "pin it in `samples/nested.rs`");
 }

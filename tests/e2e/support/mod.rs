@@ -43,6 +43,8 @@ pub(crate) struct HostSetup {
     pub(crate) zone: &'static str,
     /// A plan of faults, as its file says it.
     pub(crate) faults: Option<String>,
+    /// Whether faults may be armed at it.
+    pub(crate) allow_faults: bool,
     /// Milliseconds before each small step.
     pub(crate) latency_ms: u64,
 }
@@ -216,7 +218,8 @@ impl Cell {
 
     /// Starts a host's agent; with its faults the first time only where they are still wanted.
     pub(crate) fn start_agent(&mut self, name: &'static str) {
-        self.agents.insert(name, agent(&self.agent_program, self.home.path(), name));
+        let allow_faults = self.hosts.iter().any(|setup| setup.name == name && setup.allow_faults);
+        self.agents.insert(name, agent(&self.agent_program, self.home.path(), name, allow_faults));
     }
 
     pub(crate) fn stop_faults(&self, name: &str) {
@@ -340,7 +343,7 @@ impl Cell {
 }
 
 /// Starts the agent of the host of this name, with its faults where it has any.
-pub(crate) fn agent(program: &Path, home: &Path, name: &str) -> Child {
+pub(crate) fn agent(program: &Path, home: &Path, name: &str, allow_faults: bool) -> Child {
     let state = home.join("hosts").join(name);
     let (config, faults) = (state.join("agent.toml"), state.join("faults.toml"));
     let state = state.to_str().unwrap();
@@ -348,6 +351,9 @@ pub(crate) fn agent(program: &Path, home: &Path, name: &str) -> Child {
         vec!["agent", "run", "--driver", "sim", "--state", state, "--config", config.to_str().unwrap()];
     if faults.exists() {
         arguments.extend(["--faults", faults.to_str().unwrap()]);
+    }
+    if allow_faults {
+        arguments.extend(["--faults", "allow"]);
     }
     Child::start(program, &arguments, &home.join(format!("{name}.log")))
 }

@@ -50,6 +50,11 @@ impl Node {
         assert!(status.success(), "{}", self.said());
     }
 
+    /// Waits for the end of a process that a planned fault takes down.
+    pub(crate) async fn falls(&mut self) -> std::process::ExitStatus {
+        self.child.take().unwrap().ends_within(READY_TIME_MAX).await
+    }
+
     /// Forgets what it has seen of the journal.
     pub(crate) fn forget(&self) {
         std::fs::remove_file(self.state.join("seen.toml")).unwrap();

@@ -93,7 +93,8 @@ impl Lane {
             let place = usize::from(square.on_storage());
             let fallen = self.hosts[place].agent.as_mut().unwrap().ends_within(PATIENCE).await;
             assert!(!fallen.success(), "{}: the agent ended in good order", square.name());
-            self.hosts[place].agent = Some(agent(Path::new(PROGRAM), &self.home, self.hosts[place].name));
+            self.hosts[place].agent =
+                Some(agent(Path::new(PROGRAM), &self.home, self.hosts[place].name, false));
         }
         let ended = tokio::time::timeout(PATIENCE, self.client.wait(&operation)).await;
         let operation = ended.unwrap_or_else(|_| panic!("{} does not end", square.name())).unwrap();
@@ -126,7 +127,7 @@ impl Lane {
             agent.kill().await;
         }
         std::fs::write(file, text).unwrap();
-        host.agent = Some(agent(Path::new(PROGRAM), &self.home, host.name));
+        host.agent = Some(agent(Path::new(PROGRAM), &self.home, host.name, false));
     }
 
     /// Brings about what a saga needs, with as few requests as will do.

@@ -5,7 +5,6 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test that can't go on says where")]
 
 #[path = "../core/base.rs"]
-#[expect(dead_code, reason = "this test needs less of it")]
 mod base;
 mod lane;
 mod page;

@@ -1,6 +1,7 @@
 //! One message of every kind, with every optional part there and missing.
 
 use windlass_sagas::cell::views::{HostView, NetworkView, PortView};
+use windlass_sagas::fault::FaultKind;
 use windlass_sagas::ids::*;
 use windlass_sagas::protocol::*;
 use windlass_sagas::record::*;
@@ -105,6 +106,26 @@ pub(crate) fn answers() -> Vec<Answer> {
 }
 
 /// A view with a rule of every kind.
+/// A bare fault, and one with every optional part.
+fn faults() -> Vec<LeasedFault> {
+    let bare = FaultRule::of(&FaultAsked::of(FaultKind::Delay)).expect("a rule");
+    let full = FaultRule {
+        kind: FaultKind::PowerCut,
+        role: Some(Role::Storage),
+        step: Some("attach".into()),
+        direction: Some(Direction::Undo),
+        when: FaultWhen::Chance { ppm: 250_000 },
+        seed: 7,
+        times: None,
+        point: FaultPoint::Between,
+        after_changes: 3,
+        delay_ms: 20,
+        retryable: false,
+    };
+    let leased = |(number, rule)| LeasedFault { id: FaultId([number; 16]), rule, remaining_ms: 60_000 };
+    [(1, bare), (2, full)].into_iter().map(leased).collect()
+}
+
 fn view() -> HostView {
     let (network, group) = (NetworkId([6; 16]), SecurityGroupId([7; 16]));
     let ip = |text: &str| text.parse().expect("an address");
@@ -135,6 +156,8 @@ pub(crate) fn downs() -> Vec<Down> {
         Down::TakeInventory { ledger: LEDGER },
         Down::Seen { term: TERM, position, hash },
         Down::View { term: TERM, view: Box::new(PlacedView::new(position, view())) },
+        Down::Faults { term: TERM, faults: Vec::new() },
+        Down::Faults { term: TERM, faults: faults() },
     ];
     for input in inputs() {
         all.push(call(input.clone(), Verb::Execute, Direction::Forward));
@@ -160,6 +183,17 @@ pub(crate) fn ups() -> Vec<Up> {
             traits: vec!["fast".into()],
         }),
         Up::FencedLead { highest: TERM },
+        Up::FaultsHeld(FaultsHeld {
+            host: HOST,
+            faults: vec![FaultHeld {
+                id: FaultId([1; 16]),
+                kind: FaultKind::HostReboot,
+                strikes: 2,
+                remaining_ms: 900,
+            }],
+            refusal: None,
+        }),
+        Up::FaultsHeld(FaultsHeld { host: HOST, faults: vec![], refusal: Some("not allowed".into()) }),
         Up::ViewApplied(ViewApplied {
             host: HOST,
             position: Position(4),

@@ -124,6 +124,13 @@ fn cell(event: &Event, project: ProjectId) -> Option<Told> {
             Told::new("format.raised", format!("commits are written at level {}", e.level))
                 .with("level", e.level)
         }
+        Event::FaultArmed(e) => fault(e),
+        Event::FaultDisarmed(e) => {
+            Told::new("fault.disarmed", "the fault strikes no more").of(ResourceRef::Fault(e.fault)).removes()
+        }
+        Event::FaultForgotten(e) => {
+            Told::new("fault.forgotten", "the fault's lease has ended before").of(ResourceRef::Fault(e.fault))
+        }
         Event::ResourceAdopted(e) => Told::new("resource.adopted", format!("taken back: {}", e.reason))
             .of(e.resource)
             .changes()
@@ -137,4 +144,22 @@ fn cell(event: &Event, project: ProjectId) -> Option<Told> {
         // The other families' events.
         _ => return None,
     })
+}
+
+fn fault(e: &FaultArmed) -> Told {
+    let FaultRule { kind, role, step, direction, times, .. } = &e.rule;
+    let told = Told::new("fault.armed", format!("{kind} is armed: {}", e.reason))
+        .of(ResourceRef::Fault(e.id))
+        .makes(kind.name())
+        .with("fault_kind", kind.name())
+        .with("expire_time", rfc3339(e.expires))
+        .with("reason", &e.reason);
+    let told = match times {
+        Some(times) => told.with("times", times),
+        None => told,
+    };
+    let told = step.iter().fold(told, |told, step| told.with("fault_step", step));
+    let told = role.iter().fold(told, |told, role| told.with("fault_role", role.name()));
+    let told = direction.iter().fold(told, |told, direction| told.with("fault_direction", direction.name()));
+    e.host.iter().fold(told, |told, host| told.on(*host))
 }

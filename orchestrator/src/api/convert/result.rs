@@ -38,6 +38,7 @@ pub(in crate::api) fn result(view: &View<'_>, kind: SagaKind, subject: ResourceR
         ResourceRef::JoinToken(id) => {
             cell.join_tokens.get(&id).map(|it| Resource::JoinToken(view.join_token(it)))
         }
+        ResourceRef::Fault(id) => cell.faults.get(&id).map(|it| Resource::Fault(view.planned_fault(it))),
         ResourceRef::Saga(_) => None,
     }
 }

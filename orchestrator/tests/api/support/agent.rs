@@ -11,6 +11,7 @@ use windlass_orchestrator::clock;
 use windlass_orchestrator::dispatch::{AgentEvent, Link};
 use windlass_proto::agent::v1::OrchestratorMessage;
 use windlass_proto::v1::{self, CreateJoinTokenRequest};
+use windlass_sagas::fault::FAULTS_TRAIT;
 use windlass_sagas::ids::*;
 use windlass_sagas::protocol::dispatcher::LinkId;
 use windlass_sagas::protocol::{Answer, Call, Down, Hello, Inventory, Reply, Up, Verb};
@@ -146,6 +147,7 @@ impl Running {
         mut messages: mpsc::Receiver<Result<OrchestratorMessage, tonic::Status>>,
         number: u8,
     ) {
+        let stores = self.ledgers.iter().any(|(ledger, _)| ledger.role == Role::Storage);
         let hello = Hello {
             cell: CELL,
             host: self.host,
@@ -154,7 +156,8 @@ impl Running {
             highest: Term::default(),
             seen: (Position(0), Hash::default()),
             capacity: Capacity { vcpus: 8, ram_mib: 16 * 1024, disk_gib: 1000 },
-            traits: Vec::new(),
+            // Faults may be armed at storage hosts.
+            traits: if stores { vec![FAULTS_TRAIT.to_owned()] } else { Vec::new() },
         };
         self.say(Up::Hello(hello)).await;
         let script = Arc::clone(&self.script);
@@ -181,7 +184,11 @@ impl Running {
                 let inventory = Inventory { ledger: Some(ledger), incarnation, items: Vec::new() };
                 self.say(Up::Inventory(inventory)).await;
             }
-            Down::Lead { .. } | Down::LowWater { .. } | Down::Seen { .. } | Down::View { .. } => {}
+            Down::Lead { .. }
+            | Down::LowWater { .. }
+            | Down::Seen { .. }
+            | Down::View { .. }
+            | Down::Faults { .. } => {}
         }
     }
 

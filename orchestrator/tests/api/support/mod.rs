@@ -112,6 +112,7 @@ impl World {
             wakes: woken,
             agents: heard,
             commits,
+            faults: Arc::default(),
         };
         tokio::spawn(run(setup, stop.clone()));
         let about = About {

@@ -5,7 +5,7 @@ use windlass_proto::v1::*;
 
 use super::furniture::{flavor, image, project};
 use super::rows::{Rows, named, spoilt};
-use super::stage::{Stage, join_token};
+use super::stage::{Stage, fault, join_token};
 
 pub(crate) fn add(rows: &mut Rows, stage: &Stage) {
     cell(rows);
@@ -13,6 +13,7 @@ pub(crate) fn add(rows: &mut Rows, stage: &Stage) {
     hosts(rows);
     access(rows);
     orders(rows, stage);
+    faults(rows, stage);
     quarantine(rows);
 }
 
@@ -64,7 +65,44 @@ fn cell(rows: &mut Rows) {
         ListHostsRequest;
         ListJoinTokensRequest;
         ListPrincipalsRequest;
+        ListFaultsRequest;
     }
+}
+
+fn faults(rows: &mut Rows, stage: &Stage) {
+    named! { rows,
+        GetFaultRequest stage.fault.clone();
+        DisarmFaultRequest stage.fault.clone();
+    }
+    rows.add(
+        fault(planned_fault::Kind::Hang),
+        &[
+            (|it| it.fault = None, InvalidField, "fault"),
+            (spoilt!(fault.kind = 0), InvalidField, "fault.kind"),
+            (spoilt!(fault.kind = 14), InvalidField, "fault.kind"),
+            // The orchestrator of this world allows none.
+            (spoilt!(fault.kind = 17), FaultsNotAllowed, "fault.kind"),
+            (spoilt!(fault.host = "s0".into()), InvalidField, "fault.host"),
+            (spoilt!(fault.host = "hosts/none".into()), NotFound, "fault.host"),
+            (spoilt!(fault.host = "hosts/h0".into()), FaultsNotAllowed, "fault.host"),
+            (spoilt!(fault.host = "hosts/g0".into()), FaultsNotAllowed, "fault.host"),
+            (spoilt!(fault.role = 9), InvalidField, "fault.role"),
+            (spoilt!(fault.role = host::Role::Hypervisor.into()), InvalidField, "fault.role"),
+            (spoilt!(fault.step = "dance".into()), InvalidField, "fault.step"),
+            (spoilt!(fault.direction = 9), InvalidField, "fault.direction"),
+            (spoilt!(fault.nth_call = u64::MAX), InvalidField, "fault.nth_call"),
+            (spoilt!(fault.probability = 1.5), InvalidField, "fault.probability"),
+            (spoilt!(fault.times = u64::MAX), InvalidField, "fault.times"),
+            (spoilt!(fault.point = 9), InvalidField, "fault.point"),
+            (spoilt!(fault.after_changes = 65), InvalidField, "fault.after_changes"),
+            (spoilt!(fault.delay_ms = Some(1)), InvalidField, "fault.delay_ms"),
+            (spoilt!(fault.permanent = true), InvalidField, "fault.permanent"),
+            (spoilt!(fault.lease_ms = 999), InvalidField, "fault.lease_ms"),
+            (spoilt!(fault.lease_ms = u64::MAX), InvalidField, "fault.lease_ms"),
+            (spoilt!(fault.reason = String::new()), InvalidField, "fault.reason"),
+            (spoilt!(fault.reason = "r".repeat(1_025)), InvalidField, "fault.reason"),
+        ],
+    );
 }
 
 const WHOLE: Amounts = Amounts {

@@ -18,6 +18,8 @@ pub(crate) struct Stage {
     pub(crate) running: String,
     /// One that is stuck in its undo.
     pub(crate) stuck: String,
+    /// A fault that is armed.
+    pub(crate) fault: String,
     /// What the storage host was told.
     pub(crate) storage: Arc<Script>,
     _hosts: Vec<Agent>,
@@ -38,7 +40,8 @@ impl Stage {
         // From here on no new volume comes to be.
         storage.set("reserve_volume", Rule::Hold);
         let running = ask(&admin, volume("slow")).await.name;
-        Self { world, running, stuck, storage, _hosts: vec![hosts.hypervisor, hosts.storage, gone] }
+        let fault = armed(&admin).await;
+        Self { world, running, stuck, fault, storage, _hosts: vec![hosts.hypervisor, hosts.storage, gone] }
     }
 }
 
@@ -55,6 +58,16 @@ async fn spares(world: &World, admin: &Client) {
     ask(admin, security_group("spare")).await;
     ask(admin, join_token("h9")).await;
     drop(world.principal("ben", &[(role_grant::Role::Reader, "projects/blue")]).await);
+}
+
+/// A fault that never strikes here: the agents are the test's own.
+async fn armed(admin: &Client) -> String {
+    match ask(admin, fault(planned_fault::Kind::Delay)).await.result {
+        Some(operation::Result::Response(OperationResponse {
+            resource: Some(operation_response::Resource::Fault(fault)),
+        })) => fault.name,
+        other => panic!("{other:?}"),
+    }
 }
 
 /// Things that are used: a server with a volume, and a volume that waits for one.
@@ -133,6 +146,12 @@ pub(crate) fn security_group(name: &str) -> CreateSecurityGroupRequest {
     let group = SecurityGroup { display_name: name.into(), rules: vec![rule], ..Default::default() };
     let parent = "projects/blue".into();
     CreateSecurityGroupRequest { parent, security_group: Some(group), ..Default::default() }
+}
+
+pub(crate) fn fault(kind: planned_fault::Kind) -> ArmFaultRequest {
+    let (host, reason) = ("hosts/s0".into(), "a drill".into());
+    let fault = PlannedFault { kind: kind.into(), host, reason, lease_ms: 3_600_000, ..Default::default() };
+    ArmFaultRequest { fault: Some(fault), ..Default::default() }
 }
 
 pub(crate) fn join_token(host: &str) -> CreateJoinTokenRequest {

@@ -54,9 +54,9 @@ fn rows_give_back_the_cell_that_they_were_written_from() {
 fn every_kind_of_resource_has_a_row_and_a_number() {
     let cell = cell();
     let kinds: BTreeSet<u8> = resources(&cell).into_iter().map(|it| key(it).0).collect();
-    assert_eq!(kinds, (1..=15).collect());
+    assert_eq!(kinds, (1..=16).collect());
     assert!(resources(&cell).into_iter().all(|it| resource(key(it)) == Some(it)));
-    assert_eq!(resource((16, 0)), None);
+    assert_eq!(resource((17, 0)), None);
 }
 
 fn file() -> PathBuf {
@@ -98,5 +98,6 @@ pub(crate) fn resources(cell: &Cell) -> Vec<ResourceRef> {
     all.extend(cell.credentials.keys().map(|id| ResourceRef::Credential(*id)));
     all.extend(cell.principals.keys().map(|id| ResourceRef::Principal(*id)));
     all.extend(cell.join_tokens.keys().map(|id| ResourceRef::JoinToken(*id)));
+    all.extend(cell.faults.keys().map(|id| ResourceRef::Fault(*id)));
     all
 }

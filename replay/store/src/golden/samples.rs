@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use windlass_sagas::cell::state::*;
+use windlass_sagas::fault::FaultKind;
 use windlass_sagas::ids::*;
 use windlass_sagas::record::*;
 
@@ -237,6 +238,29 @@ fn access(cell: &mut Cell) {
     let id = JoinTokenId([102; 16]);
     let (host, roles, zone) = ("h7".into(), vec![Role::Hypervisor, Role::Network], "b".into());
     cell.join_tokens.insert(id, JoinToken { id, host, roles, zone, secret_sha256, expires: T });
+    faults(cell);
+}
+
+fn faults(cell: &mut Cell) {
+    let whens = [FaultWhen::Nth(3), FaultWhen::Chance { ppm: 250_000 }];
+    for (n, when) in (103_u8..).zip(whens) {
+        let rule = FaultRule {
+            kind: FaultKind::PowerCut,
+            role: Some(Role::Storage),
+            step: Some("attach".into()),
+            direction: Some(Direction::Undo),
+            when,
+            seed: 7,
+            times: Some(2),
+            point: FaultPoint::Between,
+            after_changes: 4,
+            delay_ms: 1_500,
+            retryable: true,
+        };
+        let (id, host, term) = (FaultId([n; 16]), Some(HOST), cell.term);
+        let (by, reason) = (Principal::User(PrincipalId([100; 16])), "a drill".into());
+        cell.faults.insert(id, Fault { id, rule, host, term, armed: T, expires: T, by, reason });
+    }
 }
 
 fn hosts(cell: &mut Cell) {

@@ -36,7 +36,8 @@ impl Touched for Noting<'_> {
             | ResourceRef::Host(_)
             | ResourceRef::Credential(_)
             | ResourceRef::Principal(_)
-            | ResourceRef::JoinToken(_) => {
+            | ResourceRef::JoinToken(_)
+            | ResourceRef::Fault(_) => {
                 tracker.index.resource_commits.insert((key(resource), *position), *cursor);
             }
         }
@@ -103,7 +104,8 @@ impl Noting<'_> {
             | ResourceRef::Saga(_)
             | ResourceRef::Credential(_)
             | ResourceRef::Principal(_)
-            | ResourceRef::JoinToken(_) => {}
+            | ResourceRef::JoinToken(_)
+            | ResourceRef::Fault(_) => {}
         }
     }
 

@@ -2,6 +2,7 @@
 //! stale at most moments, which is fine: what is refused is not in the journal.
 
 use proptest::prelude::*;
+use windlass_sagas::fault::FaultKind;
 use windlass_sagas::ids::*;
 use windlass_sagas::record::*;
 
@@ -158,11 +159,21 @@ fn happening(world: &mut World, what: u8, a: u8, b: u8) {
             expires: world.now.plus_ms(1000),
         })),
         47 if b.is_multiple_of(2) => well(world, 24),
+        47 if b % 4 == 1 => fault(world, a),
         _ => {
             if let Some(token) = world.cell.join_tokens.keys().next().copied() {
                 drop(world.ask(RevokeJoinToken { token }));
             }
         }
+    }
+}
+
+/// A fault of the leader's is armed, and now and then all are disarmed.
+fn fault(world: &mut World, a: u8) {
+    let fault = FaultAsked::of(FaultKind::OrchestratorPause);
+    drop(world.ask(ArmFault { fault, host: None, lease_ms: 30_000, reason: "a drill".into() }));
+    if a.is_multiple_of(3) {
+        drop(world.ask(DisarmFault { fault: None }));
     }
 }
 

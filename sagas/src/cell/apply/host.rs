@@ -158,7 +158,8 @@ impl Cell {
             | ResourceRef::Saga(_)
             | ResourceRef::Credential(_)
             | ResourceRef::Principal(_)
-            | ResourceRef::JoinToken(_) => {}
+            | ResourceRef::JoinToken(_)
+            | ResourceRef::Fault(_) => {}
         }
     }
 }

@@ -3,6 +3,7 @@
 
 mod access;
 mod cloud;
+mod fault;
 mod host;
 mod network;
 mod saga;
@@ -106,6 +107,10 @@ impl Cell {
 
             Event::ResourceAdopted(e) => self.quarantine_ended(e.resource),
             Event::ResourceDiscarded(e) => self.resource_discarded(e.resource),
+
+            Event::FaultArmed(e) => self.fault_armed(e),
+            Event::FaultDisarmed(e) => self.fault_ended(e.fault),
+            Event::FaultForgotten(e) => self.fault_ended(e.fault),
         }
     }
 }

@@ -80,7 +80,8 @@ impl Cell {
             | ResourceRef::Saga(_)
             | ResourceRef::Credential(_)
             | ResourceRef::Principal(_)
-            | ResourceRef::JoinToken(_) => None,
+            | ResourceRef::JoinToken(_)
+            | ResourceRef::Fault(_) => None,
         };
         if let Some(place) = place {
             *place = lock;

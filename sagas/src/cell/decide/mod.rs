@@ -3,6 +3,7 @@
 
 mod access;
 mod catalog;
+mod fault;
 mod host;
 mod network;
 mod operation;

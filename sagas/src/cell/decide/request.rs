@@ -2,7 +2,7 @@
 
 use alloc::format;
 
-use super::{Asked, Preview, access, catalog, host, network, operation, server, volume};
+use super::{Asked, Preview, access, catalog, fault, host, network, operation, server, volume};
 use crate::cell::authorize::{authorize, needs};
 use crate::cell::rejection::{Decline, Reason, Rejection};
 use crate::cell::state::Cell;
@@ -62,6 +62,8 @@ pub(super) fn decide(cell: &Cell, request: &Request, now: Time) -> Result<Previe
         Body::AbandonSaga(body) => operation::abandon(asked, body),
         Body::AdoptResource(body) => operation::adopt(asked, body),
         Body::DiscardResource(body) => operation::discard(asked, body),
+        Body::ArmFault(body) => fault::arm(asked, body),
+        Body::DisarmFault(body) => fault::disarm(asked, body),
     }
 }
 

@@ -12,7 +12,7 @@ use crate::record::{Amounts, LedgerId};
 
 /// The layout of stored images of this build; raise it with every change of what is stored of this folder's types (what
 /// follows from other rows is not).
-pub const IMAGE_FORMAT: u16 = 2;
+pub const IMAGE_FORMAT: u16 = 3;
 
 /// What an operator sets for the whole cell.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -128,6 +128,8 @@ pub struct Cell {
     pub ports_in: BTreeSet<(SecurityGroupId, PortId)>,
     /// Security groups by those that their rules name: (named, naming).
     pub groups_naming: BTreeSet<(SecurityGroupId, SecurityGroupId)>,
+    /// Faults that somebody armed, and those whose lease has ended since.
+    pub faults: BTreeMap<FaultId, Fault>,
     /// Where the search for a free VXLAN network identifier goes on.
     pub next_vni: u32,
 }

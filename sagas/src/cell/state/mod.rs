@@ -6,6 +6,7 @@
 mod access;
 mod cell;
 mod cloud;
+mod fault;
 mod host;
 mod lock;
 mod network;
@@ -14,6 +15,7 @@ mod saga;
 pub use access::{Credential, JoinToken, PrincipalState, Project};
 pub use cell::{Cell, IMAGE_FORMAT, RequestMemo, Settings, under};
 pub use cloud::{Attachment, Flavor, Image, KeyPair, Server, ServerState, Volume, VolumeState};
+pub use fault::Fault;
 pub use host::{Host, HostLife};
 pub use lock::Lock;
 pub use network::{Network, Port, PortState, Rest, SecurityGroup, Subnet, named};

@@ -354,7 +354,10 @@ impl Saga {
             | Event::IncarnationAdmitted(_)
             | Event::InventoryDiffers(_)
             | Event::ResourceAdopted(_)
-            | Event::ResourceDiscarded(_) => {}
+            | Event::ResourceDiscarded(_)
+            | Event::FaultArmed(_)
+            | Event::FaultDisarmed(_)
+            | Event::FaultForgotten(_) => {}
         }
     }
 

@@ -58,6 +58,7 @@ impl Dispatcher {
                 }
             }
             Up::ViewApplied(applied) => self.view_applied(link, &applied, now, out),
+            Up::FaultsHeld(held) => self.faults_held(link, &held, out),
             Up::Heartbeat { .. } => {}
         }
         self.heard(link, now, out);
@@ -109,6 +110,7 @@ impl Dispatcher {
             self.take_inventory(ledger, now, out);
             self.pump(ledger, now, out);
         }
+        self.push_faults(link, now, out);
         self.begin_view(host, now, out);
     }
 

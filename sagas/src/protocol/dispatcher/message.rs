@@ -115,6 +115,11 @@ pub enum Alarm {
         /// Which host.
         host: HostId,
     },
+    /// An agent takes no faults, although its host's traits say that it does.
+    FaultsRefused {
+        /// Which host.
+        host: HostId,
+    },
     /// An agent of another cell came; its stream is closed.
     ForeignCell {
         /// Which host it says it is.

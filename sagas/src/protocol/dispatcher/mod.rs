@@ -6,6 +6,7 @@
 mod answer;
 mod calls;
 mod deadline;
+mod faults;
 mod hosts;
 mod message;
 mod open;
@@ -24,6 +25,8 @@ use self::open::{Open, Pause};
 use self::views::Wanted;
 use super::orchestrator::Led;
 use crate::cell::Effect;
+use crate::cell::state::Fault;
+use crate::fault::Target;
 use crate::ids::*;
 use crate::limits::{REPORT_AGAIN_MS, SEEN_PAUSE_MS};
 use crate::record::{LedgerId, Report, SagaOverdue, StepKey};
@@ -49,6 +52,8 @@ struct Lead {
     calls: BTreeMap<StepKey, Open>,
     sagas: BTreeMap<SagaId, (Time, Pause)>,
     views: BTreeMap<HostId, Wanted>,
+    /// The faults that are armed at agents.
+    faults: BTreeMap<FaultId, Fault>,
     /// When to look at what; what has changed since is found to need nothing.
     timers: BTreeSet<(Time, Timer)>,
 }
@@ -147,6 +152,7 @@ impl Dispatcher {
             calls: BTreeMap::new(),
             sagas: BTreeMap::new(),
             views: BTreeMap::new(),
+            faults: BTreeMap::new(),
             timers: BTreeSet::from([(now.plus_ms(SEEN_PAUSE_MS), Timer::Seen)]),
         });
         // Agents hear of the lead before its calls; inventories wait until what is admitted is known.
@@ -190,6 +196,10 @@ impl Dispatcher {
                 self.expect(host, now);
                 self.view_changed(host, now, out);
             }
+            // A leader's own are the shell's to apply.
+            Effect::FaultArmed(fault) if fault.target() == Target::Leader => {}
+            Effect::FaultArmed(fault) => self.fault_armed(fault, look_first, now, out),
+            Effect::FaultEnded { fault } => self.fault_ended(fault, now, out),
         }
     }
 

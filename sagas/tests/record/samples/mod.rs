@@ -3,6 +3,7 @@
 
 mod access;
 mod cloud;
+mod faults;
 mod hosts;
 mod nested;
 mod networks;
@@ -25,12 +26,12 @@ pub(crate) fn reports() -> Vec<Report> {
 
 /// One request body of each kind.
 pub(crate) fn bodies() -> Vec<Body> {
-    [requests::all(), orders::all()].concat()
+    [requests::all(), orders::all(), faults::orders()].concat()
 }
 
 /// One event of each kind.
 pub(crate) fn events() -> Vec<Event> {
-    [sagas::all(), cloud::all(), networks::all(), access::all(), hosts::all()].concat()
+    [sagas::all(), cloud::all(), networks::all(), access::all(), hosts::all(), faults::events()].concat()
 }
 
 /// The request around a body.
@@ -72,7 +73,9 @@ pub(crate) fn header() -> Header {
 /// A commit with a request and events of several families.
 pub(crate) fn commit() -> Commit {
     let fact = Fact::Request(request(bodies().remove(0)));
-    Commit { header: header(), cause: cause(), fact, events: events().into_iter().step_by(7).collect() }
+    // Its bytes are golden: kinds that came later are not in it.
+    let events = events().into_iter().filter(|event| event.kind() < 140).step_by(7).collect();
+    Commit { header: header(), cause: cause(), fact, events }
 }
 
 /// Sixteen bytes that begin with `first` and count up, so that a shift shows.

@@ -3,6 +3,7 @@
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use windlass_sagas::fault::FaultKind;
 use windlass_sagas::ids::*;
 use windlass_sagas::record::*;
 
@@ -68,7 +69,7 @@ macro_rules! numbers {
 }
 
 numbers! {
-    AccessRole Direction Evidence ImageFormat Protocol RefusalCode Role RuleDirection SagaKind Visibility
+    AccessRole Direction Evidence FaultKind FaultPoint ImageFormat Protocol RefusalCode Role RuleDirection SagaKind Visibility
 }
 
 shapes! {
@@ -103,7 +104,9 @@ shapes! {
         Credential = 12: ResourceRef::Credential(CredentialId(hex(1))),
         Principal = 13: ResourceRef::Principal(PrincipalId(hex(1))),
         JoinToken = 14: ResourceRef::JoinToken(JoinTokenId(hex(1))),
+        Fault = 15: ResourceRef::Fault(FaultId(hex(1))),
     }
+    FaultWhen { Nth = 0: FaultWhen::Nth(300), Chance = 1: FaultWhen::Chance { ppm: 300 } }
     Pivot { Done = 0: Pivot::Done(StepIndex(300)), Dispatched = 1: Pivot::Dispatched(StepIndex(300)) }
     Undo { None = 0: Undo::None, Call = 1: Undo::Call { retry: retry(), after: vec![StepIndex(300)] } }
     StepInput {

@@ -302,6 +302,8 @@ impl Sim {
             }
             Down::View { term, view } => self.ledger(host, Role::Network, Input::View { link, term, view }),
             Down::TakeInventory { ledger } => self.inventory(host, link, ledger),
+            // The simulated agents allow none: their faults are the simulation's own.
+            Down::Faults { .. } => {}
         }
     }
 

@@ -187,6 +187,7 @@ fn of_down(down: &Down) -> String {
         }
         Down::LowWater { ledger, position, .. } => format!("low water {position} of {:?}", ledger.role),
         Down::View { view, .. } => format!("view of {}", view.position),
+        Down::Faults { faults, .. } => format!("{} armed faults", faults.len()),
         Down::TakeInventory { ledger } => format!("take inventory of {:?}", ledger.role),
     }
 }
@@ -201,6 +202,7 @@ fn of_up(up: &Up) -> String {
         Up::FencedLead { .. } => format!("{up:?}"),
         Up::Inventory(inventory) => format!("inventory of {} things", inventory.items.len()),
         Up::ViewApplied(applied) => format!("view of {} applied", applied.position),
+        Up::FaultsHeld(held) => format!("{} armed faults held", held.faults.len()),
         Up::Heartbeat { .. } => "heartbeat".to_string(),
     }
 }

@@ -40,7 +40,11 @@ impl Sim {
             Down::LowWater { .. } => {
                 self.ask(Lane::Stream(node, host), Place::plain("a low water"), LOW_WATER)
             }
-            Down::Lead { .. } | Down::TakeInventory { .. } | Down::View { .. } | Down::Seen { .. } => None,
+            Down::Lead { .. }
+            | Down::TakeInventory { .. }
+            | Down::View { .. }
+            | Down::Seen { .. }
+            | Down::Faults { .. } => None,
         };
         let Some(mut at) = self.net.arrival(End::Node(node), End::Host(host), now) else { return };
         let (mut down, mut late) = (Box::new(down), false);
@@ -78,6 +82,7 @@ impl Sim {
             | Up::FencedLead { .. }
             | Up::Inventory(_)
             | Up::ViewApplied(_)
+            | Up::FaultsHeld(_)
             | Up::Heartbeat { .. } => None,
         };
         let Some(mut at) = self.net.arrival(End::Host(host), End::Node(node), now) else { return };

@@ -1,6 +1,7 @@
 //! Given a lead with a call, when the agent or time says this, then that leaves.
 
 mod answers;
+mod faults;
 mod hosts;
 mod take_over;
 mod views;

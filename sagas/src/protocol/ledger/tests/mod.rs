@@ -319,6 +319,8 @@ fn say_up(up: &Up) -> String {
             let failure = applied.failure.as_ref().map(|why| format!(", not {why}"));
             format!("in force {}{}", applied.position, failure.unwrap_or_default())
         }
-        Up::Hello(_) | Up::Inventory(_) | Up::Heartbeat { .. } => "not a ledger's word".into(),
+        Up::Hello(_) | Up::Inventory(_) | Up::FaultsHeld(_) | Up::Heartbeat { .. } => {
+            "not a ledger's word".into()
+        }
     }
 }
