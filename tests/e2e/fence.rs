@@ -11,17 +11,6 @@ use windlass_sagas::record::Frame;
 
 use super::support::*;
 
-/// Waits, bounded, until it holds.
-async fn until(what: &str, mut holds: impl AsyncFnMut() -> bool) {
-    for _ in 0..3_000 {
-        if holds().await {
-            return;
-        }
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
-    panic!("never: {what}");
-}
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn o1_a_stopped_leaders_frame_that_arrives_after_its_successors_is_refused() {
     let broker = Broker::start(1);
@@ -29,12 +18,8 @@ async fn o1_a_stopped_leaders_frame_that_arrives_after_its_successors_is_refused
     let mut through = broker.arguments();
     through[1] = format!("nats://{}", wire.address);
     let mut cell = Cell::over(vec![storage("s1")], vec![through, broker.arguments()]).await;
-    if cell.leader().await != 0 {
-        // The one behind the wire is to lead.
-        cell.nodes[1].end().await;
-        assert_eq!(cell.leader().await, 0);
-        cell.nodes[1].start().await;
-    }
+    // The one behind the wire is to lead.
+    cell.let_the_first_lead().await;
     let connection = broker.connect("test").await;
     let before = connection.reader().last().await.unwrap();
 

@@ -6,9 +6,7 @@ use std::time::Duration;
 use super::support::*;
 
 async fn killed_at_random(seed: u64, rounds: u64) {
-    let slow = |setup| HostSetup { latency_ms: 15, ..setup };
-    let mut cell =
-        Cell::with(vec![slow(storage("s1")), slow(hypervisor("h1")), slow(hypervisor("h2"))]).await;
+    let mut cell = Cell::with(slow_hosts(15)).await;
     let mut dice = Dice(seed);
     for round in 0..rounds {
         let mut asked = Vec::new();
@@ -32,16 +30,8 @@ async fn killed_at_random(seed: u64, rounds: u64) {
             cell.completes(operation).await;
         }
     }
-    cell.is_well().await;
-    for round in 0..rounds {
-        for number in 0..3 {
-            let request = delete_server(&format!("web-{round}-{number}"));
-            cell.completes(cell.client.call(request).await.unwrap()).await;
-        }
-    }
-    cell.is_well().await;
-    cell.nothing_repeated().await;
-    cell.nothing_left().await;
+    let names = (0..rounds).flat_map(|round| (0..3).map(move |number| format!("web-{round}-{number}")));
+    cell.ends_well(names).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -1,8 +1,6 @@
 //! Processes that reach each other over bad wires: late, slow, half-open, cut. What was acknowledged is kept, what is
 //! sent again is done once, a watch misses and repeats nothing, and who is slow is in nobody's way.
 
-use std::time::Duration;
-
 use windlass_client::{Client, ClientError, v1};
 
 use super::support::*;
@@ -147,15 +145,8 @@ async fn r1_a_reply_that_is_lost_is_given_again_to_who_asks_again() {
         async move { bad.call(request).await }
     });
     let get = v1::GetVolumeRequest { name: format!("{PROJECT}/volumes/once"), ..Default::default() };
-    let mut found = cell.client.call(get.clone()).await;
-    for _ in 0..3_000 {
-        if found.is_ok() {
-            break;
-        }
-        tokio::time::sleep(Duration::from_millis(10)).await;
-        found = cell.client.call(get.clone()).await;
-    }
-    let made = found.unwrap();
+    until("the volume is made", async || cell.client.call(get.clone()).await.is_ok()).await;
+    let made = cell.client.call(get.clone()).await.unwrap();
     assert!(wire.held_bytes() > 0 && !unanswered.is_finished(), "the reply was to be held");
     unanswered.abort();
     wire.set(Weather::Cut);
@@ -176,11 +167,7 @@ async fn o2_o4_a_leader_whose_broker_falls_silent_acknowledges_nothing_and_is_fo
     let mut through = broker.arguments();
     through[1] = format!("nats://{}", wire.address);
     let mut cell = Cell::over(vec![storage("s1"), hypervisor("h1")], vec![through, broker.arguments()]).await;
-    if cell.leader().await != 0 {
-        cell.nodes[1].end().await;
-        assert_eq!(cell.leader().await, 0);
-        cell.nodes[1].start().await;
-    }
+    cell.let_the_first_lead().await;
     cell.completes(cell.client.call(server("before", "h1", &[])).await.unwrap()).await;
     let under_way = cell.client.call(server("under-way", "h1", &[])).await.unwrap();
     wire.set(Weather::Silent);
@@ -206,12 +193,7 @@ async fn o2_o4_a_leader_whose_broker_falls_silent_acknowledges_nothing_and_is_fo
     wire.set(Weather::Clear);
     let made = cell.completes(cell.client.call(stale.clone()).await.unwrap()).await;
     assert_eq!(cell.client.call(stale).await.unwrap().name, made.name);
-    cell.is_well().await;
-    for name in ["before", "under-way", "meanwhile", "stale"] {
-        cell.completes(cell.client.call(delete_server(name)).await.unwrap()).await;
-    }
-    cell.nothing_repeated().await;
-    cell.nothing_left().await;
+    cell.ends_well(["before", "under-way", "meanwhile", "stale"].map(str::to_owned)).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

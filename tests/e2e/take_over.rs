@@ -25,15 +25,9 @@ async fn commits(cell: &Cell, number: u64) -> Duration {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn o1_o3_a_killed_leader_is_followed_by_another_and_nothing_is_lost_or_repeated() {
     let mut broker = Broker::start(3);
-    let slow = |setup| HostSetup { latency_ms: 15, ..setup };
-    let hosts = vec![slow(storage("s1")), slow(hypervisor("h1")), slow(hypervisor("h2"))];
-    let mut cell = Cell::over(hosts, vec![broker.arguments(); 3]).await;
+    let mut cell = Cell::over(slow_hosts(15), vec![broker.arguments(); 3]).await;
     for round in 0..kills() {
-        let mut asked = Vec::new();
-        for (number, host) in ["h1", "h2", "h1"].into_iter().enumerate() {
-            let name = format!("web-{round}-{number}");
-            asked.push(cell.client.call(server(&name, host, &[])).await.unwrap());
-        }
+        let asked = under_way(&cell, &format!("web-{round}")).await;
         let leader = cell.leader().await;
         cell.nodes[leader].kill().await;
         println!("orchestrator killed: {:?} until the next commit", commits(&cell, round).await);
@@ -54,19 +48,10 @@ async fn o1_o3_a_killed_leader_is_followed_by_another_and_nothing_is_lost_or_rep
             );
         }
     }
-    cell.is_well().await;
-    for round in 0..kills() {
-        for number in 0..3 {
-            let request = delete_server(&format!("web-{round}-{number}"));
-            cell.completes(cell.client.call(request).await.unwrap()).await;
-        }
-    }
-    cell.is_well().await;
+    all_is_well(&mut cell, &(0..kills()).map(|round| format!("web-{round}")).collect::<Vec<_>>()).await;
     for node in &cell.nodes {
         assert_eq!(node.metric("windlass_commits_void").await.unwrap_or_default(), 0.0, "{}", node.said());
     }
-    cell.nothing_repeated().await;
-    cell.nothing_left().await;
 }
 
 /// Asks for three servers that take a while, and hands back what is under way.
@@ -79,28 +64,15 @@ async fn under_way(cell: &Cell, round: &str) -> Vec<v1::Operation> {
 }
 
 /// Everything that was asked for is there, once, and is deleted: nothing is left.
-async fn all_is_well(mut cell: Cell, rounds: &[String]) {
-    cell.is_well().await;
-    for round in rounds {
-        for number in 0..3 {
-            let request = delete_server(&format!("{round}-{number}"));
-            cell.completes(cell.client.call(request).await.unwrap()).await;
-        }
-    }
-    cell.is_well().await;
-    cell.nothing_repeated().await;
-    cell.nothing_left().await;
-}
-
-fn slow_hosts() -> Vec<HostSetup> {
-    let slow = |setup| HostSetup { latency_ms: 15, ..setup };
-    vec![slow(storage("s1")), slow(hypervisor("h1")), slow(hypervisor("h2"))]
+async fn all_is_well(cell: &mut Cell, rounds: &[String]) {
+    let names = rounds.iter().flat_map(|round| (0..3).map(move |number| format!("{round}-{number}")));
+    cell.ends_well(names).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn o1_o2_a_leader_that_stands_still_longer_than_its_lease_finds_its_successor_when_it_goes_on() {
     let broker = Broker::start(3);
-    let cell = Cell::over(slow_hosts(), vec![broker.arguments(); 3]).await;
+    let mut cell = Cell::over(slow_hosts(15), vec![broker.arguments(); 3]).await;
     let mut rounds = Vec::new();
     for round in 0..kills() {
         let name = format!("stop-{round}");
@@ -115,22 +87,17 @@ async fn o1_o2_a_leader_that_stands_still_longer_than_its_lease_finds_its_succes
             cell.completes(operation).await;
         }
         // It finds its successor: two never lead for long.
-        for _ in 0..3_000 {
-            if !cell.nodes[leader].leads().await {
-                break;
-            }
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
+        until("the old leader follows", async || !cell.nodes[leader].leads().await).await;
         assert!(!cell.nodes[leader].leads().await, "{}", cell.nodes[leader].said());
         assert_ne!(cell.leader().await, leader);
         rounds.push(name);
     }
-    all_is_well(cell, &rounds).await;
+    all_is_well(&mut cell, &rounds).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn o1_o4_a_machine_that_is_cut_off_is_gone_on_without_and_comes_back_as_a_follower() {
-    let site = Site::with(slow_hosts()).await;
+    let mut site = Site::with(slow_hosts(15)).await;
     let mut rounds = Vec::new();
     // Cut off are, in turn: the machine of the leader, that of the stream's leader.
     for which in ["leader", "stream-leader"] {
@@ -162,13 +129,13 @@ async fn o1_o4_a_machine_that_is_cut_off_is_gone_on_without_and_comes_back_as_a_
         assert!(back.is_ok(), "{back:?}: {}", site.cell.nodes[machine].said());
         rounds.push(which.to_owned());
     }
-    all_is_well(site.cell, &rounds).await;
+    all_is_well(&mut site.cell, &rounds).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn o2_everything_restarted_in_turn_under_load_loses_and_repeats_nothing() {
     let mut broker = Broker::start(3);
-    let mut cell = Cell::over(slow_hosts(), vec![broker.arguments(); 3]).await;
+    let mut cell = Cell::over(slow_hosts(15), vec![broker.arguments(); 3]).await;
     let mut rounds = Vec::new();
     for part in 0..9 {
         let name = format!("turn-{part}");
@@ -190,7 +157,7 @@ async fn o2_everything_restarted_in_turn_under_load_loses_and_repeats_nothing() 
         }
         rounds.push(name);
     }
-    all_is_well(cell, &rounds).await;
+    all_is_well(&mut cell, &rounds).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -12,11 +12,6 @@ fn before() -> PathBuf {
     program.expect("WINDLASS_BUILD_BEFORE names the build before; ops/build-before.sh makes it").into()
 }
 
-fn slow_hosts() -> Vec<HostSetup> {
-    let slow = |setup| HostSetup { latency_ms: 40, ..setup };
-    vec![slow(storage("s1")), slow(hypervisor("h1")), slow(hypervisor("h2"))]
-}
-
 /// Asks for a server on each hypervisor, one of them with a volume, and for the end of an older one.
 async fn load(cell: &Cell, round: usize) -> Vec<v1::Operation> {
     let mut asked = Vec::new();
@@ -37,22 +32,16 @@ async fn load(cell: &Cell, round: usize) -> Vec<v1::Operation> {
 async fn ends_well(mut cell: Cell, rounds: usize) {
     cell.is_well().await;
     for round in 0..rounds {
-        let mut names = vec![format!("web-{round}-0")];
-        names.extend((round + 1 == rounds).then(|| format!("web-{round}-1")));
-        for name in names {
-            cell.completes(cell.client.call(delete_server(&name)).await.unwrap()).await;
-        }
+        cell.completes(cell.client.call(delete_server(&format!("web-{round}-0"))).await.unwrap()).await;
         cell.completes(cell.client.call(delete_volume(&format!("v-{round}"))).await.unwrap()).await;
     }
-    cell.is_well().await;
-    cell.nothing_repeated().await;
-    cell.nothing_left().await;
+    cell.ends_well([format!("web-{}-1", rounds - 1)]).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "needs the build before: ops/test.sh makes it and runs this"]
 async fn sagas_that_the_build_before_left_half_done_are_finished_by_this_one() {
-    let mut cell = Cell::of(&before(), slow_hosts(), vec![Vec::new()]).await;
+    let mut cell = Cell::of(&before(), slow_hosts(40), vec![Vec::new()]).await;
     for operation in load(&cell, 0).await {
         cell.completes(operation).await;
     }
@@ -83,19 +72,17 @@ async fn sagas_that_the_build_before_left_half_done_are_finished_by_this_one() {
 #[ignore = "needs the build before: ops/test.sh makes it and runs this"]
 async fn a_cell_is_restarted_part_by_part_under_load_from_the_build_before_to_this_one() {
     let broker = Broker::start(1);
-    let mut cell = Cell::of(&before(), slow_hosts(), vec![broker.arguments(); 2]).await;
+    let mut cell = Cell::of(&before(), slow_hosts(40), vec![broker.arguments(); 2]).await;
     let mut round = 0;
     // The first orchestrator is replaced, the builds side by side; each leads once, over agents of either build.
-    for (part, program) in
-        [("o0", PROGRAM), ("h1", PROGRAM), ("o1", PROGRAM), ("h2", PROGRAM), ("s1", PROGRAM)]
-    {
+    for part in ["o0", "h1", "o1", "h2", "s1"] {
         let under_way = load(&cell, round).await;
         round += 1;
         match part {
             "o0" | "o1" => {
                 let node = usize::from(part == "o1");
                 cell.nodes[node].end().await;
-                cell.nodes[node].program = program.into();
+                cell.nodes[node].program = PROGRAM.into();
                 cell.nodes[node].start().await;
                 let other = 1 - node;
                 if !cell.nodes[node].leads().await {
@@ -117,7 +104,7 @@ async fn a_cell_is_restarted_part_by_part_under_load_from_the_build_before_to_th
                 }
             }
             host => {
-                cell.agent_program = program.into();
+                cell.agent_program = PROGRAM.into();
                 cell.kill_agent(host).await;
                 cell.start_agent(host);
                 for operation in under_way {

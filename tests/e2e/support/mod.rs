@@ -59,6 +59,22 @@ pub(crate) fn storage(name: &'static str) -> HostSetup {
     HostSetup { name, storage: true, ..HostSetup::default() }
 }
 
+/// A storage host and two hypervisors that take so many milliseconds for each small step.
+pub(crate) fn slow_hosts(latency_ms: u64) -> Vec<HostSetup> {
+    [storage("s1"), hypervisor("h1"), hypervisor("h2")].map(|setup| HostSetup { latency_ms, ..setup }).into()
+}
+
+/// Waits, bounded, until it holds.
+pub(crate) async fn until(what: &str, mut holds: impl AsyncFnMut() -> bool) {
+    for _ in 0..3_000 {
+        if holds().await {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    panic!("never: {what}");
+}
+
 /// A cell.
 pub(crate) struct Cell {
     pub(crate) home: TempDir,
@@ -169,6 +185,26 @@ impl Cell {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
         panic!("nobody leads:\n{}", self.said());
+    }
+
+    /// Of two orchestrators, the first one is to lead.
+    pub(crate) async fn let_the_first_lead(&mut self) {
+        if self.leader().await != 0 {
+            self.nodes[1].end().await;
+            assert_eq!(self.leader().await, 0);
+            self.nodes[1].start().await;
+        }
+    }
+
+    /// Deletes these servers; the doctor finds nothing before and behind that, nothing was repeated, nothing is left.
+    pub(crate) async fn ends_well(&mut self, servers: impl IntoIterator<Item = String>) {
+        self.is_well().await;
+        for name in servers {
+            self.completes(self.client.call(delete_server(&name)).await.unwrap()).await;
+        }
+        self.is_well().await;
+        self.nothing_repeated().await;
+        self.nothing_left().await;
     }
 
     /// Two hypervisors and a storage host, nothing wrong with any.
