@@ -19,8 +19,8 @@ if [ ! -x "$program" ]; then
   for part in deps build .fingerprint; do
     [ -d "target/debug/$part" ] || continue
     mkdir -p "$home/target/debug/$part"
-    find "target/debug/$part" -mindepth 1 -maxdepth 1 ! -name "*windlass*" ! -executable -exec cp -a -t "$home/target/debug/$part" {} + 
-    find "target/debug/$part" -mindepth 1 -maxdepth 1 ! -name "*windlass*" \( -type d -o -name "*.so" \) -exec cp -a -t "$home/target/debug/$part" {} +
+    find "target/debug/$part" -mindepth 1 -maxdepth 1 ! -name "*windlass*" \( -type d -o ! -executable -o -name "*.so" \) \
+      -exec cp -a -t "$home/target/debug/$part" {} +
   done
   env -u RUSTC_WORKSPACE_WRAPPER CARGO_TARGET_DIR="$home/target" \
     cargo build --locked --quiet --manifest-path "$home/source/Cargo.toml" --bin windlass >&2
