@@ -67,3 +67,10 @@ pub const TOKEN_BYTES_MAX: usize = 128;
 pub const RENEW_PAUSE: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(300));
 /// The longest that the task that renews sleeps: a machine's clock may jump.
 pub const RENEW_CHECK_EVERY: Duration = Duration::from_secs(600);
+
+/// The most sub-changes of one piece of driver work on a real host: beyond it the host does not come to rest.
+pub const SUB_CHANGES_MAX: u64 = 64;
+/// How long a tool of the system may take where nothing else is said.
+pub const TOOL_TIME_MAX: Duration = Duration::from_secs(20);
+/// What is read of a tool's output, bytes.
+pub const TOOL_OUTPUT_BYTES_MAX: usize = 64 * 1024 * 1024;

@@ -10,7 +10,8 @@ use windlass_sagas::fault::{self, FAULTS_TRAIT};
 use windlass_sagas::limits::{NAME_BYTES_MAX, TRAITS_MAX};
 use windlass_sagas::record::{Capacity, Role, StepInput};
 
-use super::{DriverKind, SimConfig, check_address, driver_of, role_of};
+use super::linux::WrittenLinux;
+use super::{DriverKind, LinuxConfig, SimConfig, check_address, driver_of, role_of};
 use crate::AgentError;
 use crate::files::read_text;
 use crate::limits::LATENCY_MS_MAX;
@@ -24,6 +25,7 @@ pub(super) struct File {
     pub(super) name: Option<String>,
     pub(super) orchestrators: Vec<String>,
     pub(super) sim: SimConfig,
+    pub(super) linux: LinuxConfig,
 }
 
 impl File {
@@ -39,6 +41,7 @@ impl File {
             name: written.name,
             orchestrators: written.orchestrators.into_iter().map(|address| address.0).collect(),
             sim: written.sim.checked(),
+            linux: written.linux.checked(),
         })
     }
 }
@@ -55,6 +58,8 @@ struct Written {
     orchestrators: Vec<Address>,
     #[serde(default)]
     sim: WrittenSim,
+    #[serde(default)]
+    linux: WrittenLinux,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -128,7 +133,7 @@ impl TryFrom<String> for Address {
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(try_from = "Vec<String>")]
-struct Traits(Vec<String>);
+pub(super) struct Traits(pub(super) Vec<String>);
 
 impl TryFrom<Vec<String>> for Traits {
     type Error = String;

@@ -26,8 +26,10 @@ use crate::faults::Faults;
 use crate::identity::Identity;
 use crate::limits::EVENTS_QUEUE;
 use crate::null::Null;
+use crate::linux::Linux;
 use crate::sim::Sim;
 use crate::store::Writer;
+use crate::strike::Striker;
 use crate::{AgentError, store};
 use dial::Dialers;
 use fall::{ledger_directory, lose};
@@ -63,7 +65,8 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> Result<Ended, A
         falls: sender,
         state: config.state.clone(),
     };
-    let opened = open_driver(&config, &identity, &faults, Arc::new(downfall))?;
+    let striker = Striker::new(Arc::clone(&faults), Arc::new(downfall));
+    let opened = open_driver(&config, &identity, &roles, striker).await?;
     let (synced_sender, synced) = mpsc::unbounded_channel();
     let mut slots = BTreeMap::new();
     for role in roles {
@@ -132,6 +135,7 @@ async fn serve(
 /// The driver that was configured.
 enum Opened {
     Sim(Sim),
+    Linux(Linux),
     Null(Arc<Null>),
 }
 
@@ -139,6 +143,7 @@ impl Opened {
     fn driver(&self) -> Arc<dyn Driver> {
         match self {
             Self::Sim(sim) => Arc::new(sim.clone()),
+            Self::Linux(linux) => Arc::new(linux.clone()),
             Self::Null(null) => Arc::clone(null) as Arc<dyn Driver>,
         }
     }
@@ -146,16 +151,16 @@ impl Opened {
     async fn close(&self) {
         match self {
             Self::Sim(sim) => sim.close().await,
-            Self::Null(_) => {}
+            Self::Linux(_) | Self::Null(_) => {}
         }
     }
 }
 
-fn open_driver(
+async fn open_driver(
     config: &Config,
     identity: &Identity,
-    faults: &Arc<Faults>,
-    downfall: Arc<Downfall>,
+    roles: &BTreeSet<Role>,
+    striker: Striker,
 ) -> Result<Opened, AgentError> {
     let by_id = identity.host().to_string();
     let joined = Some(identity.name()).filter(|name| !name.is_empty());
@@ -163,9 +168,11 @@ fn open_driver(
     match config.driver {
         DriverKind::Sim => {
             let directory = config.state.join("world");
-            let faults = Arc::clone(faults);
-            let config = config.sim.clone();
-            Sim::open(&directory, identity.host(), name, config, faults, downfall).map(Opened::Sim)
+            Sim::open(&directory, identity.host(), name, config.sim.clone(), striker).map(Opened::Sim)
+        }
+        DriverKind::Linux => {
+            let host = (identity.cell(), identity.host());
+            Linux::open(&config.state, host, roles, &config.linux, striker).await.map(Opened::Linux)
         }
         DriverKind::Null => Ok(Opened::Null(Arc::new(Null::new(name.to_owned(), config.sim.capacity)))),
     }
@@ -175,10 +182,10 @@ fn open_driver(
 fn check_durability(config: &Config) -> Result<(), AgentError> {
     let lax = config.ledger == Durability::Unsynced || config.shared.is_some();
     match config.driver {
-        DriverKind::Sim if lax => {
+        DriverKind::Sim | DriverKind::Linux if lax => {
             Err(AgentError::Setting("an unsynced or shared ledger is for the driver `null` alone".into()))
         }
-        DriverKind::Sim | DriverKind::Null => Ok(()),
+        DriverKind::Sim | DriverKind::Linux | DriverKind::Null => Ok(()),
     }
 }
 

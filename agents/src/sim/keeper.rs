@@ -16,17 +16,9 @@ use crate::AgentError;
 use crate::driver::driver_failed;
 use crate::files::{Lock, PRIVATE, make_directory, replace};
 use crate::limits::{FLUSH_TIME_MAX, WORLD_GROUP_MAX};
+use crate::strike::Power;
 
 const FILE: &str = "world.bin";
-
-/// What happens to the host's power.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Power {
-    /// It goes: what is unsynced or volatile is lost.
-    Cut,
-    /// The kernel starts anew in good order.
-    Reboot,
-}
 
 type Stepped = Result<(Operation, Progress), Refusal>;
 
