@@ -74,3 +74,41 @@ pub const SUB_CHANGES_MAX: u64 = 64;
 pub const TOOL_TIME_MAX: Duration = Duration::from_secs(20);
 /// What is read of a tool's output, bytes.
 pub const TOOL_OUTPUT_BYTES_MAX: usize = 64 * 1024 * 1024;
+/// The pause between two looks at whether a process is gone.
+pub const PROCESS_POLL: Duration = Duration::from_millis(5);
+/// How long a killed process may take to go: QEMU frees its memory first.
+pub const PROCESS_END_MAX: Duration = Duration::from_secs(15);
+/// How long copying an image into a volume may take.
+pub const COPY_TIME_MAX: Duration = Duration::from_secs(600);
+/// What looking at an image's header may take of memory, bytes, and of a processor, seconds: the image is a client's.
+pub const IMAGE_LOOK_BYTES_MAX: u64 = 2 * 1024 * 1024 * 1024;
+/// See `IMAGE_LOOK_BYTES_MAX`.
+pub const IMAGE_LOOK_SECONDS_MAX: u64 = 20;
+/// The pause between two rounds of a driver that looks after what must stand (volumes served, guests running on).
+pub const SUPERVISE_EVERY: Duration = Duration::from_secs(2);
+/// How long QEMU's monitor may take to answer one question.
+pub const QMP_TIME_MAX: Duration = Duration::from_secs(3);
+/// How long a kernel may take to show that KVM works.
+pub const PROBE_TIME_MAX: Duration = Duration::from_secs(5);
+/// How long a guest's process may take until its monitor answers.
+pub const LAUNCH_TIME_MAX: Duration = Duration::from_secs(20);
+/// How long a volume's host may take to say the first word when it is dialled.
+pub const VOLUME_DIAL_MAX: Duration = Duration::from_secs(2);
+/// How long QEMU may stand still while it opens a volume, seconds.
+pub const DIAL_OPEN_SECONDS: u32 = 2;
+/// How long a guest waits for a volume whose host is away before its requests fail and it is paused, seconds.
+pub const RECONNECT_SECONDS: u32 = 60;
+/// The pause between two requests to a guest to let a device go.
+pub const RELEASE_EVERY: Duration = Duration::from_millis(2_500);
+/// How long a guest is asked to let a device go before the step is refused.
+pub const RELEASE_TIME_MAX: Duration = Duration::from_secs(20);
+/// The pause between two looks for evidence that a guest runs, and between two at a device that is to go.
+pub const LOOK_AGAIN: Duration = Duration::from_millis(20);
+/// A guest's console is cut to its newest quarter beyond this, bytes.
+pub const CONSOLE_BYTES_MAX: u64 = 4 * 1024 * 1024;
+/// How long a guest's agent may take to say a line.
+pub const AGENT_ANSWER_MAX: Duration = Duration::from_millis(500);
+/// How long one connection waits for a guest's hello.
+pub const AGENT_HELLO_MAX: Duration = Duration::from_secs(2);
+/// What is read of a guest's agent in one connection, bytes: it may be hostile.
+pub const AGENT_BYTES_MAX: u64 = 4096;
