@@ -112,3 +112,9 @@ pub const AGENT_ANSWER_MAX: Duration = Duration::from_millis(500);
 pub const AGENT_HELLO_MAX: Duration = Duration::from_secs(2);
 /// What is read of a guest's agent in one connection, bytes: it may be hostile.
 pub const AGENT_BYTES_MAX: u64 = 4096;
+/// The largest image, bytes.
+pub const IMAGE_BYTES_MAX: u64 = 1 << 40;
+/// The largest kernel or initial file system of a guest, bytes.
+pub const KERNEL_BYTES_MAX: u64 = 1 << 30;
+/// The largest user data of a guest, bytes; what the API takes is less.
+pub const USER_DATA_BYTES_MAX: u64 = 16 * 1024 * 1024;

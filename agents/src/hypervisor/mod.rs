@@ -19,7 +19,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio_util::task::AbortOnDropHandle;
-use windlass_sagas::ids::{HostId, ServerId};
+use windlass_sagas::ids::{PortId, ServerId};
 use windlass_sagas::protocol::InventoryItem;
 use windlass_sagas::protocol::ledger::{Observed, Work};
 use windlass_sagas::record::{Direction, DirectBoot, GuestSetup, Refusal, RefusalCode, StepInput, StepOutput};
@@ -29,7 +29,8 @@ use crate::blobs::Blobs;
 use crate::clock;
 use crate::config::HypervisorConfig;
 use crate::driver::driver_failed;
-use crate::linux::{Hand, Host, Run, ids_of, tls};
+use crate::limits::{KERNEL_BYTES_MAX, USER_DATA_BYTES_MAX};
+use crate::linux::{Hand, Host, fetched, ids_of, tls};
 use crate::network::{self, Tap};
 use command::{Kernel, Launch};
 use guest::{Guest, Record, Standing};
@@ -222,7 +223,7 @@ impl Inner {
         }
         let user_data = match setup.user_data {
             Some(hash) => {
-                let path = self.blobs.fetch(hash).await?;
+                let path = fetched(&self.blobs, hash, USER_DATA_BYTES_MAX).await?;
                 tokio::fs::read(&path).await.map_err(|error| guest.failed(&error))?
             }
             None => Vec::new(),
@@ -251,15 +252,15 @@ impl Inner {
     }
 
     async fn kernel(&self, boot: &DirectBoot) -> Result<Kernel, Refusal> {
-        let kernel = self.blobs.fetch(boot.kernel).await?;
+        let kernel = fetched(&self.blobs, boot.kernel, KERNEL_BYTES_MAX).await?;
         let initrd = match boot.initrd {
-            Some(hash) => Some(self.blobs.fetch(hash).await?),
+            Some(hash) => Some(fetched(&self.blobs, hash, KERNEL_BYTES_MAX).await?),
             None => None,
         };
         Ok(Kernel { kernel, initrd, cmdline: boot.cmdline.clone() })
     }
 
-    fn tap(&self, port: windlass_sagas::ids::PortId) -> Result<Tap, Refusal> {
+    fn tap(&self, port: PortId) -> Result<Tap, Refusal> {
         network::tap(&self.host.run, port)?.ok_or_else(|| gone("a port of the guest is not ready"))
     }
 

@@ -3,15 +3,19 @@
 //!
 //! Invariant: no two pieces of work touch one volume, port or guest at the same time.
 
+mod fetched;
 mod hand;
 mod locks;
 mod machine;
 pub(crate) mod process;
 mod run;
 pub(crate) mod tls;
+#[cfg(test)]
+pub(crate) mod testing;
 mod tool;
 mod users;
 
+pub(crate) use fetched::fetched;
 pub(crate) use hand::Hand;
 pub(crate) use run::Run;
 pub(crate) use tool::{Tool, complained};

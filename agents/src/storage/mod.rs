@@ -26,8 +26,8 @@ use crate::blobs::Blobs;
 use crate::config::StorageConfig;
 use crate::driver::driver_failed;
 use crate::files::make_directory;
-use crate::limits::SUPERVISE_EVERY;
-use crate::linux::{Hand, Host, ids_of};
+use crate::limits::{IMAGE_BYTES_MAX, SUPERVISE_EVERY};
+use crate::linux::{Hand, Host, fetched, ids_of};
 use pool::{Pool, failed};
 use record::{Export, Records, owner};
 use serve::Server;
@@ -244,7 +244,7 @@ impl Inner {
 
     async fn bytes(&self, volume: VolumeId, size_gib: u64, image: Option<&ImageSource>) -> Result<(), Refusal> {
         let Some(source) = image else { return self.pool.make(volume, size_gib, None).await };
-        let bytes = self.blobs.fetch(source.sha256).await?;
+        let bytes = fetched(&self.blobs, source.sha256, IMAGE_BYTES_MAX).await?;
         self.pool.make(volume, size_gib, Some((&bytes, source.format))).await
     }
 
@@ -304,3 +304,6 @@ fn no_port() -> Refusal {
 fn foreign(message: &str, retryable: bool) -> Refusal {
     Refusal { code: RefusalCode::Foreign, retryable, message: message.into() }
 }
+
+#[cfg(test)]
+mod tests;
