@@ -127,6 +127,7 @@ fn every_step_has_its_name_in_the_list() {
         StepInput::PlugVolume { attachment: AttachmentId::default(), server, volume, device: 0 },
         StepInput::UnplugVolume { attachment: AttachmentId::default(), server, volume, device: 0 },
         StepInput::ConfirmGuest { server, evidence: Evidence::ALL[0] },
+        StepInput::StopGuest { server, grace_ms: 0 },
     ];
     for input in inputs {
         match &input {
@@ -135,6 +136,8 @@ fn every_step_has_its_name_in_the_list() {
             | StepInput::PreparePort(_)
             | StepInput::RemovePort { .. }
             | StepInput::BootGuest(_)
+            | StepInput::BootKernel(..)
+            | StepInput::StopGuest { .. }
             | StepInput::DestroyGuest { .. }
             | StepInput::PlugVolume { .. }
             | StepInput::UnplugVolume { .. }
