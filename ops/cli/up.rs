@@ -150,6 +150,7 @@ impl Up {
                 ..SimConfig::default()
             },
             ledger: Durability::Synced,
+            blob_cache_bytes: windlass_agents::limits::BLOB_CACHE_BYTES,
             shared: None,
         })
     }

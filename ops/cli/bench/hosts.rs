@@ -60,6 +60,7 @@ impl Hosts {
                 on_fall: OnFall::Return,
                 sim: SimConfig { capacity: CAPACITY, ..SimConfig::default() },
                 ledger,
+                blob_cache_bytes: windlass_agents::limits::BLOB_CACHE_BYTES,
                 shared: shared.clone(),
             };
             hosts.spawn(keep_up(name.clone(), config, stop.clone()));
