@@ -1,4 +1,5 @@
-//! What a host gets from the orchestrators beside its calls: blobs by hash.
+//! What a host gets from the orchestrators beside its calls: blobs by hash, and the certificate of its data connections,
+//! which must open nothing here.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -9,10 +10,13 @@ use tonic::Code;
 use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity as Shown};
 use windlass_agents::blobs::{Blobs, FetchError};
 use windlass_agents::identity::Identity;
+use windlass_agents::identity::volume::{ensure_volume_certificate, volume_directory};
 use windlass_agents::join::Token;
 use windlass_orchestrator::api::Blobs as _;
-use windlass_proto::agent::v1::FetchBlobRequest;
+use windlass_proto::agent::v1::agent_service_client::AgentServiceClient;
 use windlass_proto::agent::v1::blob_service_client::BlobServiceClient;
+use windlass_proto::agent::v1::join_service_client::JoinServiceClient;
+use windlass_proto::agent::v1::{FetchBlobRequest, IssueVolumeCertificateRequest, RenewRequest};
 use windlass_sagas::ids::Hash;
 
 use crate::cell::{self, Running};
@@ -73,5 +77,49 @@ async fn a_host_fetches_what_this_orchestrator_has_and_nobody_else_does() {
     let none = host.fetch_blob(FetchBlobRequest { sha256: vec![1; 32].into() }).await.unwrap_err();
     assert_eq!(none.code(), Code::NotFound);
     assert!(none.message().contains("windlass image create --file"), "{none}");
+    cell.stop().await;
+}
+
+#[tokio::test]
+async fn a_volume_certificate_is_the_hosts_and_opens_nothing_at_an_orchestrator() {
+    let (cell, state) = (cell::start().await, tempfile::tempdir().unwrap());
+    let identity = joined(&cell, state.path()).await;
+    ensure_volume_certificate(state.path(), &identity, &[]).await.unwrap();
+    let directory = volume_directory(state.path());
+    let read = |name: &str| std::fs::read_to_string(directory.join(name)).unwrap();
+    assert_eq!(read("ca-cert.pem"), cell.authority_pem());
+    let certificate = read("server-cert.pem");
+    assert_eq!(certificate, read("client-cert.pem"));
+    assert_eq!(read("server-key.pem"), read("client-key.pem"));
+    assert!(read("server-key.pem").starts_with("-----BEGIN PRIVATE KEY-----"), "PKCS #8");
+    ensure_volume_certificate(state.path(), &identity, &[]).await.unwrap();
+    assert_eq!(read("server-cert.pem"), certificate, "a good one is not asked for again");
+
+    let volume = dial(&cell, Some(shown(&directory, "client-cert.pem", "client-key.pem"))).await;
+    let mut agents = AgentServiceClient::new(volume.clone());
+    let refused = agents.connect(tokio_stream::pending()).await.unwrap_err();
+    assert_eq!(refused.code(), Code::PermissionDenied, "{refused}");
+    let mut blobs = BlobServiceClient::new(volume.clone());
+    let refused = blobs.fetch_blob(FetchBlobRequest { sha256: vec![1; 32].into() }).await.unwrap_err();
+    assert_eq!(refused.code(), Code::PermissionDenied, "{refused}");
+    let mut joining = JoinServiceClient::new(volume);
+    let csr_der = || cell::csr().into();
+    let refused = joining.renew(RenewRequest { csr_der: csr_der() }).await.unwrap_err();
+    assert_eq!(refused.code(), Code::Unauthenticated, "{refused}");
+    let another = IssueVolumeCertificateRequest { csr_der: csr_der() };
+    let refused = joining.issue_volume_certificate(another.clone()).await.unwrap_err();
+    assert_eq!(refused.code(), Code::Unauthenticated, "{refused}");
+    let mut nobody = JoinServiceClient::new(dial(&cell, None).await);
+    let refused = nobody.issue_volume_certificate(another).await.unwrap_err();
+    assert_eq!(refused.code(), Code::Unauthenticated, "{refused}");
+
+    let own = shown(&state.path().join("identity"), "host.pem", "host.pem");
+    let mut host = JoinServiceClient::new(dial(&cell, Some(own)).await);
+    let garbage = IssueVolumeCertificateRequest { csr_der: b"no request".to_vec().into() };
+    let refused = host.issue_volume_certificate(garbage).await.unwrap_err();
+    assert_eq!(refused.code(), Code::InvalidArgument, "{refused}");
+    let long = IssueVolumeCertificateRequest { csr_der: vec![0; 17 * 1024].into() };
+    let refused = host.issue_volume_certificate(long).await.unwrap_err();
+    assert_eq!(refused.code(), Code::InvalidArgument, "{refused}");
     cell.stop().await;
 }

@@ -18,8 +18,8 @@ use windlass_proto::agent::v1::agent_service_server::{AgentService, AgentService
 use windlass_proto::agent::v1::blob_service_server::{BlobService, BlobServiceServer};
 use windlass_proto::agent::v1::join_service_server::{JoinService, JoinServiceServer};
 use windlass_proto::agent::v1::{
-    AgentMessage, BlobChunk, FetchBlobRequest, JoinRequest, JoinResponse, OrchestratorMessage, RenewRequest,
-    RenewResponse,
+    AgentMessage, BlobChunk, FetchBlobRequest, IssueVolumeCertificateRequest, IssueVolumeCertificateResponse,
+    JoinRequest, JoinResponse, OrchestratorMessage, RenewRequest, RenewResponse,
 };
 use windlass_sagas::protocol::Up;
 use windlass_sagas::record::Role;
@@ -263,5 +263,12 @@ impl JoinService for Service {
             orchestrators: Vec::new(),
             expire_time: None,
         }))
+    }
+
+    async fn issue_volume_certificate(
+        &self,
+        _: Request<IssueVolumeCertificateRequest>,
+    ) -> Result<Response<IssueVolumeCertificateResponse>, Status> {
+        Err(Status::unimplemented("no driver here has data connections"))
     }
 }
