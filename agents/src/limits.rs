@@ -14,6 +14,8 @@ pub const GOOD_STREAM: Duration = Duration::from_secs(5);
 pub const KEEP_ALIVE_EVERY: Duration = Duration::from_secs(10);
 /// How long a ping may stay unanswered before the connection counts as broken.
 pub const KEEP_ALIVE_TIME_MAX: Duration = Duration::from_secs(10);
+/// What an orchestrator may send ahead on one stream, bytes: enough for a blob at the speed of a fast network.
+pub const STREAM_WINDOW_BYTES: u32 = 1024 * 1024;
 /// Messages that may wait for one orchestrator that does not read; beyond it the stream is cut.
 pub const OUT_QUEUE: usize = 4096;
 /// Messages from all streams that may wait for the agent's task; then the streams wait.
@@ -58,6 +60,17 @@ pub const FILE_BYTES_MAX: u64 = 1024 * 1024;
 pub const FAULTS_MAX: usize = 256;
 /// Calls whose step is remembered while faults of replies are planned.
 pub const FAULT_CALLS_MAX: usize = 4096;
+
+/// The most bytes of a blob that one message carries; orchestrators send no more.
+pub const BLOB_CHUNK_BYTES_MAX: usize = 256 * 1024;
+/// How long an orchestrator that sends a blob may be silent.
+pub const BLOB_SILENCE_MAX: Duration = Duration::from_secs(30);
+/// How long one blob may take in all.
+pub const BLOB_TIME_MAX: Duration = Duration::from_secs(3600);
+/// How long a blob stays at least after it was handed out.
+pub const BLOB_KEPT_FOR: Duration = Duration::from_secs(3600);
+/// The bytes of blobs that are kept where nobody says otherwise.
+pub const BLOB_CACHE_BYTES: u64 = 20 * 1024 * 1024 * 1024;
 
 /// How long an attempt to join, or to renew a certificate, may take.
 pub const JOIN_TIME_MAX: Duration = Duration::from_secs(30);

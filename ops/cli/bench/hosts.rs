@@ -61,6 +61,7 @@ impl Hosts {
                 sim: SimConfig { capacity: CAPACITY, ..SimConfig::default() },
                 linux: LinuxConfig::default(),
                 ledger,
+                blob_cache_bytes: windlass_agents::limits::BLOB_CACHE_BYTES,
                 shared: shared.clone(),
             };
             hosts.spawn(keep_up(name.clone(), config, stop.clone()));

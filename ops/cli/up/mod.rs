@@ -237,6 +237,7 @@ impl Up {
             },
             linux: LinuxConfig::default(),
             ledger: Durability::Synced,
+            blob_cache_bytes: windlass_agents::limits::BLOB_CACHE_BYTES,
             shared: None,
         })
     }
