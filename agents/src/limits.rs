@@ -74,3 +74,5 @@ pub const SUB_CHANGES_MAX: u64 = 64;
 pub const TOOL_TIME_MAX: Duration = Duration::from_secs(20);
 /// What is read of a tool's output, bytes.
 pub const TOOL_OUTPUT_BYTES_MAX: usize = 64 * 1024 * 1024;
+/// The pause between two looks at a real host's network: its rules, settings and servers.
+pub const NETWORK_LOOK_EVERY: Duration = Duration::from_secs(3);
