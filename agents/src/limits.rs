@@ -131,3 +131,5 @@ pub const IMAGE_BYTES_MAX: u64 = 1 << 40;
 pub const KERNEL_BYTES_MAX: u64 = 1 << 30;
 /// The largest user data of a guest, bytes; what the API takes is less.
 pub const USER_DATA_BYTES_MAX: u64 = 16 * 1024 * 1024;
+/// The pause between two looks at a real host's network: its rules, settings and servers.
+pub const NETWORK_LOOK_EVERY: Duration = Duration::from_secs(3);

@@ -4,14 +4,16 @@
 //! Invariant: everything below it is of the current start. `/run` is empty after a start of the kernel, and a directory
 //! that is not on such a file system is emptied when the kernel's own word for the start has changed.
 
-use std::fs;
+use std::fs::{self, Permissions};
+use std::io;
+use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
 use windlass_sagas::ids::BootId;
 
 use crate::AgentError;
 use crate::driver::kernel_boot;
-use crate::files::{PRIVATE, make_directory, replace};
+use crate::files::{PRIVATE, replace, sync_parent};
 use crate::random;
 
 /// The file with the kernel's word for the start, and ours.
@@ -40,7 +42,7 @@ impl Run {
         if path.exists() {
             fs::remove_dir_all(path).map_err(failed)?;
         }
-        make_directory(path)?;
+        make_passable(path).map_err(failed)?;
         let boot = BootId(random::id()?);
         replace(&marker, PRIVATE, format!("{kernel} {boot}\n").as_bytes()).map_err(failed)?;
         Ok(Self { path: path.to_path_buf(), boot })
@@ -55,6 +57,14 @@ impl Run {
     pub(crate) fn join(&self, name: impl AsRef<Path>) -> PathBuf {
         self.path.join(name)
     }
+}
+
+/// Makes the directory: others may pass through it to what is theirs (guests and DHCP servers run as users that own
+/// nothing else), and list nothing.
+fn make_passable(path: &Path) -> io::Result<()> {
+    fs::DirBuilder::new().recursive(true).mode(0o711).create(path)?;
+    fs::set_permissions(path, Permissions::from_mode(0o711))?;
+    sync_parent(path)
 }
 
 #[cfg(test)]

@@ -21,6 +21,7 @@ use super::{Hand, Host, Run, hand};
 use crate::blobs::Blobs;
 use crate::config::HostFile;
 use crate::identity::Identity;
+use crate::identity::volume::FFDHE2048;
 use crate::strike::Striker;
 
 /// Whether the machine lets this test run; said where not, so that nobody takes it for passed.
@@ -86,6 +87,7 @@ impl Authority {
         }
         let (certificate, key) = self.issue(cell, id, address);
         fs::write(volume.join("ca-cert.pem"), &self.pem).unwrap();
+        fs::write(volume.join("dh-params.pem"), FFDHE2048).unwrap();
         for side in ["server", "client"] {
             fs::write(volume.join(format!("{side}-cert.pem")), &certificate).unwrap();
             fs::write(volume.join(format!("{side}-key.pem")), &key).unwrap();

@@ -9,19 +9,13 @@ use windlass_sagas::record::Refusal;
 
 use super::Host;
 use crate::driver::driver_failed;
-
-/// The parameters ffdhe2048 (RFC 7919), as PKCS #3: without them each process computes its own for half a second.
-const DH_PARAMETERS: &str = include_str!("ffdhe2048.pem");
+use crate::identity::volume::volume_directory;
 
 /// The directory with what a server shows, readable by this user.
 pub(crate) fn server(host: &Host, user: (u32, u32)) -> Result<PathBuf, Refusal> {
-    let files = [("ca-cert.pem", 0o444), ("server-cert.pem", 0o444), ("server-key.pem", 0o400)];
-    let directory = copied(host, "server", &files, user)?;
-    let parameters = directory.join("dh-params.pem");
-    if !parameters.exists() {
-        fs::write(&parameters, DH_PARAMETERS).map_err(|error| failed(&parameters, &error))?;
-    }
-    Ok(directory)
+    let public = ["ca-cert.pem", "server-cert.pem", "dh-params.pem"].map(|file| (file, 0o444));
+    let [authority, certificate, parameters] = public;
+    copied(host, "server", &[authority, certificate, parameters, ("server-key.pem", 0o400)], user)
 }
 
 /// The directory with what a client shows. It reads it before it gives up root.
@@ -32,7 +26,7 @@ pub(crate) fn client(host: &Host) -> Result<PathBuf, Refusal> {
 
 /// Copies what differs from the identity directory, which only its owner reads.
 fn copied(host: &Host, name: &str, files: &[(&str, u32)], user: (u32, u32)) -> Result<PathBuf, Refusal> {
-    let source = host.state.join("identity").join("volume");
+    let source = volume_directory(&host.state);
     if !source.join("ca-cert.pem").exists() {
         return Err(driver_failed("the host has no certificate for volumes yet; the cell gives it one soon"));
     }

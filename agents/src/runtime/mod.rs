@@ -17,6 +17,7 @@ use std::sync::Arc;
 
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::AbortOnDropHandle;
 use windlass_sagas::record::{LedgerId, Role};
 
 use crate::blobs::Blobs;
@@ -25,6 +26,7 @@ use crate::config::{Config, DriverKind, Durability, OnFall, role_name};
 use crate::driver::Driver;
 use crate::faults::Faults;
 use crate::identity::Identity;
+use crate::identity::volume::keep_volume_certificate;
 use crate::limits::EVENTS_QUEUE;
 use crate::null::Null;
 use crate::linux::Linux;
@@ -68,7 +70,8 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> Result<Ended, A
     };
     let (known, identities) = watch::channel(Arc::clone(&identity));
     let (keep_bytes, pinned) = (config.blob_cache_bytes, config.orchestrators.clone());
-    let blobs = Arc::new(Blobs::new(&config.state, keep_bytes, identities, pinned));
+    let blobs = Arc::new(Blobs::new(&config.state, keep_bytes, identities.clone(), pinned));
+    let certified = keep_certified(&config, &identities);
     let striker = Striker::new(Arc::clone(&faults), Arc::new(downfall));
     let opened = open_driver(&config, &identity, &roles, striker, &blobs).await?;
     let (synced_sender, synced) = mpsc::unbounded_channel();
@@ -92,6 +95,7 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> Result<Ended, A
     );
     let inputs = Inputs { falls, synced };
     let ended = serve(&config, known, slots, faults, opened.driver(), inputs, shutdown).await;
+    drop(certified);
     opened.close().await;
     if let (Ok(Ended::Fell(Fall::LedgerLost(role))), OnFall::Return) = (&ended, config.on_fall) {
         lose(&config.state, *role);
@@ -135,6 +139,20 @@ async fn serve(
     shell.close(in_order).await;
     dialers.close(in_order).await;
     ended
+}
+
+/// Keeps the certificate for data connections good where hosts have such connections.
+fn keep_certified(
+    config: &Config,
+    identities: &watch::Receiver<Arc<Identity>>,
+) -> Option<AbortOnDropHandle<()>> {
+    if config.driver != DriverKind::Linux {
+        return None;
+    }
+    let (state, pinned) = (config.state.clone(), config.orchestrators.clone());
+    let (ready, _) = watch::channel(false);
+    let keeping = keep_volume_certificate(state, identities.clone(), pinned, ready);
+    Some(AbortOnDropHandle::new(tokio::spawn(keeping)))
 }
 
 /// The driver that was configured.

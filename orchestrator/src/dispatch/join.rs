@@ -197,7 +197,7 @@ impl JoinService for Joining {
         }
         let authority = &self.identity.authority;
         let issued = authority
-            .volume(&asked.csr_der, host.id)
+            .volume(&asked.csr_der, host.id, host.address)
             .map_err(|error| Status::invalid_argument(format!("csr_der: {error}")))?;
         tracing::info!(host = %host.id, "a certificate for the host's data connections is issued");
         Ok(Response::new(IssueVolumeCertificateResponse {

@@ -2,6 +2,8 @@
 //!
 //! A host's certificate names its cell, its id and its roles in one URI; nothing else of the request is believed.
 
+use std::net::IpAddr;
+
 use rcgen::string::Ia5String;
 use rcgen::{
     BasicConstraints, CertificateParams, CertificateSigningRequestParams, DistinguishedName, DnType,
@@ -127,14 +129,21 @@ impl Authority {
     }
 
     /// The certificate of a host's data connections, for the key of this request: only its key is taken from it. It has
-    /// no URI, so that nobody takes it for the host's own; it never outlives the authority.
+    /// no URI, so that nobody takes it for the host's own; it never outlives the authority. Others dial the host by its
+    /// `address`, and look for that in it.
     ///
     /// # Errors
     /// Where the request is not one, or its signature is wrong.
-    pub fn volume(&self, request_der: &[u8], host: HostId) -> Result<Issued, IdentityError> {
+    pub fn volume(
+        &self,
+        request_der: &[u8],
+        host: HostId,
+        address: Option<IpAddr>,
+    ) -> Result<Issued, IdentityError> {
         let mut request =
             CertificateSigningRequestParams::from_der(&request_der.to_vec().into()).map_err(bad)?;
         let mut params = CertificateParams::new(vec![host.to_string()]).map_err(bad)?;
+        params.subject_alt_names.extend(address.map(SanType::IpAddress));
         // Whoever authorises by the whole name compares its text: nothing but the host's id may stand in it.
         params.distinguished_name = DistinguishedName::new();
         params.distinguished_name.push(DnType::CommonName, host.to_string());
@@ -244,7 +253,7 @@ mod tests {
         asked.subject_alt_names.push(SanType::URI("windlass:cell:x".try_into().expect("ascii")));
         let request = asked.serialize_request(&key).expect("a request");
         let host = HostId([2; 16]);
-        let issued = authority.volume(request.der(), host).expect("issued");
+        let issued = authority.volume(request.der(), host, None).expect("issued");
         let (_, pem) = x509_parser::pem::parse_x509_pem(issued.certificate_pem.as_bytes()).expect("pem");
         assert_eq!(host_identity(&pem.contents), None, "it is no host's own");
         let (_, certificate) = x509_parser::parse_x509_certificate(&pem.contents).expect("a certificate");
@@ -260,7 +269,7 @@ mod tests {
         let (_, signer) = x509_parser::parse_x509_certificate(&der).expect("a certificate");
         assert!(certificate.validity().not_after <= signer.validity().not_after);
         assert_eq!(certificate.issuer(), signer.subject());
-        assert!(authority.volume(b"no request", host).is_err());
+        assert!(authority.volume(b"no request", host, None).is_err());
     }
 
     #[test]
