@@ -62,7 +62,8 @@ impl Authority {
         let mut params = CertificateParams::new(Vec::new()).unwrap();
         params.distinguished_name = rcgen::DistinguishedName::new();
         params.distinguished_name.push(DnType::CommonName, host.to_string());
-        let uri = format!("windlass:cell:{cell}:host:{host}:roles:storage,hypervisor,network");
+        let roles: Vec<&str> = Role::ALL.iter().map(|role| role.name()).collect();
+        let uri = format!("windlass:cell:{cell}:host:{host}:roles:{}", roles.join(","));
         params.subject_alt_names = vec![
             SanType::URI(uri.try_into().unwrap()),
             SanType::DnsName(host.to_string().try_into().unwrap()),
