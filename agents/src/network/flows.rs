@@ -114,21 +114,25 @@ fn matches(rule: &SecurityRule, flow: &Flow, remote: Ipv4Addr, view: &HostView) 
     let protocol = rule.protocol == Protocol::Any || rule.protocol as u8 == flow.protocol;
     let ports = match (rule.ports, flow.ports) {
         (None, _) => true,
-        (Some((first, last)), Some((_, to))) => (first..=last).contains(&to) && rule.protocol != Protocol::Any,
+        (Some((first, last)), Some((_, to))) => {
+            (first..=last).contains(&to) && rule.protocol != Protocol::Any
+        }
         (Some(_), None) => false,
     };
     there && protocol && ports
 }
 
 async fn list(zone: u16, more: &[&str]) -> Result<Vec<Flow>, Refusal> {
-    let tool = Tool::new("conntrack").args(["-L", "--family", "ipv4", "--zone"]).arg(zone.to_string()).args(more);
+    let tool =
+        Tool::new("conntrack").args(["-L", "--family", "ipv4", "--zone"]).arg(zone.to_string()).args(more);
     let out = tool.succeed().await?;
     Ok(String::from_utf8_lossy(&out).lines().filter_map(parse).collect())
 }
 
 /// Deletes what fits; its status tells whether anything did, so only a complaint is one.
 async fn delete(zone: u16, more: &[&str]) -> Result<(), Refusal> {
-    let tool = Tool::new("conntrack").args(["-D", "--family", "ipv4", "--zone"]).arg(zone.to_string()).args(more);
+    let tool =
+        Tool::new("conntrack").args(["-D", "--family", "ipv4", "--zone"]).arg(zone.to_string()).args(more);
     let ended = tool.run().await?;
     if ended.success || ended.complaint.contains("0 flow entries") {
         return Ok(());

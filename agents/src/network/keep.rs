@@ -9,7 +9,7 @@ use windlass_sagas::cell::views::HostView;
 use windlass_sagas::ids::NetworkId;
 use windlass_sagas::record::Refusal;
 
-use super::dhcp::{self, Server, plan};
+use super::dhcp::{self, Running, Server, plan};
 use super::record::{Record, file_failed};
 use super::rules::SERVER;
 use super::{Inner, Seen, State, flows, names, nft, settings};
@@ -67,13 +67,15 @@ impl Inner {
         }
         let mut networks: BTreeMap<NetworkId, &Record> = BTreeMap::new();
         networks.extend(seen.staying(&state.leaving).map(|record| (record.setup.network, record)));
+        let running = Running::look()?;
         for record in networks.values() {
-            if let Some(peers) = self.peers(&seen, record, &state.view).await? {
+            if let Some(peers) = self.peers(&seen, record, &state.view) {
                 self.set_peers(&peers).await?;
             }
-            self.keep_server(&seen, state, record).await?;
+            self.keep_server(&seen, state, record, &running).await?;
         }
-        let recorded: BTreeSet<NetworkId> = seen.records.values().map(|record| record.setup.network).collect();
+        let recorded: BTreeSet<NetworkId> =
+            seen.records.values().map(|record| record.setup.network).collect();
         dhcp::retain(&self.host.run, &recorded).await?;
         if state.sweep_due {
             flows::sweep(&seen.records, &state.view).await?;
@@ -83,7 +85,13 @@ impl Inner {
     }
 
     /// A network that is still being made gets its server by the step that makes it.
-    async fn keep_server(&self, seen: &Seen, state: &State, record: &Record) -> Result<(), Refusal> {
+    async fn keep_server(
+        &self,
+        seen: &Seen,
+        state: &State,
+        record: &Record,
+        running: &Running,
+    ) -> Result<(), Refusal> {
         let bridge = seen.links.get(&names::bridge(record.setup.vni));
         let Some(bridge) = bridge.filter(|bridge| bridge.up && seen.links.has_address(bridge, SERVER)) else {
             return Ok(());
@@ -92,7 +100,7 @@ impl Inner {
         let ports = seen.staying(&state.leaving).filter(|other| other.setup.network == network);
         let Some(plan) = plan(ports, bridge.index) else { return Ok(()) };
         let server = Server::of(&self.host.run, network);
-        if !server.serves(&plan)? {
+        if !server.serves(&plan, running)? {
             server.serve(&plan).await?;
         }
         Ok(())

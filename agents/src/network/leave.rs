@@ -60,7 +60,8 @@ impl Inner {
         if let Some(tap) = tap {
             return Ok(Some(Change::RemoveLink { link: tap.clone() }));
         }
-        let is_last = !seen.records.values().any(|other| other.setup.network == network && other.setup.port != it.port);
+        let is_last =
+            !seen.records.values().any(|other| other.setup.network == network && other.setup.port != it.port);
         if is_last && let Some(change) = self.network_left(&seen, network, vni, &server)? {
             return Ok(Some(change));
         }
@@ -85,8 +86,10 @@ impl Inner {
             link.alias.is_none() && vni.is_some_and(name)
         };
         let of_network = |link: &&Link| tagged(link) || named(link);
-        let tunnel = seen.links.iter().filter(of_network).find(|link| matches!(link.kind, Kind::Tunnel { .. }));
-        let link = tunnel.or_else(|| seen.links.iter().filter(of_network).find(|link| link.kind == Kind::Bridge));
+        let tunnel =
+            seen.links.iter().filter(of_network).find(|link| matches!(link.kind, Kind::Tunnel { .. }));
+        let link =
+            tunnel.or_else(|| seen.links.iter().filter(of_network).find(|link| link.kind == Kind::Bridge));
         // A tap without a record is still to be removed by a step of its own.
         let used = link.is_some_and(|bridge| {
             let inside = |link: &Link| link.kind == Kind::Tap && link.controller == Some(bridge.index);

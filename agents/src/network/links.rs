@@ -11,9 +11,12 @@ use rtnetlink::packet_core::{
 };
 use rtnetlink::packet_route::address::{AddressAttribute, AddressScope};
 use rtnetlink::packet_route::link::{
-    BridgeStpState, InfoBridge, InfoData, InfoKind, InfoVxlan, LinkAttribute, LinkFlags, LinkInfo, LinkMessage,
+    BridgeStpState, InfoBridge, InfoData, InfoKind, InfoVxlan, LinkAttribute, LinkFlags, LinkInfo,
+    LinkMessage,
 };
-use rtnetlink::packet_route::neighbour::{NeighbourAddress, NeighbourAttribute, NeighbourFlags, NeighbourMessage};
+use rtnetlink::packet_route::neighbour::{
+    NeighbourAddress, NeighbourAttribute, NeighbourFlags, NeighbourMessage,
+};
 use rtnetlink::packet_route::{AddressFamily, RouteNetlinkMessage};
 use rtnetlink::{Error, Handle, LinkBridge, LinkMessageBuilder, LinkUnspec, LinkVxlan};
 use tokio_stream::{Stream, StreamExt as _};
@@ -109,7 +112,13 @@ impl Netlink {
     }
 
     /// Makes a tunnel that learns no outer addresses; down.
-    pub(super) async fn add_tunnel(&self, name: &str, vni: u32, local: Ipv4Addr, mtu: u16) -> Result<(), Refusal> {
+    pub(super) async fn add_tunnel(
+        &self,
+        name: &str,
+        vni: u32,
+        local: Ipv4Addr,
+        mtu: u16,
+    ) -> Result<(), Refusal> {
         let message = LinkVxlan::new(name, vni).local(local).port(TUNNEL_PORT).learning(false);
         let message = message.mtu(mtu.into()).build();
         self.0.link().add(message).execute().await.map_err(|error| failed(name, &error))
@@ -122,7 +131,13 @@ impl Netlink {
     }
 
     /// Gives the link its tag, its MTU and its bridge, and puts it up.
-    pub(super) async fn put_up(&self, link: &Link, tag: &str, mtu: u16, bridge: Option<u32>) -> Result<(), Refusal> {
+    pub(super) async fn put_up(
+        &self,
+        link: &Link,
+        tag: &str,
+        mtu: u16,
+        bridge: Option<u32>,
+    ) -> Result<(), Refusal> {
         let mut message = LinkUnspec::new_with_index(link.index).alias(tag).mtu(mtu.into());
         if let Some(bridge) = bridge {
             message = message.controller(bridge);
@@ -163,12 +178,9 @@ impl Netlink {
         let request = self.0.neighbours().get().set_address_family(AddressFamily::Bridge);
         let mut peers: BTreeMap<u32, BTreeSet<IpAddr>> = BTreeMap::new();
         for message in all(request.execute()).await? {
-            let everywhere = |attribute: &NeighbourAttribute| {
-                matches!(attribute, NeighbourAttribute::LinkLayerAddress(mac) if mac.iter().all(|byte| *byte == 0))
-            };
+            let everywhere = |attribute: &NeighbourAttribute| matches!(attribute, NeighbourAttribute::LinkLayerAddress(mac) if mac.iter().all(|byte| *byte == 0));
             let destination = message.attributes.iter().find_map(|attribute| match attribute {
-                NeighbourAttribute::Destination(NeighbourAddress::Inet(address)) => Some((*address).into()),
-                NeighbourAttribute::Destination(NeighbourAddress::Inet6(address)) => Some((*address).into()),
+                NeighbourAttribute::Destination(address) => ip(address),
                 _ => None,
             });
             if message.attributes.iter().any(everywhere)
@@ -207,6 +219,19 @@ impl Netlink {
         let request = self.0.neighbours().add_bridge(tunnel.index, &[0; 6]);
         let mut request = request.flags(NeighbourFlags::Own).destination(peer);
         request.message_mut().clone()
+    }
+}
+
+/// The library leaves addresses in a bridge's list as bytes.
+fn ip(address: &NeighbourAddress) -> Option<IpAddr> {
+    match address {
+        NeighbourAddress::Inet(address) => Some((*address).into()),
+        NeighbourAddress::Inet6(address) => Some((*address).into()),
+        NeighbourAddress::Other(bytes) => match bytes.len() {
+            4 => Some(<[u8; 4]>::try_from(bytes.as_slice()).ok()?.into()),
+            _ => Some(<[u8; 16]>::try_from(bytes.as_slice()).ok()?.into()),
+        },
+        _ => None,
     }
 }
 

@@ -16,8 +16,11 @@ mod record;
 mod rules;
 mod settings;
 
-use std::collections::BTreeSet;
-use std::net::Ipv4Addr;
+#[cfg(test)]
+mod tests;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
 use tokio::sync::Mutex;
@@ -90,15 +93,19 @@ struct State {
 /// What the host shows.
 struct Seen {
     links: Links,
+    /// Where tunnels send, by their index.
+    peers: BTreeMap<u32, BTreeSet<IpAddr>>,
     records: Records,
 }
 
 impl Network {
     /// Finds again what earlier processes made, and puts the last view in force.
     pub(crate) async fn open(host: Host) -> Result<Self, AgentError> {
-        let no_tunnels = || AgentError::Setting("linux.address: tunnels of the network role need an IPv4 address".into());
+        let no_tunnels =
+            || AgentError::Setting("linux.address: tunnels of the network role need an IPv4 address".into());
         let local = record::v4(host.address).ok_or_else(no_tunnels)?;
-        let netlink = Netlink::open().map_err(|error| AgentError::Setting(format!("no netlink socket: {error}")))?;
+        let netlink =
+            Netlink::open().map_err(|error| AgentError::Setting(format!("no netlink socket: {error}")))?;
         let view = keep::read_view(&host.run).map_err(|refusal| AgentError::Setting(refusal.message))?;
         // What an earlier process was about to cut is not known.
         let state = State { view, leaving: BTreeSet::new(), sweep_due: true };
@@ -183,7 +190,7 @@ impl Hand for Network {
         let recorded = seen.records.values().map(|record| (record.setup.port, record.setup.mac));
         let tagged = seen.links.iter().filter_map(|link| names::tagged_port(link.alias.as_deref()?));
         // A record knows better than a tag.
-        let ports: std::collections::BTreeMap<PortId, Mac> = tagged.chain(recorded).collect();
+        let ports: BTreeMap<PortId, Mac> = tagged.chain(recorded).collect();
         Ok(ports.into_iter().map(|(port, mac)| InventoryItem::Port { port, mac }).collect())
     }
 }
@@ -207,7 +214,8 @@ impl Seen {
 
 impl Inner {
     async fn look(&self) -> Result<Seen, Refusal> {
-        Ok(Seen { links: self.netlink.links().await?, records: record::read_all(&self.host.run)? })
+        let (links, peers) = (self.netlink.links().await?, self.netlink.peers().await?);
+        Ok(Seen { links, peers, records: record::read_all(&self.host.run)? })
     }
 
     /// The tables that should be in force, where they are not.

@@ -30,7 +30,12 @@ pub(super) fn tunnel(vni: u32) -> String {
 /// The tag of a port's tap: the port, its MAC, and who had it made.
 pub(super) fn port_tag(port: PortId, mac: Mac, owner: Owner, key: StepKey) -> String {
     let (cell, project) = (owner.cell, owner.project);
-    format!("wl:port:{port}:{}:cell={cell}:project={project}:saga={}:step={}", plain(mac), key.saga, key.step.0)
+    format!(
+        "wl:port:{port}:{}:cell={cell}:project={project}:saga={}:step={}",
+        plain(mac),
+        key.saga,
+        key.step.0
+    )
 }
 
 /// The port and the MAC that a tag names.

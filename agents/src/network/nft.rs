@@ -14,7 +14,9 @@ pub(super) async fn in_force(tables: &Tables) -> Result<bool, Refusal> {
     let there = |family: &str| {
         let chains = listed["nftables"].as_array().into_iter().flatten();
         chains.filter_map(|item| item.get("chain")).any(|chain| {
-            chain["family"] == family && chain["table"] == "windlass" && chain["name"] == tables.marker.as_str()
+            chain["family"] == family
+                && chain["table"] == "windlass"
+                && chain["name"] == tables.marker.as_str()
         })
     };
     Ok(there("bridge") && there("ip"))

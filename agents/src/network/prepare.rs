@@ -9,7 +9,7 @@ use windlass_sagas::protocol::ledger::Work;
 use windlass_sagas::record::{PortSetup, Refusal, RefusalCode};
 
 use super::change::{Change, Peers};
-use super::dhcp::{Server, plan};
+use super::dhcp::{Running, Server, plan};
 use super::links::{Kind, Link, Links, TUNNEL_PORT};
 use super::record::{self, Record};
 use super::rules::SERVER;
@@ -33,10 +33,11 @@ impl Inner {
                 return Ok(Some(Change::Record(Record { setup, owner, key, zone })));
             }
         };
-        if let Some(change) = self.network(&seen, record, &state.view).await? {
+        if let Some(change) = self.network(&seen, record, &state.view)? {
             return Ok(Some(change));
         }
-        let (tap, tag) = (names::tap(setup.port), names::port_tag(setup.port, setup.mac, record.owner, record.key));
+        let (tap, tag) =
+            (names::tap(setup.port), names::port_tag(setup.port, setup.mac, record.owner, record.key));
         let Some(tap) = our_tap(&seen.links, &tap, setup.port)? else {
             return Ok(Some(Change::AddTap { name: tap }));
         };
@@ -57,7 +58,7 @@ impl Inner {
     }
 
     /// What the port's network lacks on this host.
-    async fn network(&self, seen: &Seen, record: &Record, view: &HostView) -> Result<Option<Change>, Refusal> {
+    fn network(&self, seen: &Seen, record: &Record, view: &HostView) -> Result<Option<Change>, Refusal> {
         let PortSetup { network, vni, mtu, .. } = record.setup;
         let tag = names::network_tag(network);
         let name = names::bridge(vni);
@@ -87,30 +88,34 @@ impl Inner {
         if let Some(change) = put_up(tunnel, &tag, mtu, Some(bridge.index)) {
             return Ok(Some(change));
         }
-        Ok(self.peers(seen, record, view).await?.map(Change::Peers))
+        Ok(self.peers(seen, record, view).map(Change::Peers))
     }
 
     /// What must change about where the network's tunnel sends: to the peers that the view names, and nowhere else.
-    pub(super) async fn peers(&self, seen: &Seen, record: &Record, view: &HostView) -> Result<Option<Peers>, Refusal> {
-        let Some(tunnel) = seen.links.get(&names::tunnel(record.setup.vni)) else { return Ok(None) };
+    pub(super) fn peers(&self, seen: &Seen, record: &Record, view: &HostView) -> Option<Peers> {
+        let tunnel = seen.links.get(&names::tunnel(record.setup.vni))?;
         let shown = view.networks.get(&record.setup.network).filter(|shown| shown.vni == record.setup.vni);
         let wanted = shown.into_iter().flat_map(|shown| shown.peers.iter().copied());
-        let wanted: BTreeSet<_> = wanted.filter(|peer| peer.is_ipv4() && *peer != self.host.address).collect();
-        let there = self.netlink.peers().await?.remove(&tunnel.index).unwrap_or_default();
-        if there == wanted {
-            return Ok(None);
-        }
-        let (add, remove) = (&wanted - &there, &there - &wanted);
-        Ok(Some(Peers { tunnel: tunnel.clone(), add, remove }))
+        let wanted: BTreeSet<_> =
+            wanted.filter(|peer| peer.is_ipv4() && *peer != self.host.address).collect();
+        let none = BTreeSet::new();
+        let there = seen.peers.get(&tunnel.index).unwrap_or(&none);
+        let (add, remove) = (&wanted - there, there - &wanted);
+        (*there != wanted).then(|| Peers { tunnel: tunnel.clone(), add, remove })
     }
 
-    fn dhcp(&self, seen: &Seen, leaving: &BTreeSet<PortId>, record: &Record) -> Result<Option<Change>, Refusal> {
+    fn dhcp(
+        &self,
+        seen: &Seen,
+        leaving: &BTreeSet<PortId>,
+        record: &Record,
+    ) -> Result<Option<Change>, Refusal> {
         let network = record.setup.network;
         let Some(bridge) = seen.links.get(&names::bridge(record.setup.vni)) else { return Ok(None) };
         let ports = seen.staying(leaving).filter(|other| other.setup.network == network);
         let Some(plan) = plan(ports, bridge.index) else { return Ok(None) };
         let server = Server::of(&self.host.run, network);
-        if !server.serves(&plan)? {
+        if !server.serves(&plan, &Running::look()?)? {
             return Ok(Some(Change::Serve { network, plan }));
         }
         Ok(if server.reserves(record)? { None } else { Some(Change::Reserve(record.clone())) })
@@ -143,7 +148,9 @@ fn ours<'a>(
     of_kind: impl Fn(&Kind) -> bool,
 ) -> Result<Option<&'a Link>, Refusal> {
     match links.get(name) {
-        Some(link) if of_kind(&link.kind) && link.alias.as_deref().is_none_or(|alias| alias == tag) => Ok(Some(link)),
+        Some(link) if of_kind(&link.kind) && link.alias.as_deref().is_none_or(|alias| alias == tag) => {
+            Ok(Some(link))
+        }
         Some(link) => Err(foreign(link)),
         None => Ok(None),
     }

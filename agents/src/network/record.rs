@@ -77,7 +77,9 @@ pub(super) fn zone(records: &Records, network: NetworkId) -> Result<u16, Refusal
         return Ok(record.zone);
     }
     let taken: std::collections::BTreeSet<u16> = records.values().map(|record| record.zone).collect();
-    (1..=u16::MAX).find(|zone| !taken.contains(zone)).ok_or_else(|| driver_failed("no zone for connections is free"))
+    (1..=u16::MAX)
+        .find(|zone| !taken.contains(zone))
+        .ok_or_else(|| driver_failed("no zone for connections is free"))
 }
 
 /// Reads all of them. What can't be read is a refusal: a host that forgets a port would let it do what it likes.

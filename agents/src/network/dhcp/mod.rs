@@ -22,6 +22,7 @@ use crate::files::{PRIVATE, replace};
 use crate::linux::Run;
 
 pub(super) use plan::{Plan, plan};
+pub(super) use process::Running;
 
 /// How long a lease is good, seconds: addresses rest at least as long before another port gets them.
 pub(super) const LEASE_S: u64 = windlass_sagas::limits::ADDRESS_REST_MS / 1000;
@@ -53,10 +54,10 @@ impl Server {
     }
 
     /// Whether it runs by this plan.
-    pub(super) fn serves(&self, plan: &Plan) -> Result<bool, Refusal> {
+    pub(super) fn serves(&self, plan: &Plan, running: &Running) -> Result<bool, Refusal> {
         let written = read(&self.configuration())?;
         let text = plan.text(&self.directory);
-        Ok(written.as_deref() == Some(text.as_str()) && process::one_runs(&self.configuration())?)
+        Ok(written.as_deref() == Some(text.as_str()) && running.by(&self.configuration()) == 1)
     }
 
     /// Lets it run by this plan.
@@ -118,7 +119,7 @@ impl Server {
 
     /// Whether there is anything of it.
     pub(super) fn exists(&self) -> Result<bool, Refusal> {
-        Ok(self.directory.exists() || process::one_runs(&self.configuration())?)
+        Ok(self.directory.exists() || Running::look()?.by(&self.configuration()) > 0)
     }
 
     /// Stops it, and removes all of it.
@@ -134,7 +135,10 @@ impl Server {
     /// Whether a lease was granted to this MAC at or after a time, Unix seconds.
     pub(super) fn leased_since(&self, mac: Mac, since_unix_s: i64) -> Result<bool, Refusal> {
         let granted = |lease: &Lease| lease.ends_unix_s.saturating_sub(LEASE_S.cast_signed());
-        Ok(self.read_leases()?.iter().any(|lease| lease.mac == mac.to_string() && granted(lease) >= since_unix_s))
+        Ok(self
+            .read_leases()?
+            .iter()
+            .any(|lease| lease.mac == mac.to_string() && granted(lease) >= since_unix_s))
     }
 }
 

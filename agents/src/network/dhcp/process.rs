@@ -1,10 +1,11 @@
 //! The process of a DHCP server: found by its command line, which names its configuration, never by a file that a dead
 //! one left. It is no child of the agent, and goes on without it.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::io::ErrorKind;
 use std::os::fd::OwnedFd;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
@@ -24,9 +25,26 @@ pub(super) async fn start(configuration: &Path) -> Result<(), Refusal> {
     Tool::new("dnsmasq").arg(argument(configuration)).succeed().await.map(drop)
 }
 
-/// Whether exactly one runs.
-pub(super) fn one_runs(configuration: &Path) -> Result<bool, Refusal> {
-    Ok(find(configuration)?.len() == 1)
+/// The servers that run on this machine, each by the argument that names its configuration.
+#[derive(Debug, Default)]
+pub(in crate::network) struct Running(BTreeMap<Vec<u8>, usize>);
+
+impl Running {
+    /// Looks.
+    pub(in crate::network) fn look() -> Result<Self, Refusal> {
+        let mut running = Self::default();
+        for (_, path) in processes()? {
+            if let Some(argument) = command_line(&path)?.as_deref().and_then(server) {
+                *running.0.entry(argument.to_vec()).or_default() += 1;
+            }
+        }
+        Ok(running)
+    }
+
+    /// How many run by this configuration.
+    pub(super) fn by(&self, configuration: &Path) -> usize {
+        self.0.get(argument(configuration).as_bytes()).copied().unwrap_or(0)
+    }
 }
 
 /// Stops all that run, and waits until they are gone.
@@ -53,28 +71,37 @@ fn argument(configuration: &Path) -> String {
 /// The processes that live. A descriptor is taken before the command line is read, so it is of the one that was seen.
 fn find(configuration: &Path) -> Result<Vec<OwnedFd>, Refusal> {
     let argument = argument(configuration);
-    let processes = Path::new("/proc");
+    let is_it = |path: &Path| -> Result<bool, Refusal> {
+        Ok(command_line(path)?.as_deref().and_then(server) == Some(argument.as_bytes()))
+    };
     let mut found = Vec::new();
-    for entry in fs::read_dir(processes).map_err(|error| file_failed(processes, &error))? {
-        let entry = entry.map_err(|error| file_failed(processes, &error))?;
-        let Some(pid) = entry.file_name().to_str().and_then(|name| name.parse().ok()).and_then(Pid::from_raw) else {
-            continue;
-        };
-        let Some(command) = command_line(&entry.path())? else { continue };
-        if !is_ours(&command, &argument) {
-            continue;
-        }
-        let Ok(process) = pidfd_open(pid, PidfdFlags::empty()) else { continue };
-        if command_line(&entry.path())?.is_some_and(|command| is_ours(&command, &argument)) {
+    for (pid, path) in processes()? {
+        if is_it(&path)?
+            && let Ok(process) = pidfd_open(pid, PidfdFlags::empty())
+            && is_it(&path)?
+        {
             found.push(process);
         }
     }
     Ok(found)
 }
 
-fn is_ours(command: &[u8], argument: &str) -> bool {
+fn processes() -> Result<Vec<(Pid, PathBuf)>, Refusal> {
+    let directory = Path::new("/proc");
+    let mut found = Vec::new();
+    for entry in fs::read_dir(directory).map_err(|error| file_failed(directory, &error))? {
+        let path = entry.map_err(|error| file_failed(directory, &error))?.path();
+        let number = path.file_name().and_then(|name| name.to_str()?.parse().ok());
+        found.extend(number.and_then(Pid::from_raw).map(|pid| (pid, path)));
+    }
+    Ok(found)
+}
+
+/// The first argument of a DHCP server.
+fn server(command: &[u8]) -> Option<&[u8]> {
     let mut words = command.split(|byte| *byte == 0);
-    words.next().is_some_and(|program| program.ends_with(b"dnsmasq")) && words.next() == Some(argument.as_bytes())
+    words.next().filter(|program| program.ends_with(b"dnsmasq"))?;
+    words.next()
 }
 
 /// What a process was started with; nothing, where it is dead or gone.

@@ -13,7 +13,8 @@ pub(super) fn chains(ports: &[Port<'_>]) -> String {
     let macs: Vec<String> =
         ports.iter().map(|port| format!("\"{}\" . {}", port.tap, port.record.setup.mac)).collect();
     set(&mut text, "set", "macs", "ifname . ether_addr", &macs);
-    let address = |port: &Port<'_>, address| format!("\"{}\" . {} . {address}", port.tap, port.record.setup.mac);
+    let address =
+        |port: &Port<'_>, address| format!("\"{}\" . {} . {address}", port.tap, port.record.setup.mac);
     let addresses: Vec<String> =
         ports.iter().flat_map(|port| port.addresses.iter().map(move |ip| address(port, ip))).collect();
     set(&mut text, "set", "addresses", "ifname . ether_addr . ipv4_addr", &addresses);
