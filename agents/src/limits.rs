@@ -122,7 +122,7 @@ pub const CONSOLE_BYTES_MAX: u64 = 4 * 1024 * 1024;
 /// How long a guest's agent may take to say a line.
 pub const AGENT_ANSWER_MAX: Duration = Duration::from_millis(500);
 /// How long one connection waits for a guest's hello.
-pub const AGENT_HELLO_MAX: Duration = Duration::from_secs(2);
+pub const AGENT_HELLO_MAX: Duration = Duration::from_secs(10);
 /// What is read of a guest's agent in one connection, bytes: it may be hostile.
 pub const AGENT_BYTES_MAX: u64 = 4096;
 /// The largest image, bytes.

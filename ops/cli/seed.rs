@@ -75,6 +75,12 @@ pub(crate) async fn seed(client: &Client) -> anyhow::Result<()> {
     };
     done(client, v1::CreateImageRequest { parent: parent.clone(), image: Some(image), ..Default::default() })
         .await?;
+    network(client).await
+}
+
+/// Makes a network with a subnet.
+async fn network(client: &Client) -> anyhow::Result<()> {
+    let (parent, display_name) = (format!("projects/{PROJECT}"), String::from);
     let network = v1::Network { display_name: display_name(NETWORK), ..Default::default() };
     let request =
         v1::CreateNetworkRequest { parent: parent.clone(), network: Some(network), ..Default::default() };
@@ -86,6 +92,61 @@ pub(crate) async fn seed(client: &Client) -> anyhow::Result<()> {
         ..Default::default()
     };
     done(client, v1::CreateSubnetRequest { parent, subnet: Some(subnet), ..Default::default() }).await?;
+    Ok(())
+}
+
+/// The guest that real hosts run.
+pub(crate) const GUEST: &str = "guest";
+/// What its kernel is told; the rest is for a start in two seconds where it is emulated.
+const GUEST_CMDLINE: &str =
+    "console=ttyS0 quiet panic=-1 nokaslr mitigations=off random.trust_cpu=on no_timer_check";
+
+/// Makes project, flavor, network and subnet, and the image of the guest in this directory, for real hosts.
+pub(crate) async fn seed_real(client: &Client, guest: &Path) -> anyhow::Result<()> {
+    let (parent, display_name) = (format!("projects/{PROJECT}"), String::from);
+    let project = v1::Project { display_name: display_name(PROJECT), ..Default::default() };
+    done(client, v1::CreateProjectRequest { project: Some(project), ..Default::default() }).await?;
+    let flavor = v1::Flavor {
+        display_name: display_name(FLAVOR),
+        vcpus: 1,
+        ram_mib: 128,
+        root_gib: 1,
+        ..Default::default()
+    };
+    done(client, v1::CreateFlavorRequest { flavor: Some(flavor), ..Default::default() }).await?;
+    image(client, GUEST, &guest.join("root")).await?;
+    for part in ["kernel", "initrd"] {
+        image(client, &format!("{GUEST}-{part}"), &guest.join(part)).await?;
+    }
+    let named = |part: &str| format!("{parent}/images/{GUEST}-{part}");
+    let boot = v1::image::Boot {
+        kernel: named("kernel"),
+        initrd: named("initrd"),
+        cmdline: GUEST_CMDLINE.to_owned(),
+    };
+    let name = format!("{parent}/images/{GUEST}");
+    done(client, v1::SetImageBootRequest { name, boot: Some(boot), ..Default::default() }).await?;
+    network(client).await
+}
+
+/// A public raw image with the bytes of this file.
+async fn image(client: &Client, name: &str, file: &Path) -> anyhow::Result<()> {
+    let bytes = std::fs::read(file)?;
+    let sha256 = windlass_sagas::ids::Hash(<sha2::Sha256 as sha2::Digest>::digest(&bytes).into()).to_string();
+    let shelf = file.parent().unwrap().parent().unwrap().join("blobs").join(&sha256[..2]);
+    std::fs::create_dir_all(&shelf)?;
+    std::fs::write(shelf.join(&sha256), &bytes)?;
+    let image = v1::Image {
+        display_name: name.to_owned(),
+        sha256,
+        size_bytes: bytes.len() as u64,
+        format: v1::image::Format::Raw.into(),
+        visibility: v1::image::Visibility::Public.into(),
+        evidence: v1::image::Evidence::Hello.into(),
+        ..Default::default()
+    };
+    let parent = format!("projects/{PROJECT}");
+    done(client, v1::CreateImageRequest { parent, image: Some(image), ..Default::default() }).await?;
     Ok(())
 }
 

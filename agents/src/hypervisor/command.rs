@@ -107,11 +107,20 @@ impl Launch<'_> {
         for (at, (volume, endpoint)) in self.volumes.iter().enumerate() {
             line.put("-blockdev", node(*volume, endpoint).to_string());
             let mut device = device(*volume, &names::booted(*volume));
-            device["bootindex"] = json!(at);
+            if self.kernel.is_none() {
+                device["bootindex"] = json!(at);
+            }
             line.put("-device", device.to_string());
         }
-        line.put("-drive", format!("if=none,id=seed,format=raw,readonly=on,file={}", self.seed.display()));
-        line.put("-device", "virtio-blk-pci,drive=seed,serial=cidata".into());
+        // Devices given as JSON come behind all others, in their order: the root stays the first disk.
+        let seed = json!({
+            "driver": "raw",
+            "node-name": "seed",
+            "read-only": true,
+            "file": { "driver": "file", "filename": self.seed, "read-only": true },
+        });
+        line.put("-blockdev", seed.to_string());
+        line.put("-device", json!({ "driver": "virtio-blk-pci", "drive": "seed", "serial": "cidata" }).to_string());
         // Places for volumes to be plugged in; the root has none.
         for place in 1..SERVER_VOLUMES_MAX {
             line.put("-device", format!("pcie-root-port,id=place{place},chassis={place},slot={place}"));

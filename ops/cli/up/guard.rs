@@ -7,7 +7,6 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use clap::Args;
-use tokio::io::AsyncReadExt as _;
 use tokio::process::{Child, ChildStdin, Command};
 
 use super::site::Site;
@@ -31,9 +30,7 @@ impl Guard {
     pub(crate) async fn run(self) -> anyhow::Result<u8> {
         let site: Site = serde_json::from_str(&self.site).context("no site")?;
         // Nothing that ends a terminal's processes may end the guard before its work is done.
-        let mut input = tokio::io::stdin();
-        let mut nothing = [0; 64];
-        while input.read(&mut nothing).await.is_ok_and(|count| count > 0) {}
+        std::io::copy(&mut std::io::stdin().lock(), &mut std::io::sink())?;
         remove(&site, &self.run).await?;
         Ok(exit::OK)
     }

@@ -1,7 +1,9 @@
 //! `windlass up --driver linux`: hosts that are network namespaces of this machine, each with an agent's process and the
 //! real drivers; a guest that is made here; everything removed at the end, also after a kill.
 
+use std::fs::File;
 use std::net::SocketAddr;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
@@ -15,6 +17,7 @@ use windlass_client::Client;
 
 use super::guard::{self, Guarded};
 use super::site::Site;
+use crate::exit;
 use crate::host::Role;
 use crate::output;
 use crate::seed;
@@ -42,6 +45,8 @@ pub(super) struct Standing {
     guard: Guarded,
     run: PathBuf,
     state: PathBuf,
+    /// Nobody else makes or removes it meanwhile.
+    _claim: File,
 }
 
 /// One host to be.
@@ -59,12 +64,19 @@ impl Standing {
         );
         missing_tools()?;
         let state = std::path::absolute(state)?;
+        let hosts_directory = state.join("hosts");
+        std::fs::create_dir_all(&hosts_directory)?;
+        for directory in [&state, &hosts_directory] {
+            // Who serves volumes passes through, and reads nothing on the way.
+            std::fs::set_permissions(directory, std::fs::Permissions::from_mode(0o711))?;
+        }
+        let claim = claim(&state)?;
         let site = Site::new(&state, hosts);
         let run = Path::new("/run/windlass").join(site.namespace("run"));
         guard::remove(&site, &run).await.context("what an earlier site left can't be removed")?;
         std::fs::create_dir_all(&run)?;
         let guard = Guarded::start(&site, &run, &state.join("guard.log"))?;
-        let standing = Self { site, guard, run, state };
+        let standing = Self { site, guard, run, state, _claim: claim };
         match standing.site.make().await {
             Ok(()) => Ok(standing),
             Err(error) => {
@@ -184,7 +196,11 @@ impl Agent {
                     return Ok(());
                 }
                 ended = process.wait() => {
-                    tracing::warn!(host = self.name, status = ?ended, "the agent ended and is started again");
+                    let status = ended?;
+                    // What is wrong with the machine or the settings is so at the next start too.
+                    let wrong = status.code().is_some_and(|code| code == i32::from(exit::USAGE));
+                    anyhow::ensure!(!wrong, "the agent of {} does not start: see {}", self.name, self.log.display());
+                    tracing::warn!(host = self.name, %status, "the agent ended and is started again");
                 }
             }
             tokio::select! {
@@ -208,6 +224,14 @@ impl Agent {
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log).kill_on_drop(true);
         command.spawn().with_context(|| format!("the agent of {} can't be started", self.name))
     }
+}
+
+/// Claims the state directory; the kernel gives it free when this process ends.
+fn claim(state: &Path) -> anyhow::Result<File> {
+    let file = File::create(state.join("site.lock"))?;
+    rustix::fs::flock(&file, rustix::fs::FlockOperation::NonBlockingLockExclusive)
+        .map_err(|_| anyhow::anyhow!("another `windlass up` has the site of {}", state.display()))?;
+    Ok(file)
 }
 
 fn missing_tools() -> anyhow::Result<()> {

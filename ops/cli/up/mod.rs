@@ -71,7 +71,7 @@ pub(crate) struct Up {
     /// dnsmasq).
     #[arg(long, value_enum, default_value_t = Driver::Sim)]
     driver: Driver,
-    /// Where the cell is kept. By default ~/.local/state/windlass/up, or up-linux beside it.
+    /// Where the cell is kept. By default ~/.local/state/windlass/up, or /var/lib/windlass/up with real hosts.
     #[arg(long, value_name = "DIR")]
     state: Option<PathBuf>,
     /// Where to serve the API; port 0 takes any free one.
@@ -167,7 +167,12 @@ impl Up {
                 }
             }
         }
-        seed::until_up(&client, usize::from(self.hosts()) + 1).await?;
+        tokio::select! {
+            biased;
+            // A host that can't start is found out before anybody waits for it.
+            Some(host) = hosts.join_next() => host??,
+            up = seed::until_up(&client, usize::from(self.hosts()) + 1) => up?,
+        }
         self.tell(&path, address);
         let ended = leading.await?;
         stop.cancel();
@@ -271,15 +276,15 @@ impl Up {
         });
     }
 
-    /// `$XDG_STATE_HOME/windlass/up`, or below ~/.local/state.
+    /// `$XDG_STATE_HOME/windlass/up`, or below ~/.local/state. Who serves real volumes is nobody, and must reach them: they
+    /// are not below a home.
     fn default_state(&self) -> Option<PathBuf> {
+        if self.driver == Driver::Linux {
+            return Some("/var/lib/windlass/up".into());
+        }
         let base = std::env::var_os("XDG_STATE_HOME").map(PathBuf::from);
         let home = || std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".local").join("state"));
-        let name = match self.driver {
-            Driver::Sim => "up",
-            Driver::Linux => "up-linux",
-        };
-        base.or_else(home).map(|base| base.join("windlass").join(name))
+        base.or_else(home).map(|base| base.join("windlass").join("up"))
     }
 }
 

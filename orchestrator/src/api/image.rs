@@ -20,6 +20,8 @@ const CREATE: FieldNames = &[
     ("size_bytes", "image.size_bytes"),
     ("min_disk_gib", "image.min_disk_gib"),
 ];
+const BOOT: FieldNames =
+    &[("image", "name"), ("kernel", "boot.kernel"), ("initrd", "boot.initrd"), ("cmdline", "boot.cmdline")];
 const NAMED: FieldNames = &[("image", "name")];
 
 #[tonic::async_trait]
@@ -73,6 +75,25 @@ impl ImageService for Api {
         let Named { place, last: image } = Named::of(&asked.name, "images");
         let build = |_: &View<'_>| Ok(Body::DeleteImage(record::DeleteImage { image }));
         self.change(call, change!(asked), place, NAMED, build).await
+    }
+
+    async fn set_image_boot(
+        &self,
+        request: Request<v1::SetImageBootRequest>,
+    ) -> Answer<v1::Operation> {
+        let (call, asked) = Self::open("images.create", request)?;
+        let Named { place, last: image } = Named::of(&asked.name, "images");
+        let change = change!(asked);
+        let build = move |view: &View<'_>| {
+            let boot = fields::required(asked.boot, "boot")?;
+            let kernel = view.image_named(&boot.kernel, "boot.kernel")?;
+            let initrd = match boot.initrd.as_str() {
+                "" => None,
+                name => Some(view.image_named(name, "boot.initrd")?),
+            };
+            Ok(Body::SetImageBoot(record::SetImageBoot { image, kernel, initrd, cmdline: boot.cmdline }))
+        };
+        self.change(call, change, place, BOOT, build).await
     }
 }
 

@@ -140,6 +140,7 @@ methods! {
         DeleteFlavorRequest "FlavorService/DeleteFlavor";
         CreateImageRequest "ImageService/CreateImage";
         DeleteImageRequest "ImageService/DeleteImage";
+        SetImageBootRequest "ImageService/SetImageBoot";
         CreateKeyPairRequest "KeyPairService/CreateKeyPair";
         DeleteKeyPairRequest "KeyPairService/DeleteKeyPair";
         CreateProjectRequest "ProjectService/CreateProject";

@@ -4,11 +4,12 @@ use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD};
 use sha2::{Digest, Sha256};
 use windlass_proto::v1;
-use windlass_sagas::cell::state::{Flavor, Image, KeyPair};
+use windlass_sagas::cell::state::{Flavor, Image, ImageBoot, KeyPair};
+use windlass_sagas::ids::ImageId;
 use windlass_sagas::record::{Evidence, ImageFormat, Visibility};
 
 use crate::api::fields::stamp;
-use crate::api::names;
+use crate::api::names::{self, NO_PROJECT};
 use crate::api::view::View;
 
 impl View<'_> {
@@ -51,6 +52,19 @@ impl View<'_> {
                 Evidence::Runs => v1::image::Evidence::Runs,
             }
             .into(),
+            boot: image.boot.as_ref().map(|boot| self.boot(boot)),
+        }
+    }
+
+    fn boot(&self, boot: &ImageBoot) -> v1::image::Boot {
+        let name = |id: ImageId| {
+            let owner = self.cell.images.get(&id).map_or(NO_PROJECT, |image| image.project);
+            names::within(owner, "images", id)
+        };
+        v1::image::Boot {
+            kernel: name(boot.kernel),
+            initrd: boot.initrd.map(|(initrd, _)| name(initrd)).unwrap_or_default(),
+            cmdline: boot.cmdline.clone(),
         }
     }
 
