@@ -76,3 +76,9 @@ pub const TOOL_TIME_MAX: Duration = Duration::from_secs(20);
 pub const TOOL_OUTPUT_BYTES_MAX: usize = 64 * 1024 * 1024;
 /// The pause between two looks at a real host's network: its rules, settings and servers.
 pub const NETWORK_LOOK_EVERY: Duration = Duration::from_secs(3);
+/// More tracked connections of a port than this that no rule allows any more are cut with all others of the port.
+pub const FLOWS_CUT_SINGLY_MAX: usize = 64;
+/// How often a DHCP server that must end is looked for, and how many looks it gets before it is killed and in all.
+pub const SERVER_LOOK_EVERY: Duration = Duration::from_millis(5);
+/// See `SERVER_LOOK_EVERY`.
+pub const SERVER_LOOKS_MAX: (u32, u32) = (400, 1000);

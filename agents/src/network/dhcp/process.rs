@@ -6,19 +6,14 @@ use std::fs;
 use std::io::ErrorKind;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 use windlass_sagas::record::Refusal;
 
 use crate::driver::driver_failed;
+use crate::limits::{SERVER_LOOK_EVERY, SERVER_LOOKS_MAX};
 use crate::linux::Tool;
 use crate::network::record::file_failed;
-
-/// How often a process that must end is looked for, how long it gets after SIGTERM, and how long in all.
-const LOOK_EVERY: Duration = Duration::from_millis(5);
-const LOOKS_BEFORE_KILL: u32 = 400;
-const LOOKS_MAX: u32 = 1000;
 
 /// Starts it; it has its sockets when this returns.
 pub(super) async fn start(configuration: &Path) -> Result<(), Refusal> {
@@ -49,17 +44,18 @@ impl Running {
 
 /// Stops all that run, and waits until they are gone.
 pub(super) async fn stop(configuration: &Path) -> Result<(), Refusal> {
-    for look in 0..LOOKS_MAX {
+    let (before_kill, looks_max) = SERVER_LOOKS_MAX;
+    for look in 0..looks_max {
         let found = find(configuration)?;
         if found.is_empty() {
             return Ok(());
         }
-        let signal = if look < LOOKS_BEFORE_KILL { Signal::TERM } else { Signal::KILL };
+        let signal = if look < before_kill { Signal::TERM } else { Signal::KILL };
         for process in found {
             // Whatever has ended meanwhile needs no signal.
             pidfd_send_signal(&process, signal).ok();
         }
-        tokio::time::sleep(LOOK_EVERY).await;
+        tokio::time::sleep(SERVER_LOOK_EVERY).await;
     }
     Err(driver_failed(&format!("the DHCP server of {} does not end", configuration.display())))
 }
