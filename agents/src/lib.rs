@@ -6,6 +6,7 @@
 //!
 //! [`run`] is an agent, in a process of its own or inside another one; [`join::join`] makes a machine a host.
 
+pub mod blobs;
 pub mod clock;
 pub mod config;
 pub mod driver;

@@ -26,7 +26,9 @@ impl Null {
 
     fn done(&self, input: &StepInput) -> Result<StepOutput, Refusal> {
         match input {
-            StepInput::BootGuest(guest) if guest.name.starts_with(REFUSED_PREFIX) => {
+            StepInput::BootGuest(guest) | StepInput::BootKernel(guest, _)
+                if guest.name.starts_with(REFUSED_PREFIX) =>
+            {
                 let message = "its name asks for it".into();
                 Err(Refusal { code: RefusalCode::Injected, retryable: false, message })
             }
@@ -38,6 +40,8 @@ impl Null {
             | StepInput::PreparePort(_)
             | StepInput::RemovePort { .. }
             | StepInput::BootGuest(_)
+            | StepInput::BootKernel(..)
+            | StepInput::StopGuest { .. }
             | StepInput::DestroyGuest { .. }
             | StepInput::PlugVolume { .. }
             | StepInput::UnplugVolume { .. }

@@ -43,6 +43,19 @@ impl Striker {
         Self { faults, downfall }
     }
 
+    /// Nothing ever strikes; for tests of drivers.
+    #[cfg(test)]
+    pub(crate) fn none() -> Self {
+        let (falls, _) = tokio::sync::mpsc::unbounded_channel();
+        let downfall = Downfall {
+            gate: Arc::default(),
+            on_fall: crate::config::OnFall::Return,
+            falls,
+            state: std::path::PathBuf::new(),
+        };
+        Self::new(Arc::new(Faults::none()), Arc::new(downfall))
+    }
+
     /// What strikes here. Looking is never struck.
     pub(crate) async fn at(&self, op: Op, place: &Place) -> Struck {
         if op == Op::Observe {

@@ -69,6 +69,9 @@ enum Command {
     Bench(Box<bench::Bench>),
     /// Run a whole cell here, with simulated hosts, in one process.
     Up(up::Up),
+    /// Remove what `up --driver linux` made, once it has ended.
+    #[command(hide = true)]
+    UpGuard(up::guard::Guard),
     /// Lead a cell: the process that serves the API.
     Orchestrator(orchestrator::Orchestrator),
     // Its words are the struct's, which are longer.
@@ -241,6 +244,7 @@ pub(crate) async fn run(cli: Cli) -> anyhow::Result<u8> {
         Command::Demo(command) => command.run().await,
         Command::Bench(command) => command.run(how.output).await,
         Command::Up(command) => command.run().await,
+        Command::UpGuard(command) => command.run().await,
         Command::Orchestrator(command) => command.run().await,
         Command::Agent(command) => agent::run(*command, target.ca()).await,
         #[cfg(feature = "lab")]

@@ -2,6 +2,7 @@
 //! network with a subnet. All of it goes through the public API, as anybody's would.
 
 use std::collections::BTreeSet;
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -129,7 +130,7 @@ pub(crate) async fn join_host(
     authority: &Path,
     directory: PathBuf,
     (name, roles): (&str, &[Role]),
-    orchestrator: String,
+    (orchestrator, address): (String, Option<IpAddr>),
 ) -> anyhow::Result<()> {
     if directory.join("identity").join("host.toml").exists() {
         return Ok(());
@@ -143,7 +144,7 @@ pub(crate) async fn join_host(
         state: directory,
         name: Some(name.to_owned()),
         roles: BTreeSet::new(),
-        address: None,
+        address,
     };
     join(asked).await.with_context(|| format!("host {name} can't join"))?;
     Ok(())

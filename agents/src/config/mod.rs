@@ -27,7 +27,7 @@ use file::{File, check_step};
 /// A checked configuration.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Config {
-    /// The state directory: `identity/`, `ledger/<role>/`, `world/` and `faults/` are below it.
+    /// The state directory: `identity/`, `ledger/<role>/`, `blobs/`, `world/` and `faults/` are below it.
     pub state: PathBuf,
     /// The roles to serve; empty: all that the certificate allows.
     pub roles: BTreeSet<Role>,
@@ -49,6 +49,9 @@ pub struct Config {
     pub linux: LinuxConfig,
     /// When an answer leaves: no file or flag can say it.
     pub ledger: Durability,
+    /// The bytes of blobs (images, user data) that are kept below the state directory at most; what was used within the
+    /// last hour stays all the same.
+    pub blob_cache_bytes: u64,
     /// A store that the ledgers share with those of other hosts; `None`: each has its own. No file or flag can say it, and
     /// it is refused with every driver but `null`.
     pub shared: Option<SharedLedgers>,
@@ -192,6 +195,7 @@ impl Config {
             sim,
             linux: file.linux,
             ledger: Durability::Synced,
+            blob_cache_bytes: file.blob_cache_bytes,
             shared: None,
         };
         config.check()

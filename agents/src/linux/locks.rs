@@ -31,8 +31,9 @@ const fn subject(input: &StepInput) -> Option<[u8; 16]> {
         StepInput::ReserveVolume { volume, .. } | StepInput::ReleaseVolume { volume, .. } => Some(volume.0),
         StepInput::PreparePort(setup) => Some(setup.port.0),
         StepInput::RemovePort { port, .. } => Some(port.0),
-        StepInput::BootGuest(setup) => Some(setup.server.0),
+        StepInput::BootGuest(setup) | StepInput::BootKernel(setup, _) => Some(setup.server.0),
         StepInput::DestroyGuest { server }
+        | StepInput::StopGuest { server, .. }
         | StepInput::PlugVolume { server, .. }
         | StepInput::UnplugVolume { server, .. } => Some(server.0),
         StepInput::ConfirmGuest { .. } => None,

@@ -3,13 +3,19 @@
 //!
 //! Invariant: no two pieces of work touch one volume, port or guest at the same time.
 
+mod fetched;
 mod hand;
 mod locks;
 mod machine;
+pub(crate) mod process;
 mod run;
+pub(crate) mod tls;
+#[cfg(test)]
+pub(crate) mod testing;
 mod tool;
 mod users;
 
+pub(crate) use fetched::fetched;
 pub(crate) use hand::Hand;
 pub(crate) use run::Run;
 pub(crate) use tool::{Tool, complained};
@@ -26,6 +32,7 @@ use windlass_sagas::protocol::{InventoryItem, PlacedView};
 use windlass_sagas::record::{Capacity, Refusal, Role, StepOutput};
 
 use crate::AgentError;
+use crate::blobs::Blobs;
 use crate::config::LinuxConfig;
 use crate::driver::{Driver, Pending, driver_failed};
 use crate::hypervisor::Hypervisor;
@@ -72,6 +79,7 @@ impl Linux {
         roles: &BTreeSet<Role>,
         config: &LinuxConfig,
         striker: Striker,
+        blobs: &Arc<Blobs>,
     ) -> Result<Self, AgentError> {
         let default = || Path::new("/run/windlass").join(id.to_string());
         let run = Run::open(&config.run.clone().unwrap_or_else(default))?;
@@ -81,13 +89,13 @@ impl Linux {
         let mut traits = config.traits.clone();
         let mut hypervisor = None;
         if roles.contains(&Role::Hypervisor) {
-            let opened = Hypervisor::open(host.clone(), &config.hypervisor).await?;
+            let opened = Hypervisor::open(host.clone(), &config.hypervisor, Arc::clone(blobs)).await?;
             traits.extend(opened.traits());
             hypervisor = Some(opened);
         }
         let mut storage = None;
         if roles.contains(&Role::Storage) {
-            storage = Some(Storage::open(host.clone(), &config.storage).await?);
+            storage = Some(Storage::open(host.clone(), &config.storage, Arc::clone(blobs)).await?);
         }
         let mut network = None;
         if roles.contains(&Role::Network) {

@@ -195,11 +195,12 @@ impl Dialer {
 }
 
 /// A connection to an orchestrator, with the host's certificate shown.
-pub(super) async fn connect(address: &str, identity: &Identity) -> Result<Channel, String> {
+pub(crate) async fn connect(address: &str, identity: &Identity) -> Result<Channel, String> {
     let endpoint = Endpoint::from_shared(format!("https://{address}"))
         .and_then(|endpoint| endpoint.tls_config(identity.tls(address)))
         .map_err(|error| causes(&error))?
         .connect_timeout(DIAL_TIME_MAX)
+        .initial_stream_window_size(STREAM_WINDOW_BYTES)
         .http2_keep_alive_interval(KEEP_ALIVE_EVERY)
         .keep_alive_timeout(KEEP_ALIVE_TIME_MAX)
         .keep_alive_while_idle(true);

@@ -7,7 +7,7 @@ mod renew;
 mod replies;
 mod shell;
 
-pub(crate) use dial::causes;
+pub(crate) use dial::{causes, connect};
 pub use fall::Fall;
 pub(crate) use fall::{Downfall, Gate};
 pub(crate) use renew::request;
@@ -17,13 +17,16 @@ use std::sync::Arc;
 
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::AbortOnDropHandle;
 use windlass_sagas::record::{LedgerId, Role};
 
+use crate::blobs::Blobs;
 use crate::clock;
 use crate::config::{Config, DriverKind, Durability, OnFall, role_name};
 use crate::driver::Driver;
 use crate::faults::Faults;
 use crate::identity::Identity;
+use crate::identity::volume::keep_volume_certificate;
 use crate::limits::EVENTS_QUEUE;
 use crate::null::Null;
 use crate::linux::Linux;
@@ -65,8 +68,12 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> Result<Ended, A
         falls: sender,
         state: config.state.clone(),
     };
+    let (known, identities) = watch::channel(Arc::clone(&identity));
+    let (keep_bytes, pinned) = (config.blob_cache_bytes, config.orchestrators.clone());
+    let blobs = Arc::new(Blobs::new(&config.state, keep_bytes, identities.clone(), pinned));
+    let certified = keep_certified(&config, &identities);
     let striker = Striker::new(Arc::clone(&faults), Arc::new(downfall));
-    let opened = open_driver(&config, &identity, &roles, striker).await?;
+    let opened = open_driver(&config, &identity, &roles, striker, &blobs).await?;
     let (synced_sender, synced) = mpsc::unbounded_channel();
     let mut slots = BTreeMap::new();
     for role in roles {
@@ -86,8 +93,9 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> Result<Ended, A
         host = %identity.host(), cell = identity.cell_name(),
         roles = slots.keys().map(|role| role_name(*role)).collect::<Vec<_>>().join(","), "the agent starts"
     );
-    let ended =
-        serve(&config, identity, slots, faults, opened.driver(), Inputs { falls, synced }, shutdown).await;
+    let inputs = Inputs { falls, synced };
+    let ended = serve(&config, known, slots, faults, opened.driver(), inputs, shutdown).await;
+    drop(certified);
     opened.close().await;
     if let (Ok(Ended::Fell(Fall::LedgerLost(role))), OnFall::Return) = (&ended, config.on_fall) {
         lose(&config.state, *role);
@@ -103,7 +111,7 @@ struct Inputs {
 
 async fn serve(
     config: &Config,
-    identity: Arc<Identity>,
+    known: watch::Sender<Arc<Identity>>,
     slots: BTreeMap<Role, Slot>,
     faults: Arc<Faults>,
     driver: Arc<dyn Driver>,
@@ -111,7 +119,8 @@ async fn serve(
     shutdown: CancellationToken,
 ) -> Result<Ended, AgentError> {
     let (events_sender, events) = mpsc::channel(EVENTS_QUEUE);
-    let (known, identities) = watch::channel(Arc::clone(&identity));
+    let identities = known.subscribe();
+    let identity = Arc::clone(&identities.borrow());
     let pinned = config.orchestrators.clone();
     let addresses = if pinned.is_empty() { identity.orchestrators().to_vec() } else { pinned.clone() };
     if addresses.is_empty() {
@@ -130,6 +139,20 @@ async fn serve(
     shell.close(in_order).await;
     dialers.close(in_order).await;
     ended
+}
+
+/// Keeps the certificate for data connections good where hosts have such connections.
+fn keep_certified(
+    config: &Config,
+    identities: &watch::Receiver<Arc<Identity>>,
+) -> Option<AbortOnDropHandle<()>> {
+    if config.driver != DriverKind::Linux {
+        return None;
+    }
+    let (state, pinned) = (config.state.clone(), config.orchestrators.clone());
+    let (ready, _) = watch::channel(false);
+    let keeping = keep_volume_certificate(state, identities.clone(), pinned, ready);
+    Some(AbortOnDropHandle::new(tokio::spawn(keeping)))
 }
 
 /// The driver that was configured.
@@ -161,6 +184,7 @@ async fn open_driver(
     identity: &Identity,
     roles: &BTreeSet<Role>,
     striker: Striker,
+    blobs: &Arc<Blobs>,
 ) -> Result<Opened, AgentError> {
     let by_id = identity.host().to_string();
     let joined = Some(identity.name()).filter(|name| !name.is_empty());
@@ -172,7 +196,7 @@ async fn open_driver(
         }
         DriverKind::Linux => {
             let host = (identity.cell(), identity.host());
-            Linux::open(&config.state, host, roles, &config.linux, striker).await.map(Opened::Linux)
+            Linux::open(&config.state, host, roles, &config.linux, striker, blobs).await.map(Opened::Linux)
         }
         DriverKind::Null => Ok(Opened::Null(Arc::new(Null::new(name.to_owned(), config.sim.capacity)))),
     }

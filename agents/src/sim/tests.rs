@@ -8,11 +8,12 @@ use tokio::sync::mpsc;
 use windlass_sagas::ids::*;
 use windlass_sagas::protocol::Owner;
 use windlass_sagas::protocol::ledger::WorkId;
-use windlass_sagas::record::{Endpoint, StepInput, StepKey};
+use windlass_sagas::record::{Endpoint, RefusalCode, StepInput, StepKey};
 
 use super::*;
 use crate::config::OnFall;
-use crate::runtime::Gate;
+use crate::faults::Faults;
+use crate::runtime::{Downfall, Fall, Gate};
 
 struct Host {
     sim: Sim,

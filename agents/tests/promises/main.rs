@@ -3,6 +3,7 @@
 
 mod armed;
 mod authority;
+mod blobs;
 mod calls;
 mod disk;
 mod faults;

@@ -42,8 +42,8 @@ impl World {
             }
             StepInput::PreparePort(setup) => self.prepare(setup),
             StepInput::RemovePort { port, .. } => self.remove_port(*port),
-            StepInput::BootGuest(setup) => self.boot(setup, exports),
-            StepInput::DestroyGuest { server } => self.destroy(*server),
+            StepInput::BootGuest(setup) | StepInput::BootKernel(setup, _) => self.boot(setup, exports),
+            StepInput::DestroyGuest { server } | StepInput::StopGuest { server, .. } => self.destroy(*server),
             StepInput::PlugVolume { attachment, server, volume, device } => {
                 self.plug(*attachment, *server, *volume, *device, exports)
             }
@@ -67,7 +67,7 @@ impl World {
                 Some(_) | None => Ok(None),
             },
             StepInput::PreparePort(setup) => self.remove_port(setup.port),
-            StepInput::BootGuest(setup) => self.destroy(setup.server),
+            StepInput::BootGuest(setup) | StepInput::BootKernel(setup, _) => self.destroy(setup.server),
             StepInput::PlugVolume { attachment, server, volume, .. } => {
                 self.unplug(*attachment, *server, *volume)
             }
@@ -78,7 +78,8 @@ impl World {
             },
             StepInput::RemovePort { .. }
             | StepInput::DestroyGuest { .. }
-            | StepInput::ConfirmGuest { .. } => Ok(None),
+            | StepInput::ConfirmGuest { .. }
+            | StepInput::StopGuest { .. } => Ok(None),
         }
     }
 
@@ -239,7 +240,9 @@ impl World {
                 exported || (*made_here && self.volume(*volume).is_some())
             }
             StepInput::PreparePort(setup) => self.port(setup.port).is_some(),
-            StepInput::BootGuest(setup) => self.guest(setup.server).is_some(),
+            StepInput::BootGuest(setup) | StepInput::BootKernel(setup, _) => {
+                self.guest(setup.server).is_some()
+            }
             StepInput::PlugVolume { attachment, server, volume, .. } => {
                 let device = self.guest(*server).and_then(|guest| guest.devices.get(volume));
                 device.is_some_and(|device| is_of(device, *attachment))
@@ -248,7 +251,8 @@ impl World {
             | StepInput::RemovePort { .. }
             | StepInput::DestroyGuest { .. }
             | StepInput::UnplugVolume { .. }
-            | StepInput::ConfirmGuest { .. } => false,
+            | StepInput::ConfirmGuest { .. }
+            | StepInput::StopGuest { .. } => false,
         }
     }
 
@@ -264,10 +268,12 @@ impl World {
             | StepInput::PreparePort(_)
             | StepInput::RemovePort { .. }
             | StepInput::BootGuest(_)
+            | StepInput::BootKernel(..)
             | StepInput::DestroyGuest { .. }
             | StepInput::PlugVolume { .. }
             | StepInput::UnplugVolume { .. }
-            | StepInput::ConfirmGuest { .. } => StepOutput::None,
+            | StepInput::ConfirmGuest { .. }
+            | StepInput::StopGuest { .. } => StepOutput::None,
         }
     }
 }

@@ -19,7 +19,8 @@ use windlass_sagas::protocol::{Down, Up};
 use windlass_sagas::record::Role;
 
 use super::Contacts;
-use crate::identity::{HostIdentity, host_identity};
+use super::peer::host_of;
+use crate::identity::HostIdentity;
 
 /// Messages that may wait for one agent; one that does not read is cut off.
 const OUT_QUEUE: usize = 4096;
@@ -94,17 +95,6 @@ impl Streams {
     pub const fn new(cell: CellId, events: mpsc::Sender<AgentEvent>, contacts: Arc<Contacts>) -> Self {
         Self { cell, events, next: AtomicU64::new(1), contacts }
     }
-
-    fn identity<T>(&self, request: &Request<T>) -> Result<HostIdentity, Status> {
-        let certificates =
-            request.peer_certs().ok_or_else(|| Status::unauthenticated("an agent shows its certificate"))?;
-        let identity = certificates.first().and_then(|certificate| host_identity(certificate.as_ref()));
-        let identity = identity.ok_or_else(|| Status::permission_denied("the certificate is no host's"))?;
-        if identity.cell != self.cell {
-            return Err(Status::permission_denied("the certificate is of another cell"));
-        }
-        Ok(identity)
-    }
 }
 
 type Out = Pin<Box<dyn Stream<Item = Result<OrchestratorMessage, Status>> + Send>>;
@@ -117,7 +107,7 @@ impl AgentService for Streams {
         &self,
         request: Request<Streaming<AgentMessage>>,
     ) -> Result<Response<Self::ConnectStream>, Status> {
-        let HostIdentity { host, roles, .. } = self.identity(&request)?;
+        let HostIdentity { host, roles, .. } = host_of(&request, self.cell)?;
         let id = LinkId(self.next.fetch_add(1, Ordering::Relaxed));
         let (out, messages) = mpsc::channel(OUT_QUEUE);
         let stopping = |_| Status::unavailable("the orchestrator stops");

@@ -101,6 +101,7 @@ pub(super) const fn needs(body: &Body) -> Permission {
         | Body::SetSecurityRules(_)
         | Body::RegisterImage(_)
         | Body::DeleteImage(_)
+        | Body::SetImageBoot(_)
         | Body::CreateKeyPair(_)
         | Body::DeleteKeyPair(_)
         | Body::CancelSaga(_) => Permission::Write,

@@ -12,7 +12,7 @@ use super::example::{self, Begin, Example};
 use super::maker;
 use super::policy::Steps;
 use super::registry::Registered;
-use super::server_create::guest;
+use super::server_create::{guest, kernel, public_key};
 use super::server_delete::volumes_of;
 use crate::cell::Cell;
 use crate::cell::state::{Attachment, Saga, Server};
@@ -44,14 +44,10 @@ pub(crate) fn plan(
         .into_iter()
         .map(|port| steps.add(on(Role::Network), StepInput::PreparePort(port), &[]))
         .collect();
-    let public_key = server
-        .spec
-        .key_pair
-        .and_then(|id| cell.key_pairs.get(&id))
-        .map(|key_pair| key_pair.public_key.clone());
     let volumes = in_device_order(cell, server.spec.id, detached);
-    let setup = GuestSetup { volumes, ..guest(&server.spec, public_key) };
-    let boot = steps.add(on(Role::Hypervisor), StepInput::BootGuest(setup), &prepared);
+    let setup = GuestSetup { volumes, ..guest(&server.spec, public_key(cell, &server.spec)) };
+    let boot = StepInput::boot(setup, kernel(cell, &server.spec));
+    let boot = steps.add(on(Role::Hypervisor), boot, &prepared);
     let confirm = StepInput::ConfirmGuest { server: server.spec.id, evidence: server.spec.evidence };
     let confirm = steps.look(on(Role::Hypervisor), confirm, &[boot]);
     steps.plan(Pivot::Done(confirm), &[])
@@ -70,7 +66,7 @@ fn in_device_order(cell: &Cell, server: ServerId, detached: impl Fn(AttachmentId
 pub(crate) fn completed(cell: &Cell, saga: &Saga) -> Vec<Event> {
     let ResourceRef::Server(id) = saga.subject else { return Vec::new() };
     let Some(server) = cell.servers.get(&id) else { return Vec::new() };
-    let Some(booted_by) = maker(saga, |input| matches!(input, StepInput::BootGuest(_))) else {
+    let Some(booted_by) = maker(saga, |input| input.boots().is_some()) else {
         return Vec::new();
     };
     let mut events: Vec<Event> = Vec::new();

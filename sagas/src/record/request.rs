@@ -71,6 +71,8 @@ records! {
         CreateKeyPair(CreateKeyPair) = 144 v 1,
         /// Delete a key pair.
         DeleteKeyPair(DeleteKeyPair) = 145 v 1,
+        /// Say what guests of an image boot with.
+        SetImageBoot(SetImageBoot) = 146 v 1,
         /// Make a project.
         CreateProject(CreateProject) = 160 v 1,
         /// Delete an empty project.
@@ -314,6 +316,19 @@ pub struct RegisterImage {
     pub evidence: Evidence,
     /// Who may see it.
     pub visibility: Visibility,
+}
+
+/// Say what guests of an image boot with, instead of their disk's own loader.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SetImageBoot {
+    /// Name or id of the image; no server may use it.
+    pub image: String,
+    /// Name or id of the image that is the kernel; raw.
+    pub kernel: String,
+    /// Name or id of the image that is the initial RAM disk; raw.
+    pub initrd: Option<String>,
+    /// The kernel's command line.
+    pub cmdline: String,
 }
 
 /// Register a public key.

@@ -6,6 +6,7 @@ mod access;
 mod checks;
 mod faults;
 mod generation;
+mod images;
 mod leaks;
 mod quiet;
 mod random;

@@ -37,6 +37,7 @@ pub(super) fn decide(cell: &Cell, request: &Request, now: Time) -> Result<Previe
         Body::DeleteFlavor(body) => catalog::delete_flavor(asked, body),
         Body::RegisterImage(body) => catalog::register_image(asked, body),
         Body::DeleteImage(body) => catalog::delete_image(asked, body),
+        Body::SetImageBoot(body) => catalog::set_image_boot(asked, body),
         Body::CreateKeyPair(body) => catalog::create_key_pair(asked, body),
         Body::DeleteKeyPair(body) => catalog::delete_key_pair(asked, body),
         Body::CreateProject(body) => access::create_project(asked, body),

@@ -120,6 +120,12 @@ fn catalogue() -> Vec<Body> {
             visibility: Visibility::Public,
         }),
         Body::DeleteImage(DeleteImage { image: "debian-13".into() }),
+        Body::SetImageBoot(SetImageBoot {
+            image: "debian-13".into(),
+            kernel: "kernel-6".into(),
+            initrd: Some("initrd-6".into()),
+            cmdline: "root=/dev/vda quiet".into(),
+        }),
         Body::CreateKeyPair(CreateKeyPair {
             name: "laptop".into(),
             public_key: "ssh-ed25519 AAAA me".into(),

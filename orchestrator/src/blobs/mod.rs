@@ -2,6 +2,11 @@
 //!
 //! Invariant: a blob is whole and synced before it is at its place.
 
+pub mod limits;
+mod reading;
+
+pub use reading::Reading;
+
 use std::io::Write as _;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
@@ -23,6 +28,20 @@ impl Directory {
     pub fn open(path: PathBuf) -> std::io::Result<Self> {
         std::fs::create_dir_all(&path)?;
         Ok(Self(path))
+    }
+
+    /// Opens a blob to read it; `None` where it is not here.
+    ///
+    /// # Errors
+    /// Where it is, and can't be read.
+    pub async fn read(&self, sha256: Hash) -> std::io::Result<Option<Reading>> {
+        let file = match tokio::fs::File::open(self.place(sha256)).await {
+            Ok(file) => file,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(error),
+        };
+        let size_bytes = file.metadata().await?.len();
+        Ok(Some(Reading::of(file, size_bytes)))
     }
 
     fn place(&self, sha256: Hash) -> PathBuf {
