@@ -135,7 +135,5 @@ pub const USER_DATA_BYTES_MAX: u64 = 16 * 1024 * 1024;
 pub const NETWORK_LOOK_EVERY: Duration = Duration::from_secs(3);
 /// More tracked connections of a port than this that no rule allows any more are cut with all others of the port.
 pub const FLOWS_CUT_SINGLY_MAX: usize = 64;
-/// How often a DHCP server that must end is looked for, and how many looks it gets before it is killed and in all.
-pub const SERVER_LOOK_EVERY: Duration = Duration::from_millis(5);
-/// See `SERVER_LOOK_EVERY`.
-pub const SERVER_LOOKS_MAX: (u32, u32) = (400, 1000);
+/// How long a DHCP server that is asked to end may take before it is killed.
+pub const SERVER_END_MAX: Duration = Duration::from_secs(2);

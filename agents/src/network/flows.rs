@@ -163,7 +163,7 @@ mod tests {
     use std::collections::BTreeSet;
 
     use super::*;
-    use crate::network::tests::cloud::{out_and, port, rule, view, with_group};
+    use crate::network::tests::cloud::{out_and, port, record, rule, view, with_group};
     use windlass_sagas::ids::SecurityGroupId;
     use windlass_sagas::record::Cidr;
 
@@ -172,16 +172,16 @@ mod tests {
     }
 
     fn flow(protocol: u8, from: u8, to: u8, ports: Option<(u16, u16)>) -> Flow {
-        Flow { zone: 3, protocol, from: ip(from), to: ip(to), ports }
+        Flow { zone: 1, protocol, from: ip(from), to: ip(to), ports }
     }
 
     #[test]
     fn lines_of_the_list_are_read_by_their_first_packet() {
         let tcp = "tcp      6 431999 ESTABLISHED src=10.0.0.7 dst=10.0.0.8 sport=4000 dport=80 \
-                   src=10.0.0.8 dst=10.0.0.7 sport=80 dport=4000 [ASSURED] mark=0 zone=3 use=1";
+                   src=10.0.0.8 dst=10.0.0.7 sport=80 dport=4000 [ASSURED] mark=0 zone=1 use=1";
         assert_eq!(parse(tcp), Some(flow(6, 7, 8, Some((4000, 80)))));
         let icmp = "icmp     1 29 src=10.0.0.7 dst=10.0.0.8 type=8 code=0 id=5 src=10.0.0.8 dst=10.0.0.7 \
-                    type=0 code=0 id=5 mark=0 zone=3 use=1";
+                    type=0 code=0 id=5 mark=0 zone=1 use=1";
         assert_eq!(parse(icmp), Some(flow(1, 7, 8, None)));
         for other in ["", "conntrack v1.4.7", "tcp 6 10 ESTABLISHED src=x"] {
             assert_eq!(parse(other), None, "{other}");
@@ -191,9 +191,7 @@ mod tests {
     #[test]
     fn a_connection_is_cut_unless_a_rule_lets_its_first_packet_pass() {
         let setup = port(1, 7);
-        let owner = windlass_sagas::protocol::Owner { cell: Default::default(), project: Default::default() };
-        let key = windlass_sagas::record::StepKey { saga: Default::default(), step: Default::default() };
-        let record = Record { setup: setup.clone(), owner, key, zone: 3 };
+        let record = record(&setup);
         let group = SecurityGroupId([5; 16]);
         let range = Remote::Range(Cidr { address: ip(16).into(), prefix_bits: 28 });
         let ingress = |protocol, ports, remote| SecurityRule {

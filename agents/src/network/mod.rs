@@ -25,8 +25,8 @@ use std::sync::Arc;
 
 use tokio::sync::Mutex;
 use tokio::task::AbortHandle;
-use windlass_sagas::cell::views::HostView;
-use windlass_sagas::ids::PortId;
+use windlass_sagas::cell::views::{HostView, SubnetView};
+use windlass_sagas::ids::{NetworkId, PortId};
 use windlass_sagas::protocol::ledger::{Observed, Work};
 use windlass_sagas::protocol::{InventoryItem, PlacedView};
 use windlass_sagas::record::{Direction, Mac, Refusal, RefusalCode, StepInput, StepOutput};
@@ -205,6 +205,13 @@ impl State {
 
     fn with(&self, port: PortId) -> BTreeSet<PortId> {
         self.leaving.iter().copied().chain([port]).collect()
+    }
+}
+
+impl State {
+    /// What the view shows of a network's subnets.
+    fn subnets(&self, network: NetworkId) -> &[SubnetView] {
+        self.view.networks.get(&network).map_or(&[], |shown| &shown.subnets)
     }
 }
 

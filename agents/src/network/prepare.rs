@@ -51,7 +51,7 @@ impl Inner {
         if let Some(change) = put_up(tap, &tag, setup.mtu, bridge)? {
             return Ok(Some(change));
         }
-        self.dhcp(&seen, leaving, record)
+        self.dhcp(&seen, state, leaving, record)
     }
 
     /// What the port's network lacks on this host.
@@ -98,13 +98,14 @@ impl Inner {
     fn dhcp(
         &self,
         seen: &Seen,
+        state: &State,
         leaving: &BTreeSet<PortId>,
         record: &Record,
     ) -> Result<Option<Change>, Refusal> {
         let network = record.setup.network;
         let Some(bridge) = seen.links.get(&names::bridge(record.setup.vni)) else { return Ok(None) };
         let ports = seen.staying(leaving).filter(|other| other.setup.network == network);
-        let Some(plan) = plan(ports, bridge.index) else { return Ok(None) };
+        let Some(plan) = plan(ports, state.subnets(network), bridge.index) else { return Ok(None) };
         let server = Server::of(&self.host.run, network);
         if !server.serves(&plan, &Running::look()?)? {
             return Ok(Some(Change::Serve { network, plan }));

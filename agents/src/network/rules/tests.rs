@@ -4,21 +4,13 @@ use std::net::Ipv4Addr;
 use std::path::Path;
 
 use windlass_sagas::cell::views::HostView;
-use windlass_sagas::ids::{CellId, ProjectId, SagaId, SecurityGroupId, StepIndex};
-use windlass_sagas::protocol::Owner;
-use windlass_sagas::record::{Cidr, PortSetup, Protocol, Remote, RuleDirection, SecurityRule, StepKey};
+use windlass_sagas::ids::SecurityGroupId;
+use windlass_sagas::record::{Cidr, Protocol, Remote, RuleDirection, SecurityRule};
 
 use super::{Tables, render};
-use crate::network::record::Record;
-use crate::network::tests::cloud::{port, rule, view, with_group};
+use crate::network::tests::cloud::{port, record, rule, view, with_group};
 
 const KEPT: &str = "src/network/rules/tables.nft";
-
-fn record(setup: &PortSetup, zone: u16) -> Record {
-    let owner = Owner { cell: CellId([1; 16]), project: ProjectId([2; 16]) };
-    let key = StepKey { saga: SagaId([9; 16]), step: StepIndex(3) };
-    Record { setup: setup.clone(), owner, key, zone }
-}
 
 fn host() -> Tables {
     let group = SecurityGroupId([5; 16]);
@@ -39,7 +31,7 @@ fn host() -> Tables {
     ];
     let (shown, not_yet) = (port(1, 7), port(2, 7));
     let view = with_group(view(&[&shown], &rules, &[2, 3]), group, &[&port(1, 8), &port(1, 9)]);
-    render([&record(&shown, 1), &record(&not_yet, 2)].into_iter(), &view)
+    render([&record(&shown), &record(&not_yet)].into_iter(), &view)
 }
 
 #[test]
