@@ -133,3 +133,7 @@ pub const KERNEL_BYTES_MAX: u64 = 1 << 30;
 pub const USER_DATA_BYTES_MAX: u64 = 16 * 1024 * 1024;
 /// The pause between two looks at a real host's network: its rules, settings and servers.
 pub const NETWORK_LOOK_EVERY: Duration = Duration::from_secs(3);
+/// More tracked connections of a port than this that no rule allows any more are cut with all others of the port.
+pub const FLOWS_CUT_SINGLY_MAX: usize = 64;
+/// How long a DHCP server that is asked to end may take before it is killed.
+pub const SERVER_END_MAX: Duration = Duration::from_secs(2);

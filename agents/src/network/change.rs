@@ -18,7 +18,6 @@ pub(super) enum Change {
     AddBridge { name: String, mac: [u8; 6], mtu: u16 },
     AddTunnel { name: String, vni: u32, mtu: u16 },
     AddTap { name: String },
-    Quiet { link: String },
     Tag { link: Link, tag: String },
     PutUp { link: Link, tag: String, mtu: u16, bridge: Option<u32> },
     Address { link: Link },
@@ -49,7 +48,6 @@ impl Change {
             Self::AddBridge { .. } => "bridge",
             Self::AddTunnel { .. } => "tunnel",
             Self::AddTap { .. } => "tap",
-            Self::Quiet { .. } => "no IPv6 of its own",
             Self::Tag { .. } => "tag",
             Self::PutUp { .. } => "link up",
             Self::Address { .. } => "server address",
@@ -76,9 +74,14 @@ impl Inner {
             Change::AddBridge { name, mac, mtu } => netlink.add_bridge(&name, mac, mtu).await,
             Change::AddTunnel { name, vni, mtu } => netlink.add_tunnel(&name, vni, self.local, mtu).await,
             Change::AddTap { name } => netlink.add_tap(&name).await,
-            Change::Quiet { link } => settings::make_quiet(&link),
-            Change::Tag { link, tag } => netlink.tag(&link, &tag).await,
-            Change::PutUp { link, tag, mtu, bridge } => netlink.put_up(&link, &tag, mtu, bridge).await,
+            Change::Tag { link, tag } => {
+                settings::make_quiet(&link.name)?;
+                netlink.tag(&link, &tag).await
+            }
+            Change::PutUp { link, tag, mtu, bridge } => {
+                settings::make_quiet(&link.name)?;
+                netlink.put_up(&link, &tag, mtu, bridge).await
+            }
             Change::Address { link } => netlink.add_address(&link, SERVER).await,
             Change::Peers(peers) => self.set_peers(&peers).await,
             Change::Rules(tables) => nft::load(&tables).await,

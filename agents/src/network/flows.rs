@@ -8,14 +8,13 @@ use windlass_sagas::cell::views::{HostView, PortView};
 use windlass_sagas::record::{Protocol, Refusal, Remote, RuleDirection, SecurityRule};
 
 use super::record::{Record, Records, v4};
+use crate::limits::FLOWS_CUT_SINGLY_MAX;
 use crate::linux::{Tool, complained};
-
-/// More connections than this are not cut one by one.
-const SINGLY_MAX: usize = 64;
 
 /// A tracked connection, as its first packet went.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Flow {
+    zone: u16,
     protocol: u8,
     from: Ipv4Addr,
     to: Ipv4Addr,
@@ -24,12 +23,8 @@ struct Flow {
 
 /// Whether connections from or to the address are tracked in the zone.
 pub(super) async fn any(zone: u16, address: Ipv4Addr) -> Result<bool, Refusal> {
-    for end in ["-s", "-d"] {
-        if !list(zone, &[end, &address.to_string()]).await?.is_empty() {
-            return Ok(true);
-        }
-    }
-    Ok(false)
+    let flows = list(&["--zone", &zone.to_string()]).await?;
+    Ok(flows.iter().any(|flow| flow.from == address || flow.to == address))
 }
 
 /// Cuts all connections from and to the address in the zone.
@@ -42,32 +37,27 @@ pub(super) async fn cut(zone: u16, address: Ipv4Addr) -> Result<(), Refusal> {
 
 /// Cuts the connections of these ports that the view does not allow.
 pub(super) async fn sweep(records: &Records, view: &HostView) -> Result<(), Refusal> {
-    let mut zones: BTreeMap<u16, Vec<&Record>> = BTreeMap::new();
-    for record in records.values() {
-        zones.entry(record.zone).or_default().push(record);
+    if records.is_empty() {
+        return Ok(());
     }
-    for (zone, records) in zones {
-        let flows = list(zone, &[]).await?;
-        for record in records {
-            let shown = view.ports.get(&record.setup.port);
-            let of = |flow: &&Flow| record.addresses().any(|ip| ip == flow.from || ip == flow.to);
-            let bad: Vec<&Flow> =
-                flows.iter().filter(of).filter(|flow| !allowed(flow, record, shown, view)).collect();
-            if bad.len() > SINGLY_MAX {
-                for address in record.addresses() {
-                    cut(zone, address).await?;
-                }
-                continue;
+    let mut zones: BTreeMap<u16, Vec<Flow>> = BTreeMap::new();
+    for flow in list(&[]).await? {
+        zones.entry(flow.zone).or_default().push(flow);
+    }
+    for record in records.values() {
+        let flows = zones.get(&record.zone).map_or(&[][..], Vec::as_slice);
+        let shown = view.ports.get(&record.setup.port);
+        let of = |flow: &&Flow| record.addresses().any(|ip| ip == flow.from || ip == flow.to);
+        let denied = |flow: &&Flow| !allowed(flow, record, shown, view);
+        let denied: Vec<&Flow> = flows.iter().filter(of).filter(denied).collect();
+        if denied.len() > FLOWS_CUT_SINGLY_MAX {
+            for address in record.addresses() {
+                cut(record.zone, address).await?;
             }
-            for flow in bad {
-                let mut arguments = vec!["-p".to_owned(), flow.protocol.to_string()];
-                arguments.extend(["-s".into(), flow.from.to_string(), "-d".into(), flow.to.to_string()]);
-                if let Some((from, to)) = flow.ports {
-                    arguments.extend([format!("--sport={from}"), format!("--dport={to}")]);
-                }
-                let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
-                delete(zone, &arguments).await?;
-            }
+            continue;
+        }
+        for flow in denied {
+            flow.cut().await?;
         }
     }
     Ok(())
@@ -122,10 +112,20 @@ fn matches(rule: &SecurityRule, flow: &Flow, remote: Ipv4Addr, view: &HostView) 
     there && protocol && ports
 }
 
-async fn list(zone: u16, more: &[&str]) -> Result<Vec<Flow>, Refusal> {
-    let tool =
-        Tool::new("conntrack").args(["-L", "--family", "ipv4", "--zone"]).arg(zone.to_string()).args(more);
-    let out = tool.succeed().await?;
+impl Flow {
+    async fn cut(&self) -> Result<(), Refusal> {
+        let mut arguments = vec!["-p".to_owned(), self.protocol.to_string()];
+        arguments.extend(["-s".into(), self.from.to_string(), "-d".into(), self.to.to_string()]);
+        if let Some((from, to)) = self.ports {
+            arguments.extend([format!("--sport={from}"), format!("--dport={to}")]);
+        }
+        let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+        delete(self.zone, &arguments).await
+    }
+}
+
+async fn list(more: &[&str]) -> Result<Vec<Flow>, Refusal> {
+    let out = Tool::new("conntrack").args(["-L", "--family", "ipv4"]).args(more).succeed().await?;
     Ok(String::from_utf8_lossy(&out).lines().filter_map(parse).collect())
 }
 
@@ -144,15 +144,95 @@ async fn delete(zone: u16, more: &[&str]) -> Result<(), Refusal> {
 fn parse(line: &str) -> Option<Flow> {
     let mut words = line.split_whitespace();
     let protocol = words.nth(1)?.parse().ok()?;
-    let (mut from, mut to, mut source, mut destination) = (None, None, None, None);
+    let (mut zone, mut from, mut to, mut source, mut destination) = (0, None, None, None, None);
     for word in words {
         match word.split_once('=') {
             Some(("src", ip)) if from.is_none() => from = Some(ip.parse().ok()?),
             Some(("dst", ip)) if to.is_none() => to = Some(ip.parse().ok()?),
             Some(("sport", port)) if source.is_none() => source = Some(port.parse().ok()?),
             Some(("dport", port)) if destination.is_none() => destination = Some(port.parse().ok()?),
+            Some(("zone", number)) => zone = number.parse().ok()?,
             Some(_) | None => {}
         }
     }
-    Some(Flow { protocol, from: from?, to: to?, ports: source.zip(destination) })
+    Some(Flow { zone, protocol, from: from?, to: to?, ports: source.zip(destination) })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+    use crate::network::tests::cloud::{out_and, port, record, rule, view, with_group};
+    use windlass_sagas::ids::SecurityGroupId;
+    use windlass_sagas::record::Cidr;
+
+    fn ip(last: u8) -> Ipv4Addr {
+        Ipv4Addr::new(10, 0, 0, last)
+    }
+
+    fn flow(protocol: u8, from: u8, to: u8, ports: Option<(u16, u16)>) -> Flow {
+        Flow { zone: 1, protocol, from: ip(from), to: ip(to), ports }
+    }
+
+    #[test]
+    fn lines_of_the_list_are_read_by_their_first_packet() {
+        let tcp = "tcp      6 431999 ESTABLISHED src=10.0.0.7 dst=10.0.0.8 sport=4000 dport=80 \
+                   src=10.0.0.8 dst=10.0.0.7 sport=80 dport=4000 [ASSURED] mark=0 zone=1 use=1";
+        assert_eq!(parse(tcp), Some(flow(6, 7, 8, Some((4000, 80)))));
+        let icmp = "icmp     1 29 src=10.0.0.7 dst=10.0.0.8 type=8 code=0 id=5 src=10.0.0.8 dst=10.0.0.7 \
+                    type=0 code=0 id=5 mark=0 zone=1 use=1";
+        assert_eq!(parse(icmp), Some(flow(1, 7, 8, None)));
+        for other in ["", "conntrack v1.4.7", "tcp 6 10 ESTABLISHED src=x"] {
+            assert_eq!(parse(other), None, "{other}");
+        }
+    }
+
+    #[test]
+    fn a_connection_is_cut_unless_a_rule_lets_its_first_packet_pass() {
+        let setup = port(1, 7);
+        let record = record(&setup);
+        let group = SecurityGroupId([5; 16]);
+        let range = Remote::Range(Cidr { address: ip(16).into(), prefix_bits: 28 });
+        let ingress = |protocol, ports, remote| SecurityRule {
+            ports,
+            remote,
+            ..rule(RuleDirection::Ingress, protocol)
+        };
+        let cases = [
+            (ingress(Protocol::Tcp, Some((80, 90)), Remote::Any), flow(6, 1, 7, Some((4000, 85))), true),
+            (ingress(Protocol::Tcp, Some((80, 90)), Remote::Any), flow(6, 1, 7, Some((85, 91))), false),
+            (ingress(Protocol::Tcp, Some((80, 90)), Remote::Any), flow(17, 1, 7, Some((4000, 85))), false),
+            (ingress(Protocol::Any, None, range), flow(1, 31, 7, None), true),
+            (ingress(Protocol::Any, None, range), flow(1, 32, 7, None), false),
+            (ingress(Protocol::Any, None, Remote::Group(group)), flow(1, 9, 7, None), true),
+            (ingress(Protocol::Any, None, Remote::Group(group)), flow(1, 8, 7, None), false),
+            (ingress(Protocol::Any, None, Remote::Any), flow(6, 7, 9, Some((1, 2))), false),
+            (rule(RuleDirection::Egress, Protocol::Any), flow(6, 7, 9, Some((1, 2))), true),
+        ];
+        for (rule, flow, passes) in cases {
+            let view = with_group(view(&[&setup], &[rule], &[]), group, &[&port(1, 9)]);
+            let shown = view.ports.get(&setup.port);
+            assert_eq!(allowed(&flow, &record, shown, &view), passes, "{rule:?} {flow:?}");
+            assert!(!allowed(&flow, &record, None, &HostView::default()), "without a view nothing passes");
+        }
+    }
+
+    #[test]
+    fn what_takes_rules_members_or_ports_away_is_noticed() {
+        let setup = port(1, 7);
+        let group = SecurityGroupId([5; 16]);
+        let grouped =
+            SecurityRule { remote: Remote::Group(group), ..rule(RuleDirection::Ingress, Protocol::Any) };
+        let rules = [out_and(&[]), vec![grouped]].concat();
+        let two = with_group(view(&[&setup], &rules, &[]), group, &[&port(1, 8), &port(1, 9)]);
+        let one = with_group(view(&[&setup], &rules, &[]), group, &[&port(1, 8)]);
+        let fewer = view(&[&setup], &out_and(&[]), &[]);
+        assert!(!lost(&one, &two) && lost(&two, &one));
+        assert!(!lost(&fewer, &one) && lost(&one, &fewer));
+        assert!(lost(&fewer, &HostView::default()) && !lost(&HostView::default(), &fewer));
+        let mut none = one.clone();
+        none.groups = BTreeMap::from([(group, BTreeSet::new())]);
+        assert!(lost(&one, &none) && !lost(&none, &one));
+    }
 }

@@ -98,11 +98,12 @@ impl Inner {
         };
         let network = record.setup.network;
         let ports = seen.staying(&state.leaving).filter(|other| other.setup.network == network);
-        let Some(plan) = plan(ports, bridge.index) else { return Ok(()) };
         let server = Server::of(&self.host.run, network);
-        if !server.serves(&plan, running)? {
-            server.serve(&plan).await?;
+        match plan(ports, state.subnets(network), bridge.index) {
+            Some(plan) if !server.serves(&plan, running)? => server.serve(&plan).await,
+            Some(_) => Ok(()),
+            // The view has DHCP off; the reservations stay for when it is on again.
+            None => server.pause().await,
         }
-        Ok(())
     }
 }

@@ -44,7 +44,7 @@ impl Inner {
         {
             let bridge = seen.links.get(&names::bridge(record.setup.vni));
             let ports = seen.staying(&leaving).filter(|other| other.setup.network == network);
-            let others = bridge.and_then(|bridge| plan(ports, bridge.index));
+            let others = bridge.and_then(|bridge| plan(ports, state.subnets(network), bridge.index));
             return Ok(Some(Change::Forget { record: record.clone(), others }));
         }
         let tap = seen.links.get(&names::tap(it.port)).filter(|tap| is_our_tap(tap, it.port));

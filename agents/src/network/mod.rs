@@ -25,11 +25,11 @@ use std::sync::Arc;
 
 use tokio::sync::Mutex;
 use tokio::task::AbortHandle;
-use windlass_sagas::cell::views::HostView;
-use windlass_sagas::ids::PortId;
+use windlass_sagas::cell::views::{HostView, SubnetView};
+use windlass_sagas::ids::{NetworkId, PortId};
 use windlass_sagas::protocol::ledger::{Observed, Work};
 use windlass_sagas::protocol::{InventoryItem, PlacedView};
-use windlass_sagas::record::{Direction, Mac, Refusal, StepInput, StepOutput};
+use windlass_sagas::record::{Direction, Mac, Refusal, RefusalCode, StepInput, StepOutput};
 
 use crate::AgentError;
 use crate::driver::driver_failed;
@@ -136,8 +136,11 @@ impl Hand for Network {
         match &work.input {
             StepInput::PreparePort(setup) => {
                 let staying = state.without(setup.port);
-                if self.inner.missing(state, &staying, work, setup).await?.is_none() {
-                    return Ok(reached());
+                match self.inner.missing(state, &staying, work, setup).await {
+                    Ok(None) => return Ok(reached()),
+                    // A thing in the way is no part of the step.
+                    Err(refusal) if refusal.code != RefusalCode::Foreign => return Err(refusal),
+                    Ok(Some(_)) | Err(_) => {}
                 }
                 let left = self.inner.left(state, &Leaving::of_setup(setup)).await?;
                 Ok(if left.is_some() { Observed::Partial } else { Observed::Absent })
@@ -202,6 +205,13 @@ impl State {
 
     fn with(&self, port: PortId) -> BTreeSet<PortId> {
         self.leaving.iter().copied().chain([port]).collect()
+    }
+}
+
+impl State {
+    /// What the view shows of a network's subnets.
+    fn subnets(&self, network: NetworkId) -> &[SubnetView] {
+        self.view.networks.get(&network).map_or(&[], |shown| &shown.subnets)
     }
 }
 

@@ -41,20 +41,17 @@ impl Inner {
         let Some(tap) = our_tap(&seen.links, &tap, setup.port)? else {
             return Ok(Some(Change::AddTap { name: tap }));
         };
-        if !settings::is_quiet(&tap.name)? {
-            return Ok(Some(Change::Quiet { link: tap.name.clone() }));
-        }
-        if tap.alias.as_ref() != Some(&tag) {
+        if tap.alias.as_ref() != Some(&tag) || !settings::is_quiet(&tap.name)? {
             return Ok(Some(Change::Tag { link: tap.clone(), tag }));
         }
         if let Some(tables) = self.rules(&seen, &state.view, leaving).await? {
             return Ok(Some(Change::Rules(tables)));
         }
         let bridge = seen.links.get(&names::bridge(setup.vni)).map(|bridge| bridge.index);
-        if let Some(change) = put_up(tap, &tag, setup.mtu, bridge) {
+        if let Some(change) = put_up(tap, &tag, setup.mtu, bridge)? {
             return Ok(Some(change));
         }
-        self.dhcp(&seen, leaving, record)
+        self.dhcp(&seen, state, leaving, record)
     }
 
     /// What the port's network lacks on this host.
@@ -65,10 +62,7 @@ impl Inner {
         let Some(bridge) = ours(&seen.links, &name, &tag, |kind| *kind == Kind::Bridge)? else {
             return Ok(Some(Change::AddBridge { name, mac: self.bridge_mac(record), mtu }));
         };
-        if !settings::is_quiet(&name)? {
-            return Ok(Some(Change::Quiet { link: name }));
-        }
-        if let Some(change) = put_up(bridge, &tag, mtu, None) {
+        if let Some(change) = put_up(bridge, &tag, mtu, None)? {
             return Ok(Some(change));
         }
         if !seen.links.has_address(bridge, SERVER) {
@@ -82,10 +76,7 @@ impl Inner {
             // The host has moved to another address since.
             return Ok(Some(Change::RemoveLink { link: tunnel.clone() }));
         }
-        if !settings::is_quiet(&name)? {
-            return Ok(Some(Change::Quiet { link: name }));
-        }
-        if let Some(change) = put_up(tunnel, &tag, mtu, Some(bridge.index)) {
+        if let Some(change) = put_up(tunnel, &tag, mtu, Some(bridge.index))? {
             return Ok(Some(change));
         }
         Ok(self.peers(seen, record, view).map(Change::Peers))
@@ -107,13 +98,14 @@ impl Inner {
     fn dhcp(
         &self,
         seen: &Seen,
+        state: &State,
         leaving: &BTreeSet<PortId>,
         record: &Record,
     ) -> Result<Option<Change>, Refusal> {
         let network = record.setup.network;
         let Some(bridge) = seen.links.get(&names::bridge(record.setup.vni)) else { return Ok(None) };
         let ports = seen.staying(leaving).filter(|other| other.setup.network == network);
-        let Some(plan) = plan(ports, bridge.index) else { return Ok(None) };
+        let Some(plan) = plan(ports, state.subnets(network), bridge.index) else { return Ok(None) };
         let server = Server::of(&self.host.run, network);
         if !server.serves(&plan, &Running::look()?)? {
             return Ok(Some(Change::Serve { network, plan }));
@@ -132,12 +124,14 @@ impl Inner {
 }
 
 /// How a link that is there must still change.
-fn put_up(link: &Link, tag: &str, mtu: u16, bridge: Option<u32>) -> Option<Change> {
+fn put_up(link: &Link, tag: &str, mtu: u16, bridge: Option<u32>) -> Result<Option<Change>, Refusal> {
     let reached = link.up
         && link.alias.as_deref() == Some(tag)
         && link.mtu == u32::from(mtu)
-        && (bridge.is_none() || link.controller == bridge);
-    (!reached).then(|| Change::PutUp { link: link.clone(), tag: tag.to_owned(), mtu, bridge })
+        && (bridge.is_none() || link.controller == bridge)
+        && settings::is_quiet(&link.name)?;
+    let put_up = || Change::PutUp { link: link.clone(), tag: tag.to_owned(), mtu, bridge };
+    Ok((!reached).then(put_up))
 }
 
 /// The link of this name, where there is one of ours: of its kind, and with its tag or, half-made, with none.

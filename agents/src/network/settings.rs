@@ -45,6 +45,9 @@ pub(super) fn is_quiet(link: &str) -> Result<bool, Refusal> {
 
 /// Keeps the link from speaking IPv6.
 pub(super) fn make_quiet(link: &str) -> Result<(), Refusal> {
+    if is_quiet(link)? {
+        return Ok(());
+    }
     fs::write(quiet(link), "1").map_err(|error| file_failed(&quiet(link), &error))
 }
 

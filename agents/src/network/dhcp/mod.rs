@@ -73,6 +73,11 @@ impl Server {
         process::start(&self.configuration()).await
     }
 
+    /// Stops it, and keeps what it needs to go on.
+    pub(super) async fn pause(&self) -> Result<(), Refusal> {
+        process::stop(&self.configuration()).await
+    }
+
     /// Whether the record's guest would get its address.
     pub(super) fn reserves(&self, record: &Record) -> Result<bool, Refusal> {
         Ok(read(&self.reservation(record))? == plan::reservation(record))

@@ -85,7 +85,7 @@ fn condition(rule: &SecurityRule, view: &HostView) -> Option<String> {
 /// a zone then, which would have them tracked after all).
 fn raw(text: &mut String, networks: &BTreeMap<u32, Network>) {
     writeln!(text, "\tchain raw {{\n\t\ttype filter hook prerouting priority raw; policy accept;").ok();
-    writeln!(text, "\t\tudp dport {TUNNEL_PORT} notrack accept").ok();
+    writeln!(text, "\t\tiifname != \"{BRIDGE}*\" udp dport {TUNNEL_PORT} notrack accept").ok();
     writeln!(text, "\t\tiifname \"{BRIDGE}*\" udp dport 67 notrack accept").ok();
     for network in networks.values() {
         writeln!(text, "\t\tiifname \"{}\" ct zone set {}", network.bridge, network.zone).ok();

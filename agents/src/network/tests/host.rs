@@ -68,7 +68,7 @@ impl Host {
             let work = job(network, facts);
             Box::pin(async move { answer.send(work.await).unwrap() })
         });
-        self.jobs.as_ref().unwrap().send(job).ok().expect("the host's thread goes on");
+        assert!(self.jobs.as_ref().unwrap().send(job).is_ok(), "the host's thread goes on");
         answered.recv().expect("the host answers")
     }
 

@@ -1,12 +1,15 @@
 //! DHCP: who gets which address from whom.
 
 use std::fs;
+use std::net::Ipv4Addr;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
+use std::process::Command;
 
-use windlass_sagas::record::{Direction, Mac};
+use windlass_sagas::cell::views::SubnetView;
+use windlass_sagas::record::{Cidr, Direction, Mac};
 
-use super::cloud::{port, prepare, remove};
+use super::cloud::{port, prepare, remove, view};
 use super::guest::Guest;
 use super::host::Host;
 use super::place::{Place, run, until};
@@ -108,4 +111,65 @@ fn a_server_that_dies_comes_back_and_outlives_the_agent() {
     until("another server runs", || !servers().is_empty() && servers() != server);
     let guest = Guest::plug(&mut place, &host, &setup, "a");
     assert!(ask(&place, &guest).is_some());
+}
+
+#[test]
+fn a_guest_renews_its_lease_by_asking_its_server_alone() {
+    let Some(mut place) = Place::new() else { return };
+    let spaces = place.underlay(&["one"]);
+    let host = Host::start(&spaces[0], place.directory.path(), 1);
+    let setup = port(1, 7);
+    host.to_end(&prepare(&setup), Direction::Forward);
+    let guest = Guest::plug(&mut place, &host, &setup, "a");
+    let (script, heard) = (place.directory.path().join("obey"), place.directory.path().join("heard"));
+    // The route to the server is the option's: 169.254.169.254/32 by 0.0.0.0.
+    let text = format!(
+        "#!/bin/sh\necho $1 $staticroutes >>{}\n[ $1 = bound ] || exit 0\n\
+         ip addr add $ip/$mask dev eth0\nip route add 169.254.169.254/32 dev eth0\n",
+        heard.display()
+    );
+    fs::write(&script, text).unwrap();
+    fs::set_permissions(&script, fs::Permissions::from_mode(0o755)).unwrap();
+    let client =
+        ["netns", "exec", &guest.space, "busybox", "udhcpc", "-i", "eth0", "-f", "-O", "staticroutes"];
+    let mut client = Command::new("ip").args(client).arg("-s").arg(&script).spawn().unwrap();
+    let heard = |word: &str| fs::read_to_string(&heard).unwrap_or_default().contains(word);
+    until("the guest has its lease", || heard("bound 169.254.169.254/32 0.0.0.0 0.0.0.0/0 10.0.0.1"));
+    until("it has renewed it", || {
+        run("kill", &["-USR1", &client.id().to_string()]);
+        heard("renew")
+    });
+    client.kill().unwrap();
+    client.wait().unwrap();
+}
+
+#[test]
+fn the_view_gives_name_servers_and_turns_dhcp_off() {
+    let Some(mut place) = Place::new() else { return };
+    let spaces = place.underlay(&["one"]);
+    let host = Host::start(&spaces[0], place.directory.path(), 1);
+    let setup = port(1, 7);
+    host.to_end(&prepare(&setup), Direction::Forward);
+    let guest = Guest::plug(&mut place, &host, &setup, "a");
+    let cidr = Cidr { address: Ipv4Addr::new(10, 0, 0, 0).into(), prefix_bits: 24 };
+    let gateway = setup.addresses[0].gateway;
+    let mut subnet = SubnetView { cidr, gateway, dns: vec![Ipv4Addr::new(9, 9, 9, 9).into()], dhcp: true };
+    let with = |subnet: &SubnetView| {
+        let mut shown = view(&[&setup], &[], &[]);
+        shown.networks.get_mut(&setup.network).unwrap().subnets.push(subnet.clone());
+        shown
+    };
+    host.apply(&with(&subnet));
+    let told = ask(&place, &guest).unwrap();
+    assert!(told.iter().any(|line| line == "dns=9.9.9.9"), "{told:?}");
+    subnet.dhcp = false;
+    host.apply(&with(&subnet));
+    assert_eq!(ask(&place, &guest), None);
+    assert!(host.to_end(&prepare(&setup), Direction::Forward).is_empty(), "the port is ready all the same");
+    subnet.dhcp = true;
+    host.apply(&with(&subnet));
+    assert!(ask(&place, &guest).is_some());
+    drop(guest);
+    host.to_end(&remove(&setup), Direction::Forward);
+    assert_eq!(remains(&host), Vec::<String>::new());
 }

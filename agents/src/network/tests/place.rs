@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::os::fd::AsFd as _;
+use std::path::Path;
 use std::process::{Command, Output};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
@@ -26,6 +27,7 @@ impl Place {
             eprintln!("skipped: {reason}");
             return None;
         }
+        remove_abandoned();
         let prefix = format!("wlq{}x{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
         let directory = tempfile::tempdir().unwrap();
         run("chmod", &["0711", directory.path().to_str().unwrap()]);
@@ -68,15 +70,27 @@ impl Place {
 
 impl Drop for Place {
     fn drop(&mut self) {
-        for space in &self.spaces {
-            // Processes that a failed test left behind are in its namespaces alone.
-            let pids = Command::new("ip").args(["netns", "pids", space]).output();
-            let pids =
-                pids.map(|output| String::from_utf8_lossy(&output.stdout).into_owned()).unwrap_or_default();
-            for pid in pids.split_whitespace().filter(|pid| *pid != std::process::id().to_string()) {
-                Command::new("kill").args(["-9", pid]).output().ok();
-            }
-            Command::new("ip").args(["netns", "del", space]).output().ok();
+        self.spaces.iter().for_each(|space| remove(space));
+    }
+}
+
+/// Removes a namespace. Processes that a failed test left behind are in its namespaces alone.
+fn remove(space: &str) {
+    let pids = Command::new("ip").args(["netns", "pids", space]).output();
+    let pids = pids.map(|output| String::from_utf8_lossy(&output.stdout).into_owned()).unwrap_or_default();
+    for pid in pids.split_whitespace().filter(|pid| *pid != std::process::id().to_string()) {
+        Command::new("kill").args(["-9", pid]).output().ok();
+    }
+    Command::new("ip").args(["netns", "del", space]).output().ok();
+}
+
+/// Removes what tests left behind that were killed: the namespaces of processes that are gone.
+fn remove_abandoned() {
+    for line in run("ip", &["netns", "list"]).lines() {
+        let space = line.split_whitespace().next().unwrap_or_default();
+        let maker = space.strip_prefix("wlq").and_then(|rest| rest.split_once('x')?.0.parse::<u32>().ok());
+        if maker.is_some_and(|pid| !Path::new("/proc").join(pid.to_string()).exists()) {
+            remove(space);
         }
     }
 }

@@ -186,3 +186,30 @@ fn a_guest_does_not_reach_its_host() {
     }
     assert!(guest.reaches("10.0.0.8"));
 }
+
+#[test]
+fn what_somebody_else_takes_away_comes_back() {
+    const BRIDGED: &str = "net.bridge.bridge-nf-call-iptables";
+    let Some(mut place) = Place::new() else { return };
+    let spaces = place.underlay(&["one"]);
+    let host = Host::start(&spaces[0], place.directory.path(), 1);
+    let (a, b) = (port(1, 7), port(1, 8));
+    for setup in [&a, &b] {
+        host.to_end(&prepare(setup), Direction::Forward);
+    }
+    host.apply(&view(&[&a], &out_and(&[]), &[]));
+    let guest = Guest::addressed(&mut place, &host, &a, "a");
+    let _other = Guest::addressed(&mut place, &host, &b, "b");
+    assert!(!guest.pings("10.0.0.8"), "no rule lets it in");
+    let bridged = || host.sh(&["busybox", "sysctl", "-n", BRIDGED]).trim().to_owned();
+    let ruleset = || host.sh(&["nft", "list", "ruleset"]);
+    assert!(bridged() == "1" && ruleset().contains("in_"));
+    host.sh(&["busybox", "sysctl", "-w", &format!("{BRIDGED}=0")]);
+    until("bridged packets are seen again", || bridged() == "1");
+    // A service of the host that is started anew does this to rules that are not its own.
+    host.sh(&["nft", "flush", "ruleset"]);
+    until("the rules are back", || ruleset().contains("in_"));
+    assert!(!guest.pings("10.0.0.8"));
+    host.apply(&view(&[&a, &b], &out_and(&[Protocol::Icmp]), &[]));
+    assert!(guest.reaches("10.0.0.8"));
+}

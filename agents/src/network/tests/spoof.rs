@@ -89,6 +89,13 @@ fn frames_that_are_not_the_guests_own_are_dropped() {
     assert!(guest.sh(&["nft", "delete table netdev t"]).status.success());
     can();
 
+    // A packet for nobody, put into the neighbour's frame: no rule of the neighbour's would have seen it.
+    let nobody =
+        ["neigh", "replace", "10.0.0.98", "lladdr", &b.mac.to_string(), "dev", "eth0", "nud", "permanent"];
+    ip(&guest, &nobody);
+    dropped("not-for-port", &|| assert!(!guest.pings("10.0.0.98")));
+    can();
+
     // Looking whether an address is in use before it is taken is allowed: the sender has none yet.
     let probe = other.sh(&["busybox", "arping", "-D", "-c", "2", "-w", "3", "-I", "eth0", "10.0.0.7"]);
     let said = String::from_utf8_lossy(&probe.stdout).into_owned();
