@@ -65,23 +65,26 @@ impl Inner {
         if let Some(tables) = self.rules(&seen, &state.view, &state.leaving).await? {
             nft::load(&tables).await?;
         }
-        let mut networks: BTreeMap<NetworkId, &Record> = BTreeMap::new();
-        networks.extend(seen.staying(&state.leaving).map(|record| (record.setup.network, record)));
-        let running = Running::look()?;
-        for record in networks.values() {
-            if let Some(peers) = self.peers(&seen, record, &state.view) {
-                self.set_peers(&peers).await?;
-            }
-            self.keep_server(&seen, state, record, &running).await?;
-        }
-        let recorded: BTreeSet<NetworkId> =
-            seen.records.values().map(|record| record.setup.network).collect();
-        dhcp::retain(&self.host.run, &recorded).await?;
         if state.sweep_due {
             flows::sweep(&seen.records, &state.view).await?;
             state.sweep_due = false;
         }
-        Ok(())
+        let recorded: BTreeSet<NetworkId> =
+            seen.records.values().map(|record| record.setup.network).collect();
+        let mut kept = dhcp::retain(&self.host.run, &recorded).await;
+        let mut networks: BTreeMap<NetworkId, &Record> = BTreeMap::new();
+        networks.extend(seen.staying(&state.leaving).map(|record| (record.setup.network, record)));
+        let running = Running::look()?;
+        // One network's trouble is not another's.
+        for record in networks.values() {
+            let peers = match self.peers(&seen, record, &state.view) {
+                Some(peers) => self.set_peers(&peers).await,
+                None => Ok(()),
+            };
+            let server = self.keep_server(&seen, state, record, &running).await;
+            kept = kept.and(peers).and(server);
+        }
+        kept
     }
 
     /// A network that is still being made gets its server by the step that makes it.
@@ -97,13 +100,20 @@ impl Inner {
             return Ok(());
         };
         let network = record.setup.network;
-        let ports = seen.staying(&state.leaving).filter(|other| other.setup.network == network);
+        let ports = || seen.staying(&state.leaving).filter(|other| other.setup.network == network);
         let server = Server::of(&self.host.run, network);
-        match plan(ports, state.subnets(network), bridge.index) {
-            Some(plan) if !server.serves(&plan, running)? => server.serve(&plan).await,
-            Some(_) => Ok(()),
-            // The view has DHCP off; the reservations stay for when it is on again.
-            None => server.pause().await,
+        let Some(plan) = plan(ports(), state.subnets(network), bridge.index) else {
+            // The view has DHCP off; what is reserved stays for when it is on again.
+            return server.pause().await;
+        };
+        if !server.serves(&plan, running)? {
+            server.serve(&plan).await?;
         }
+        for record in ports() {
+            if !server.reserves(record)? {
+                server.reserve(record)?;
+            }
+        }
+        Ok(())
     }
 }

@@ -1,7 +1,7 @@
 //! The record of a port: a file from before anything else of the port is there until after all of it is gone. Links and
 //! records together say what the host holds, whatever process looks.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io::ErrorKind;
 use std::net::{IpAddr, Ipv4Addr};
@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use serde_json::{Value, json};
 use windlass_sagas::ids::{CellId, NetworkId, PortId, ProjectId, SagaId, StepIndex};
 use windlass_sagas::protocol::Owner;
-use windlass_sagas::record::{PortSetup, Refusal, StepKey};
+use windlass_sagas::record::{PortSetup, Refusal, RefusalCode, StepKey};
 
 use crate::driver::driver_failed;
 use crate::files::{PRIVATE, replace, sync_parent};
@@ -76,7 +76,7 @@ pub(super) fn zone(records: &Records, network: NetworkId) -> Result<u16, Refusal
     if let Some(record) = records.values().find(|record| record.setup.network == network) {
         return Ok(record.zone);
     }
-    let taken: std::collections::BTreeSet<u16> = records.values().map(|record| record.zone).collect();
+    let taken: BTreeSet<u16> = records.values().map(|record| record.zone).collect();
     (1..=u16::MAX)
         .find(|zone| !taken.contains(zone))
         .ok_or_else(|| driver_failed("no zone for connections is free"))
@@ -149,10 +149,39 @@ fn path(run: &Run, port: PortId) -> PathBuf {
 pub(super) fn file_failed(path: &Path, error: &std::io::Error) -> Refusal {
     let message = format!("{}: {error}", path.display());
     let full = matches!(error.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded);
-    let code = if full {
-        windlass_sagas::record::RefusalCode::DiskFull
-    } else {
-        windlass_sagas::record::RefusalCode::DriverFailed
-    };
+    let code = if full { RefusalCode::DiskFull } else { RefusalCode::DriverFailed };
     Refusal { code, retryable: true, message }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::network::tests::cloud::{port, record};
+
+    #[test]
+    fn a_record_is_read_as_it_was_written_and_nothing_else_is_one() {
+        let directory = tempfile::tempdir().unwrap();
+        let run = Run::open(&directory.path().join("run")).unwrap();
+        let (first, second) = (record(&port(1, 7)), record(&port(2, 7)));
+        assert_eq!(read_all(&run).unwrap(), Records::new());
+        for record in [&first, &second] {
+            write(&run, record).unwrap();
+        }
+        assert_eq!(read(&run, first.setup.port).unwrap().as_ref(), Some(&first));
+        assert_eq!(read_all(&run).unwrap().len(), 2);
+        remove(&run, first.setup.port).unwrap();
+        remove(&run, first.setup.port).unwrap();
+        assert_eq!(read(&run, first.setup.port).unwrap(), None);
+        fs::write(path(&run, first.setup.port), "{}").unwrap();
+        assert!(read_all(&run).unwrap_err().message.contains("no record"), "a port is not forgotten");
+    }
+
+    #[test]
+    fn a_network_keeps_its_zone_and_another_one_gets_the_first_that_is_free() {
+        let records: Records =
+            [port(1, 7), port(3, 7)].iter().map(|setup| (setup.port, record(setup))).collect();
+        assert_eq!(zone(&records, port(3, 8).network).unwrap(), 3);
+        assert_eq!(zone(&records, port(9, 8).network).unwrap(), 2);
+        assert_eq!(zone(&Records::new(), port(9, 8).network).unwrap(), 1);
+    }
 }

@@ -149,8 +149,6 @@ fn the_view_gives_name_servers_and_turns_dhcp_off() {
     let spaces = place.underlay(&["one"]);
     let host = Host::start(&spaces[0], place.directory.path(), 1);
     let setup = port(1, 7);
-    host.to_end(&prepare(&setup), Direction::Forward);
-    let guest = Guest::plug(&mut place, &host, &setup, "a");
     let cidr = Cidr { address: Ipv4Addr::new(10, 0, 0, 0).into(), prefix_bits: 24 };
     let gateway = setup.addresses[0].gateway;
     let mut subnet = SubnetView { cidr, gateway, dns: vec![Ipv4Addr::new(9, 9, 9, 9).into()], dhcp: true };
@@ -159,6 +157,13 @@ fn the_view_gives_name_servers_and_turns_dhcp_off() {
         shown.networks.get_mut(&setup.network).unwrap().subnets.push(subnet.clone());
         shown
     };
+    // Prepared while it is off.
+    subnet.dhcp = false;
+    host.apply(&with(&subnet));
+    host.to_end(&prepare(&setup), Direction::Forward);
+    let guest = Guest::plug(&mut place, &host, &setup, "a");
+    assert_eq!(ask(&place, &guest), None);
+    subnet.dhcp = true;
     host.apply(&with(&subnet));
     let told = ask(&place, &guest).unwrap();
     assert!(told.iter().any(|line| line == "dns=9.9.9.9"), "{told:?}");

@@ -76,7 +76,7 @@ fn a_port_is_prepared_once_and_removed_without_remains() {
     assert_eq!(host.advance(&prepare(&first), Direction::Forward).unwrap(), Some("record"));
     assert_eq!(host.observe(&prepare(&first)), Observed::Partial);
     let made = host.to_end(&prepare(&first), Direction::Forward);
-    assert_eq!(made.last(), Some(&"reservation"), "{made:?}");
+    assert!(made.contains(&"rules") && made.contains(&"DHCP server"), "{made:?}");
     assert_eq!(host.observe(&prepare(&first)), Observed::Present(StepOutput::None));
     assert_eq!(host.observe(&remove(&first)), Observed::Partial);
     assert!(host.to_end(&prepare(&first), Direction::Forward).is_empty());
