@@ -38,7 +38,7 @@ fn guests_reach_their_own_network_across_hosts_and_nobody_elses() {
     let create = ["--project", "other", "server", "create", "c", "--flavor", "small"];
     site.ok(&[&create[..], &["--image", "projects/demo/images/guest", "--network", "net", "--on-host", "h2"]].concat());
     let shown = site.json(&["--project", "other", "server", "get", "c"]);
-    assert_eq!(shown["interfaces"][0]["fixedIps"][0]["ip"], a.as_str(), "the same address twice, in two networks");
+    assert_eq!(shown["interfaces"][0]["fixedIps"][0]["ipAddress"], a.as_str(), "the same address twice, in two networks");
     let id = shown["uid"].as_str().unwrap();
     let console = std::fs::read_to_string(site.run("h2").join("guests").join(id).join("console.log")).unwrap();
     assert!(console.contains(&a), "{console}");
@@ -87,7 +87,11 @@ fn a_guest_speaks_for_itself_alone_and_is_closed_until_a_rule_opens_it() {
     site.ok(&[&create[..], &["--on-host", "h1"]].concat());
     let c = site.address("c");
     assert!(!pings(&site, "b", &c), "closed");
-    assert!(pings(&site, "c", &b), "and open outwards, with the answers let in");
+    // The other end's group lets everybody ask.
+    let asked = ["--rule", "egress:any::", "--rule", "ingress:any::group=self", "--rule", "ingress:icmp::"];
+    site.ok(&[&["security-group", "set-rules", "default"], &asked[..]].concat());
+    crate::site::until("the other end is open", || pings(&site, "c", &b));
+    assert!(!pings(&site, "b", &c), "answers are let in, and nothing else");
     site.ok(&["security-group", "set-rules", "closed", "--rule", "egress:any::", "--rule", &format!("ingress:icmp::{b}/32")]);
     crate::site::until("the rule opens the guest", || pings(&site, "b", &c));
     site.ok(&["security-group", "set-rules", "closed", "--rule", "egress:any::"]);

@@ -162,7 +162,7 @@ impl Site {
     /// A server's first address.
     pub(crate) fn address(&self, server: &str) -> String {
         let shown = self.json(&["server", "get", server]);
-        shown["interfaces"][0]["fixedIps"][0]["ip"].as_str().unwrap_or_else(|| panic!("{shown:#}")).to_owned()
+        shown["interfaces"][0]["fixedIps"][0]["ipAddress"].as_str().unwrap_or_else(|| panic!("{shown:#}")).to_owned()
     }
 
     /// The directory of a guest, wherever it runs.
@@ -186,8 +186,9 @@ impl Site {
     pub(crate) fn inside_guest(&self, guest: &Path, command: &str) -> String {
         let mut console = UnixStream::connect(guest.join("con")).unwrap();
         console.set_read_timeout(Some(PATIENCE)).unwrap();
-        // The shell's echo shows the sum as it is written, the end shows it added up.
-        console.write_all(format!("\n{command}; echo the-end-$((40+2))\n").as_bytes()).unwrap();
+        // The shell's echo, however it is wrapped, shows the sums as they are written; its output shows them added up.
+        let line = format!("\necho the-begin-$((20+1)); {command}; echo the-end-$((40+2))\n");
+        console.write_all(line.as_bytes()).unwrap();
         let mut seen = Vec::new();
         let mut part = [0; 4096];
         while !String::from_utf8_lossy(&seen).contains("the-end-42") {
@@ -198,8 +199,8 @@ impl Site {
             seen.extend(&part[..count]);
         }
         let seen = String::from_utf8_lossy(&seen).replace('\r', "");
-        let start = seen.find("the-end-$((40+2))").map_or(0, |at| at + "the-end-$((40+2))".len());
-        seen[start..].split("the-end-42").next().unwrap_or_default().trim().to_owned()
+        let output = seen.split_once("the-begin-21").and_then(|(_, rest)| rest.split_once("the-end-42"));
+        output.unwrap_or_else(|| panic!("{command}: {seen}")).0.trim().to_owned()
     }
 
     /// Runs a program of the machine in a host's namespace.
@@ -283,7 +284,7 @@ impl Site {
         }
         for host in ["h1", "h2"] {
             let rules = self.on(host, &["nft", "list", "ruleset"]);
-            let of_ports = rules.lines().filter(|line| line.contains("wlt"));
+            let of_ports = rules.lines().filter(|line| line.contains("wlt") && !line.contains("wlt*"));
             left.extend(of_ports.map(|line| format!("{host}: {}", line.trim())));
         }
         for part in ["volumes", "exports"] {

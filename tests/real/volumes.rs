@@ -42,7 +42,7 @@ fn an_outage_of_the_volumes_host_pauses_a_guest_and_loses_nothing() {
     // The volume's process dies under writes; its agent serves it again at the same port.
     let serving = Site::processes(&["qemu-storage-daemon", &site.run("s1").display().to_string()]);
     assert_eq!(serving.len(), 2, "the root and the volume");
-    site.inside("a", "(for n in $(seq 1 40); do dd if=/dev/zero of=/tmp/v/$n bs=64k count=4 conv=fsync 2>/dev/null; echo $n > /tmp/v/last; done; sync; touch /tmp/done) &");
+    site.inside("a", "(for n in $(seq 1 40); do dd if=/dev/zero of=/tmp/v/$n bs=64k count=4 conv=fsync 2>/dev/null; echo $n > /tmp/v/last; done; sync; touch /tmp/done) & true");
     serving.iter().for_each(|pid| Site::kill(*pid));
     until("the writes go on to their end", || site.inside("a", "ls /tmp/done 2>&1; true").ends_with("/tmp/done"));
     let seen = site.inside("a", "cat /tmp/v/last; ls /tmp/v | grep -c '^[0-9]'; dmesg | grep -c 'I/O error'; true");
