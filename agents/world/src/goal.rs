@@ -43,7 +43,8 @@ impl World {
             StepInput::PreparePort(setup) => self.prepare(setup),
             StepInput::RemovePort { port, .. } => self.remove_port(*port),
             StepInput::BootGuest(setup) | StepInput::BootKernel(setup, _) => self.boot(setup, exports),
-            StepInput::DestroyGuest { server } | StepInput::StopGuest { server, .. } => self.destroy(*server),
+            StepInput::DestroyGuest { server } => self.destroy(*server, false),
+            StepInput::StopGuest { server, .. } => self.destroy(*server, true),
             StepInput::PlugVolume { attachment, server, volume, device } => {
                 self.plug(*attachment, *server, *volume, *device, exports)
             }
@@ -67,7 +68,9 @@ impl World {
                 Some(_) | None => Ok(None),
             },
             StepInput::PreparePort(setup) => self.remove_port(setup.port),
-            StepInput::BootGuest(setup) | StepInput::BootKernel(setup, _) => self.destroy(setup.server),
+            StepInput::BootGuest(setup) | StepInput::BootKernel(setup, _) => {
+                self.destroy(setup.server, false)
+            }
             StepInput::PlugVolume { attachment, server, volume, .. } => {
                 self.unplug(*attachment, *server, *volume)
             }
@@ -178,10 +181,11 @@ impl World {
         Ok(Some(Change::Define { server, vcpus, ram_mib, ports, volumes }))
     }
 
-    fn destroy(&self, server: ServerId) -> Next {
-        Ok(self
-            .guest(server)
-            .map(|guest| if guest.running { Change::Stop { server } } else { Change::Undefine { server } }))
+    fn destroy(&self, server: ServerId, stopped: bool) -> Next {
+        Ok(self.guest(server).map(|guest| match guest.running {
+            true => Change::Stop { server },
+            false => Change::Undefine { server, stopped },
+        }))
     }
 
     fn plug(

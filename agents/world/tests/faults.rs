@@ -178,4 +178,6 @@ fn a_stopped_guest_is_gone_and_boots_again_from_a_kernel() {
     assert_eq!(run(&mut world, Op::Execute, &plug(1)), WorkResult::Executed(Ok(StepOutput::None)));
     assert_eq!(run(&mut world, Op::Undo, &boot), WorkResult::Undone(Ok(())));
     assert!(world.guest(SERVER).is_none());
+    run(&mut world, Op::Execute, &boot);
+    assert_eq!(world.repeated(), 0, "what a stop took is made again, also after an undo");
 }

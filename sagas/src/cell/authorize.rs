@@ -86,6 +86,9 @@ pub(super) const fn needs(body: &Body) -> Permission {
     match body {
         Body::CreateServer(_)
         | Body::DeleteServer(_)
+        | Body::StartServer(_)
+        | Body::StopServer(_)
+        | Body::RebootServer(_)
         | Body::CreateVolume(_)
         | Body::DeleteVolume(_)
         | Body::AttachVolume(_)

@@ -15,7 +15,7 @@ use super::policy::Steps;
 use super::registry::Registered;
 use super::{export_of, maker};
 use crate::cell::Cell;
-use crate::cell::state::{ImageBoot, PortState, Saga};
+use crate::cell::state::{ImageBoot, PortState, Saga, Server};
 use crate::ids::*;
 use crate::record::*;
 
@@ -141,15 +141,19 @@ pub(crate) fn completed(cell: &Cell, saga: &Saga) -> Vec<Event> {
         );
     }
     events.extend(attachments(saga));
-    for port in &server.spec.ports {
-        let prepares =
-            |input: &StepInput| matches!(input, StepInput::PreparePort(setup) if setup.port == *port);
-        if let Some(prepared_by) = maker(saga, prepares) {
-            events.push(PortReady { port: *port, prepared_by }.into());
-        }
-    }
+    events.extend(ports_ready(saga, server));
     events.push(ServerActivated { server: id, booted_by }.into());
     events
+}
+
+/// The ports of a server that the saga prepared.
+pub(super) fn ports_ready(saga: &Saga, server: &Server) -> Vec<Event> {
+    let ready = |port: &PortId| {
+        let prepares =
+            |input: &StepInput| matches!(input, StepInput::PreparePort(setup) if setup.port == *port);
+        Some(PortReady { port: *port, prepared_by: maker(saga, prepares)? }.into())
+    };
+    server.spec.ports.iter().filter_map(ready).collect()
 }
 
 /// The attachments that the saga's plugs made.

@@ -12,7 +12,7 @@ use super::example::{self, Begin, Example};
 use super::maker;
 use super::policy::Steps;
 use super::registry::Registered;
-use super::server_create::{guest, kernel, public_key};
+use super::server_create::{guest, kernel, ports_ready, public_key};
 use super::server_delete::volumes_of;
 use crate::cell::Cell;
 use crate::cell::state::{Attachment, Saga, Server};
@@ -69,14 +69,7 @@ pub(crate) fn completed(cell: &Cell, saga: &Saga) -> Vec<Event> {
     let Some(booted_by) = maker(saga, |input| input.boots().is_some()) else {
         return Vec::new();
     };
-    let mut events: Vec<Event> = Vec::new();
-    for port in &server.spec.ports {
-        let prepares =
-            |input: &StepInput| matches!(input, StepInput::PreparePort(setup) if setup.port == *port);
-        if let Some(prepared_by) = maker(saga, prepares) {
-            events.push(PortReady { port: *port, prepared_by }.into());
-        }
-    }
+    let mut events = ports_ready(saga, server);
     events.push(ServerActivated { server: id, booted_by }.into());
     events
 }

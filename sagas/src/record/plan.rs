@@ -12,7 +12,7 @@ use crate::ids::StepIndex;
 recorded_enum! {
     /// Which saga; its bindings (what completion and rollback mean for the resources) are chosen by it.
     SagaKind {
-        ServerCreate = 1, ServerDelete = 2, ServerRestore = 3,
+        ServerCreate = 1, ServerDelete = 2, ServerRestore = 3, ServerStart = 4, ServerStop = 5, ServerReboot = 6,
         VolumeCreate = 10, VolumeDelete = 11, VolumeAttach = 12, VolumeDetach = 13,
         NetworkCreate = 20, NetworkDelete = 21, SubnetCreate = 22, SubnetDelete = 23,
         PortCreate = 24, PortDelete = 25, SecurityGroupCreate = 26, SecurityGroupDelete = 27,
@@ -37,6 +37,9 @@ impl SagaKind {
             Self::ServerCreate => "server.create",
             Self::ServerDelete => "server.delete",
             Self::ServerRestore => "server.restore",
+            Self::ServerStart => "server.start",
+            Self::ServerStop => "server.stop",
+            Self::ServerReboot => "server.reboot",
             Self::VolumeCreate => "volume.create",
             Self::VolumeDelete => "volume.delete",
             Self::VolumeAttach => "volume.attach",

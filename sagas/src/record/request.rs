@@ -33,6 +33,12 @@ records! {
         CreateServer(CreateServer) = 100 v 1,
         /// Delete a server.
         DeleteServer(DeleteServer) = 101 v 1,
+        /// Give a stopped server its guest again.
+        StartServer(StartServer) = 102 v 1,
+        /// Stop a server's guest.
+        StopServer(StopServer) = 103 v 1,
+        /// Stop a server's guest and give it another one.
+        RebootServer(RebootServer) = 104 v 1,
         /// Make a volume.
         CreateVolume(CreateVolume) = 110 v 1,
         /// Delete a volume.
@@ -206,6 +212,24 @@ pub struct AttachVolume {
     pub server: String,
 }
 
+/// Stop a server's guest: `server.stop`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StopServer {
+    /// Name or id.
+    pub server: String,
+    /// How long the guest may take to power down, milliseconds, at most `GUEST_GRACE_MS_MAX`; 0: off at once.
+    pub grace_ms: u32,
+}
+
+/// Stop a server's guest and give it another one: `server.reboot`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RebootServer {
+    /// Name or id.
+    pub server: String,
+    /// How long the guest may take to power down, milliseconds, at most `GUEST_GRACE_MS_MAX`; 0: off at once.
+    pub grace_ms: u32,
+}
+
 /// Make a network.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CreateNetwork {
@@ -354,6 +378,8 @@ macro_rules! by_name {
 by_name! {
     /// Delete a server: `server.delete`.
     DeleteServer { server }
+    /// Give a stopped server its guest again: `server.start`.
+    StartServer { server }
     /// Delete a volume: `volume.delete`.
     DeleteVolume { volume }
     /// Detach a volume from its server: `volume.detach`.

@@ -8,6 +8,7 @@ mod faults;
 mod generation;
 mod images;
 mod leaks;
+mod power;
 mod quiet;
 mod random;
 mod servers;

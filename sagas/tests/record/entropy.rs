@@ -109,7 +109,7 @@ macro_rules! by_kind {
 by_kind! { report -> Report { Genesis Campaign RaiseFormat Step Overdue HostSeen HostSilent Ledger } }
 
 by_kind! { body -> Body {
-    CreateServer DeleteServer CreateVolume DeleteVolume AttachVolume DetachVolume CreateNetwork DeleteNetwork
+    CreateServer DeleteServer StartServer StopServer RebootServer CreateVolume DeleteVolume AttachVolume DetachVolume CreateNetwork DeleteNetwork
     CreateSubnet DeleteSubnet CreatePort DeletePort CreateSecurityGroup DeleteSecurityGroup SetSecurityRules
     CreateFlavor DeleteFlavor RegisterImage DeleteImage SetImageBoot CreateKeyPair DeleteKeyPair CreateProject DeleteProject
     SetQuota CreatePrincipal DeletePrincipal CreateCredential RevokeCredential GrantRole RevokeRole CreateJoinToken

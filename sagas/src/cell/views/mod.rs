@@ -208,7 +208,7 @@ pub fn left(cell: &Cell, commit: &Commit) -> BTreeSet<HostId> {
             Event::PortUnbound(e) => changed.place(cell, e.port),
             Event::PortDeleted(e) => changed.member(cell, e.port),
             Event::SubnetDeleted(e) => {
-                changed.networks.extend(cell.subnets.get(&e.subnet).map(|it| it.network))
+                changed.networks.extend(cell.subnets.get(&e.subnet).map(|it| it.network));
             }
             Event::ResourceDiscarded(e) => {
                 if let ResourceRef::Port(port) = e.resource {

@@ -15,6 +15,9 @@ fn servers_and_volumes() -> Vec<Body> {
     vec![
         Body::CreateServer(create_server()),
         Body::DeleteServer(DeleteServer { server: "web-1".into() }),
+        Body::StartServer(StartServer { server: "web-1".into() }),
+        Body::StopServer(StopServer { server: "web-1".into(), grace_ms: 60_000 }),
+        Body::RebootServer(RebootServer { server: "web-1".into(), grace_ms: 60_000 }),
         Body::CreateVolume(CreateVolume {
             name: "data-1".into(),
             size_gib: 300,
