@@ -94,8 +94,8 @@ impl ServerService for Api {
                 body(view, &fields::required(asked.server, "server")?, hash)
             })
             .await?;
-        if let (Some(hash), true) = (hash, entered.is_good()) {
-            self.keep_blob(hash, user_data, change.validate_only).await?;
+        if hash.is_some() && entered.is_good() {
+            self.keep_blob(user_data, change.validate_only).await?;
         }
         Ok(tonic::Response::new(self.submit(call, &change, entered, CREATE).await?))
     }

@@ -51,6 +51,8 @@ impl View<'_> {
                 Evidence::Runs => v1::image::Evidence::Runs,
             }
             .into(),
+            // The fold does not know it: who answers looks.
+            data_present: false,
         }
     }
 
