@@ -291,6 +291,7 @@ fn servers(rows: &mut Rows) {
             (spoilt!(server.key_pair = "projects/blue/keyPairs/none".into()), NotFound, "server.key_pair"),
             (spoilt!(server.volumes = vec![Attachment::default()]), InvalidField, "server.volumes[0].volume"),
             (spoilt!(server.user_data = vec![1; 70_000]), InvalidField, "server.user_data"),
+            (spoilt!(server.user_data = b"QFI\xfb, an image".to_vec()), InvalidField, "server.user_data"),
             (
                 |it| drop(it.server.as_mut().expect("set").metadata.insert(String::new(), "x".into())),
                 InvalidField,
