@@ -11,7 +11,7 @@ use crate::output::{Format, note};
 #[cfg(feature = "lab")]
 use crate::sim;
 use crate::{
-    about, access, agent, bench, demo, doctor, exit, explain, fault, host, init, network, operation,
+    about, access, agent, bench, demo, doctor, exit, explain, fault, host, image, init, network, operation,
     orchestrator, project, recover, replay, server, up, volume,
 };
 
@@ -99,7 +99,7 @@ enum Command {
     Flavor(project::Flavor),
     /// Images.
     #[command(subcommand)]
-    Image(project::Image),
+    Image(image::Image),
     /// Key pairs.
     #[command(subcommand)]
     KeyPair(project::KeyPair),
@@ -260,7 +260,7 @@ pub(crate) async fn run(cli: Cli) -> anyhow::Result<u8> {
         Command::Port(command) => network::port(&connect()?, command).await,
         Command::SecurityGroup(command) => network::group(&connect()?, command).await,
         Command::Flavor(command) => project::flavor(&connect()?, command).await,
-        Command::Image(command) => project::image(&connect()?, command).await,
+        Command::Image(command) => image::run(&connect()?, command).await,
         Command::KeyPair(command) => project::key_pair(&connect()?, command).await,
         Command::Project(command) => project::run(&connect()?, command).await,
         Command::Quota(command) => project::quota(&connect()?, command).await,

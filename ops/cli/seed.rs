@@ -131,21 +131,17 @@ pub(crate) async fn seed_real(client: &Client, guest: &Path) -> anyhow::Result<(
 
 /// A public raw image with the bytes of this file.
 async fn image(client: &Client, name: &str, file: &Path) -> anyhow::Result<()> {
-    let bytes = std::fs::read(file)?;
-    let sha256 = windlass_sagas::ids::Hash(<sha2::Sha256 as sha2::Digest>::digest(&bytes).into()).to_string();
-    let shelf = file.parent().unwrap().parent().unwrap().join("blobs").join(&sha256[..2]);
-    std::fs::create_dir_all(&shelf)?;
-    std::fs::write(shelf.join(&sha256), &bytes)?;
+    let (parent, format) = (format!("projects/{PROJECT}"), v1::image::Format::Raw);
+    let uploaded = client.upload_image(parent.as_str(), format, file, |_, _| {}).await?;
     let image = v1::Image {
         display_name: name.to_owned(),
-        sha256,
-        size_bytes: bytes.len() as u64,
-        format: v1::image::Format::Raw.into(),
+        sha256: uploaded.sha256,
+        size_bytes: uploaded.size_bytes,
+        format: format.into(),
         visibility: v1::image::Visibility::Public.into(),
         evidence: v1::image::Evidence::Hello.into(),
         ..Default::default()
     };
-    let parent = format!("projects/{PROJECT}");
     done(client, v1::CreateImageRequest { parent, image: Some(image), ..Default::default() }).await?;
     Ok(())
 }

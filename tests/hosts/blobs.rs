@@ -12,7 +12,6 @@ use windlass_agents::blobs::{Blobs, FetchError};
 use windlass_agents::identity::Identity;
 use windlass_agents::identity::volume::{ensure_volume_certificate, volume_directory};
 use windlass_agents::join::Token;
-use windlass_orchestrator::api::Blobs as _;
 use windlass_proto::agent::v1::agent_service_client::AgentServiceClient;
 use windlass_proto::agent::v1::blob_service_client::BlobServiceClient;
 use windlass_proto::agent::v1::join_service_client::JoinServiceClient;
@@ -55,7 +54,7 @@ async fn a_host_fetches_what_this_orchestrator_has_and_nobody_else_does() {
     let body: Vec<u8> = (0..200_000_u32).flat_map(u32::to_be_bytes).collect();
     let hash = |bytes: &[u8]| Hash(Sha256::digest(bytes).into());
     for bytes in [body.as_slice(), b"#cloud-config", b""] {
-        cell.blobs.keep(hash(bytes), bytes.to_vec()).await.unwrap();
+        assert_eq!(cell.blobs.keep(bytes.to_vec()).await.unwrap(), hash(bytes));
     }
     let (_, identities) = watch::channel(Arc::new(identity));
     let blobs = Blobs::new(state.path(), 1 << 30, identities, vec![cell.address.to_string()]);

@@ -20,6 +20,7 @@ use super::limits::{METADATA_BYTES_MAX, USER_DATA_BYTES_MAX};
 use super::list::{Row, ask, page};
 use super::view::{Named, Place, View};
 use super::{fields, names};
+use crate::blobs::format::{Format, inspect};
 
 const FILTERS: [&str; 6] = ["state", "display_name", "host", "zone", "flavor", "image"];
 
@@ -84,6 +85,9 @@ impl ServerService for Api {
         let user_data = asked.server.as_mut().map(|it| std::mem::take(&mut it.user_data)).unwrap_or_default();
         let hash = (!user_data.is_empty()).then(|| Hash(Sha256::digest(&user_data).into()));
         let bytes = user_data.len();
+        // It is kept beside images, and an image may be registered by any hash: what a host should not open as one must
+        // not come in this way either.
+        let strange = hash.and_then(|_| inspect(Format::Raw, &user_data, bytes as u64).err());
         let (change, place) = (change!(asked), Place::parent(&asked.parent));
         let entered = self
             .enter(call, &change, place, move |view| {
@@ -91,11 +95,17 @@ impl ServerService for Api {
                     let message = format!("user data has at most {USER_DATA_BYTES_MAX} bytes, this {bytes}");
                     return Err(Problem::field("server.user_data", message));
                 }
+                if let Some(unfit) = strange {
+                    return Err(Problem::field(
+                        "server.user_data",
+                        format!("user data is no image: {unfit}"),
+                    ));
+                }
                 body(view, &fields::required(asked.server, "server")?, hash)
             })
             .await?;
-        if let (Some(hash), true) = (hash, entered.is_good()) {
-            self.keep_blob(hash, user_data, change.validate_only).await?;
+        if hash.is_some() && entered.is_good() {
+            self.keep_blob(user_data, change.validate_only).await?;
         }
         Ok(tonic::Response::new(self.submit(call, &change, entered, CREATE).await?))
     }

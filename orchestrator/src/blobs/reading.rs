@@ -48,21 +48,21 @@ impl Reading {
         Ok(Some(chunk.freeze()))
     }
 
-    /// Sends the whole blob as the messages that `make` makes of its bytes and its size; of an empty one a single message
-    /// without bytes. `_slot` is held until the end.
+    /// Sends the whole blob as the messages that `make` makes of its parts, and why it can't be read any more as what
+    /// `make` makes of that; of an empty one a single message without bytes. `_slot` is held until the end.
     pub async fn send<T>(
         mut self,
         to: mpsc::Sender<Result<T, Status>>,
-        make: impl Fn(Bytes, u64) -> T + Send,
+        make: impl Fn(io::Result<Bytes>) -> Result<T, Status> + Send,
         _slot: OwnedSemaphorePermit,
     ) {
         let mut begun = false;
         loop {
             let message = match self.next().await {
-                Ok(Some(chunk)) => Ok(make(chunk, self.size_bytes)),
+                Ok(Some(chunk)) => make(Ok(chunk)),
                 Ok(None) if begun => return,
-                Ok(None) => Ok(make(Bytes::new(), 0)),
-                Err(error) => Err(Status::data_loss(format!("the blob can't be read: {error}"))),
+                Ok(None) => make(Ok(Bytes::new())),
+                Err(error) => make(Err(error)),
             };
             let over = message.is_err() || self.left == 0;
             begun = true;

@@ -59,10 +59,15 @@ impl BlobService for Fetching {
                 return Err(Status::data_loss(format!("blob {sha256} can't be opened: {error}")));
             }
         };
-        tracing::debug!(%host, %sha256, size_bytes = reading.size_bytes(), "a host fetches a blob");
+        let size_bytes = reading.size_bytes();
+        tracing::debug!(%host, %sha256, size_bytes, "a host fetches a blob");
+        let chunk = move |data: std::io::Result<_>| match data {
+            Ok(data) => Ok(BlobChunk { data, size_bytes }),
+            Err(error) => Err(Status::data_loss(format!("the blob can't be read: {error}"))),
+        };
         let (out, chunks) = mpsc::channel(CHUNKS_QUEUE);
         // It ends with its reader, or once that has been silent for too long.
-        tokio::spawn(reading.send(out, |data, size_bytes| BlobChunk { data, size_bytes }, slot));
+        tokio::spawn(reading.send(out, chunk, slot));
         Ok(Response::new(Box::pin(ReceiverStream::new(chunks))))
     }
 }

@@ -196,7 +196,7 @@ impl Process {
             leader: leader.clone(),
             finished: Arc::new(history),
             inventories: Arc::new(Agents::new(leader.clone(), Arc::clone(&contacts), faults)),
-            blobs: Some(Arc::new(blobs.clone())),
+            blobs: Some(blobs.clone()),
             about: About {
                 build: BUILD.to_owned(),
                 writer,

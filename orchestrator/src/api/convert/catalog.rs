@@ -53,6 +53,8 @@ impl View<'_> {
             }
             .into(),
             boot: image.boot.as_ref().map(|boot| self.boot(boot)),
+            // The fold does not know it: who answers looks.
+            data_present: false,
         }
     }
 

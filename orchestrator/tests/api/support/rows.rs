@@ -7,7 +7,7 @@ use windlass_proto::v1::ErrorReason::*;
 use windlass_proto::v1::*;
 
 use super::furniture::*;
-use super::raw::WATCH;
+use super::raw::{DOWNLOAD, WATCH};
 use super::request_id;
 use super::rows_cell;
 use super::stage::{Stage, key_pair, security_group};
@@ -68,6 +68,7 @@ pub(crate) fn all(stage: &Stage) -> Vec<Row> {
     deletes(&mut rows);
     rows_cell::add(&mut rows, stage);
     watch(&mut rows, stage);
+    download(&mut rows);
     rows.rows
 }
 
@@ -290,7 +291,7 @@ fn servers(rows: &mut Rows) {
             (spoilt!(server.key_pair = "projects/blue/keyPairs/none".into()), NotFound, "server.key_pair"),
             (spoilt!(server.volumes = vec![Attachment::default()]), InvalidField, "server.volumes[0].volume"),
             (spoilt!(server.user_data = vec![1; 70_000]), InvalidField, "server.user_data"),
-            (spoilt!(server.user_data = vec![1]), InvalidField, "server.user_data"),
+            (spoilt!(server.user_data = b"QFI\xfb, an image".to_vec()), InvalidField, "server.user_data"),
             (
                 |it| drop(it.server.as_mut().expect("set").metadata.insert(String::new(), "x".into())),
                 InvalidField,
@@ -330,7 +331,27 @@ fn deletes(rows: &mut Rows) {
     }
 }
 
-/// The one method that answers a stream; it is no `Unary`.
+/// It answers a stream and is no `Unary`.
+fn download(rows: &mut Rows) {
+    let valid = DownloadImageDataRequest { name: "projects/blue/images/bytes".into(), ..Default::default() };
+    let bad = |name: &str, reason| {
+        let request = DownloadImageDataRequest { name: name.into(), ..Default::default() };
+        Bad {
+            request: request.encode_to_vec(),
+            reason,
+            field: if reason == InvalidField { "name" } else { "" },
+        }
+    };
+    let bad = vec![
+        bad("nonsense", InvalidField),
+        bad("projects/blue/volumes/free", InvalidField),
+        bad("projects/blue/images/none", NotFound),
+        bad("projects/blue/images/debian", ImageDataMissing),
+    ];
+    rows.rows.push(Row { path: DOWNLOAD.into(), valid: valid.encode_to_vec(), bad });
+}
+
+/// It answers a stream and is no `Unary`.
 fn watch(rows: &mut Rows, stage: &Stage) {
     let valid = WatchOperationsRequest { parent: stage.running.clone(), ..Default::default() };
     let bad = |spoil: fn(&mut WatchOperationsRequest), reason, field| {

@@ -53,11 +53,31 @@ async fn spares(world: &World, admin: &Client) {
     ask(admin, subnet("spare", "projects/blue/networks/other", "10.9.0.0/24")).await;
     ask(admin, flavor("spare", 512)).await;
     ask(admin, image("spare")).await;
+    bytes(admin, "bytes").await;
     ask(admin, port("spare")).await;
     ask(admin, key_pair("spare")).await;
     ask(admin, security_group("spare")).await;
     ask(admin, join_token("h9")).await;
     drop(world.principal("ben", &[(role_grant::Role::Reader, "projects/blue")]).await);
+}
+
+/// A private image whose bytes are uploaded.
+pub(crate) async fn bytes(admin: &Client, name: &str) -> Image {
+    let file = tempfile::NamedTempFile::new().expect("a file");
+    std::fs::write(file.path(), [7; 4096]).expect("written");
+    let raw = image::Format::Raw;
+    let uploaded = admin.upload_image("projects/blue", raw, file.path(), |_, _| ()).await.expect("taken");
+    let mut request = image(name);
+    let image = request.image.as_mut().expect("set");
+    (image.sha256, image.size_bytes) = (uploaded.sha256, uploaded.size_bytes);
+    (image.format, image.visibility) = (raw.into(), image::Visibility::Private.into());
+    let made = ask(admin, request).await;
+    match made.result {
+        Some(operation::Result::Response(OperationResponse {
+            resource: Some(operation_response::Resource::Image(image)),
+        })) => image,
+        other => panic!("{other:?}"),
+    }
 }
 
 /// A fault that never strikes here: the agents are the test's own.
