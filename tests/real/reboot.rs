@@ -9,7 +9,9 @@ fn a_host_that_starts_anew_gets_its_ports_and_guests_back() {
     site.server("b", "h2", &[]);
     site.ok(&["volume", "create", "v", "--size-gib", "1"]);
     site.ok(&["volume", "attach", "v", "a"]);
-    site.inside("a", "mke2fs -q /dev/vdc && mkdir -p /tmp/v && mount /dev/vdc /tmp/v && echo kept > /tmp/v/f && sync && umount /tmp/v");
+    let disk = site.disk("a", "v");
+    let write = format!("mke2fs -q {disk} && mkdir -p /tmp/v && mount {disk} /tmp/v && echo kept > /tmp/v/f && sync");
+    site.inside("a", &format!("{write} && umount /tmp/v"));
     let address = site.address("a");
     let before = site.inside("a", "cat /disk/boots");
     let run = site.run("h1");
@@ -42,7 +44,9 @@ fn a_host_that_starts_anew_gets_its_ports_and_guests_back() {
     assert_eq!(site.address("a"), address);
     let boots = site.inside("a", "cat /disk/boots");
     assert_eq!(boots.parse::<u32>().unwrap(), before.parse::<u32>().unwrap() + 1, "its own root, one boot later");
-    assert_eq!(site.inside("a", "mkdir -p /tmp/v; mount /dev/vdc /tmp/v; cat /tmp/v/f; umount /tmp/v"), "kept");
+    let disk = site.disk("a", "v");
+    let read = site.inside("a", &format!("mkdir -p /tmp/v; mount {disk} /tmp/v; cat /tmp/v/f; umount /tmp/v"));
+    assert_eq!(read, "kept");
     let b = site.address("b");
     let said = site.inside("a", &format!("ping -c 3 -W 1 {b}"));
     assert!(!said.contains(" 0 packets received"), "{said}");

@@ -46,7 +46,7 @@ fn a_boot_that_cannot_work_rolls_back_to_nothing() {
     rolls_back(&site, "large", &["reserve_volume", "NO_ROOM"]);
 
     // A port that somebody else listens at is passed over, and nothing of his is touched.
-    let mut taken = site.start_on("s1", &["busybox", "nc", "-lk", "-p", "10809"]);
+    let mut taken = site.start_on("s1", &["busybox", "nc", "-ll", "-p", "10809", "-e", "cat"]);
     site.server("x", "h1", &[]);
     assert!(taken.try_wait().unwrap().is_none(), "the other one still listens");
     site.ok(&["server", "delete", "x"]);

@@ -203,6 +203,14 @@ impl Site {
         output.unwrap_or_else(|| panic!("{command}: {seen}")).0.trim().to_owned()
     }
 
+    /// Where a guest has a volume, as its serial says: device names follow the order of a start.
+    pub(crate) fn disk(&self, server: &str, volume: &str) -> String {
+        let serial: String = self.json(&["volume", "get", volume])["uid"].as_str().unwrap().chars().take(20).collect();
+        let found = self.inside(server, &format!("grep -l {serial} /sys/block/vd*/serial"));
+        let block = found.split('/').nth(3).unwrap_or_else(|| panic!("{server} has no {volume}: {found}"));
+        format!("/dev/{block}")
+    }
+
     /// Runs a program of the machine in a host's namespace.
     pub(crate) fn on(&self, host: &str, arguments: &[&str]) -> String {
         let namespace = format!("{}{host}", self.namespaces);

@@ -11,7 +11,9 @@ fn a_volume_moves_with_its_bytes_and_is_held_by_one_guest_that_lets_it_go() {
     site.server("b", "h2", &[]);
     site.ok(&["volume", "create", "v", "--size-gib", "1"]);
     site.ok(&["volume", "attach", "v", "a"]);
-    site.inside("a", "mke2fs -q /dev/vdc && mkdir -p /tmp/v && mount /dev/vdc /tmp/v && echo the-bytes > /tmp/v/f && sync");
+    let disk = site.disk("a", "v");
+    let write = format!("mke2fs -q {disk} && mkdir -p /tmp/v && mount {disk} /tmp/v && echo the-bytes > /tmp/v/f && sync");
+    site.inside("a", &write);
     // Attached twice: a conflict at once, and nothing changes.
     site.exits(4, &["volume", "attach", "v", "b"]);
     // A guest that uses it keeps it: the tenant is told, the volume is in use again.
@@ -22,7 +24,8 @@ fn a_volume_moves_with_its_bytes_and_is_held_by_one_guest_that_lets_it_go() {
     site.inside("a", "umount /tmp/v");
     site.ok(&["volume", "detach", "v"]);
     site.ok(&["volume", "attach", "v", "b"]);
-    let read = site.inside("b", "mkdir -p /tmp/v && mount /dev/vdc /tmp/v && cat /tmp/v/f; umount /tmp/v");
+    let disk = site.disk("b", "v");
+    let read = site.inside("b", &format!("mkdir -p /tmp/v && mount {disk} /tmp/v && cat /tmp/v/f; umount /tmp/v"));
     assert_eq!(read, "the-bytes");
     site.is_well();
     site.ok(&["server", "delete", "a"]);
@@ -38,7 +41,8 @@ fn an_outage_of_the_volumes_host_pauses_a_guest_and_loses_nothing() {
     site.server("a", "h1", &[]);
     site.ok(&["volume", "create", "v", "--size-gib", "1"]);
     site.ok(&["volume", "attach", "v", "a"]);
-    site.inside("a", "mke2fs -q /dev/vdc && mkdir -p /tmp/v && mount /dev/vdc /tmp/v");
+    let disk = site.disk("a", "v");
+    site.inside("a", &format!("mke2fs -q {disk} && mkdir -p /tmp/v && mount {disk} /tmp/v"));
     // The volume's process dies under writes; its agent serves it again at the same port.
     let serving = Site::processes(&["qemu-storage-daemon", &site.run("s1").display().to_string()]);
     assert_eq!(serving.len(), 2, "the root and the volume");
