@@ -196,6 +196,23 @@ pub(crate) enum Image {
     /// Delete one; volumes keep their bytes.
     #[command(after_help = "Example: windlass image delete debian-12")]
     Delete(Named),
+    /// Let guests of one boot from a kernel, instead of from their disk's own loader.
+    #[command(
+        after_help = "Example: windlass image set-boot debian-12 --kernel linux-6 --cmdline root=/dev/vda1"
+    )]
+    SetBoot {
+        /// Its name or id; no server may be made from it.
+        name: String,
+        /// The image that is the kernel, raw.
+        #[arg(long)]
+        kernel: String,
+        /// The image that is the initial RAM disk, raw.
+        #[arg(long)]
+        initrd: Option<String>,
+        /// The kernel's command line.
+        #[arg(long, default_value = "")]
+        cmdline: String,
+    },
 }
 
 /// Register an image.
@@ -293,6 +310,14 @@ pub(crate) async fn image(app: &App, command: Image) -> anyhow::Result<u8> {
         Image::Delete(named) => {
             let (name, validate_only) = (app.name("images", &named.name)?, app.validate_only);
             resource::change(app, v1::DeleteImageRequest { name, validate_only, ..Default::default() }).await
+        }
+        Image::SetBoot { name, kernel, initrd, cmdline } => {
+            let (name, validate_only) = (app.name("images", &name)?, app.validate_only);
+            let (kernel, initrd) =
+                (app.name("images", &kernel)?, app.name_or_none("images", initrd.as_ref())?);
+            let boot = Some(v1::image::Boot { kernel, initrd, cmdline });
+            resource::change(app, v1::SetImageBootRequest { name, validate_only, boot, ..Default::default() })
+                .await
         }
     }
 }

@@ -4,6 +4,7 @@
 mod armed;
 mod authority;
 mod calls;
+mod console;
 mod disk;
 mod faults;
 mod garbage;

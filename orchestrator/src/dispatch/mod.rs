@@ -2,6 +2,7 @@
 //! machine decides, the leader's task drives it.
 
 mod bare;
+mod consoles;
 mod contacts;
 mod join;
 mod streams;

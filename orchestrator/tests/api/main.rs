@@ -10,6 +10,7 @@ mod faults;
 mod lists;
 mod mutations;
 mod operations;
+mod power;
 mod reads;
 mod reasons;
 mod refusals;
