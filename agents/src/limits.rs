@@ -29,6 +29,10 @@ pub const WORK_TIME_MAX: Duration = Duration::from_secs(600);
 pub const INVENTORY_TIME_MAX: Duration = Duration::from_secs(60);
 /// The longest that a driver may take to put a view in force.
 pub const VIEW_TIME_MAX: Duration = Duration::from_secs(60);
+/// The longest that a driver may take to read a console; who asked waits 5 s.
+pub const CONSOLE_TIME_MAX: Duration = Duration::from_secs(4);
+/// Consoles that are read at a time; who asks for more is refused.
+pub const CONSOLES_MAX: usize = 16;
 /// How long an agent that is told to stop waits for work that runs.
 pub const DRAIN_TIME_MAX: Duration = Duration::from_secs(20);
 /// How long an agent that stops waits for its last messages to leave, and for each of its threads to end.

@@ -1,6 +1,7 @@
 //! The `null` driver: holds nothing, and says at once that every step is done. What is measured over it is the cell and
 //! the channel, not the hosts. It must never be what a file or a flag chooses.
 
+use windlass_sagas::ids::ServerId;
 use windlass_sagas::protocol::ledger::{Observed, Work};
 use windlass_sagas::protocol::{InventoryItem, PlacedView};
 use windlass_sagas::record::{Capacity, Endpoint, Refusal, RefusalCode, Role, StepInput, StepOutput};
@@ -69,6 +70,10 @@ impl Driver for Null {
 
     fn apply(&self, _view: PlacedView) -> Pending<Result<(), Refusal>> {
         Box::pin(std::future::ready(Ok(())))
+    }
+
+    fn console(&self, _server: ServerId, _bytes_max: u32) -> Pending<Result<Vec<u8>, Refusal>> {
+        Box::pin(std::future::ready(Ok(Vec::new())))
     }
 
     fn capacity(&self) -> Capacity {

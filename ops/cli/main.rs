@@ -9,6 +9,7 @@ mod app;
 mod bench;
 mod child;
 mod columns;
+mod console;
 mod context;
 mod demo;
 mod doctor;

@@ -29,6 +29,7 @@ pub(crate) fn usual(method: &str, _: &Value) -> Answer {
         "GetRecovery" => recovery(),
         "Recover" => json!({ "state": "NOTHING_LOST", "position": "27" }),
         "GetQuota" => json!({ "limits": amounts(10), "used": amounts(3), "position": "40" }),
+        "GetServerConsole" => json!({ "text": "bG9naW46IA==", "truncated": true, "position": "40" }),
         "ListEvents" => json!({ "events": events(), "position": "40" }),
         "GetOperation" => operation("COMPLETED", true),
         "ListOperations" => json!({ "operations": [operation("COMPLETED", true)], "position": "40" }),

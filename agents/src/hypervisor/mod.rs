@@ -106,7 +106,7 @@ impl Hypervisor {
     }
 
     /// The end of a guest's console, at most so many bytes.
-    pub(crate) async fn console(&self, server: ServerId, bytes_max: u32) -> Result<Vec<u8>, Refusal> {
+    pub(crate) fn console(&self, server: ServerId, bytes_max: u32) -> Result<Vec<u8>, Refusal> {
         let guest = self.inner.guest(server);
         if !guest.is_there() {
             return Err(gone("there is no such guest on this host"));

@@ -26,7 +26,7 @@ use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use windlass_sagas::ids::{BootId, CellId, HostId};
+use windlass_sagas::ids::{BootId, HostId, ServerId};
 use windlass_sagas::protocol::ledger::{Observed, Work, WorkResult};
 use windlass_sagas::protocol::{InventoryItem, PlacedView};
 use windlass_sagas::record::{Capacity, Refusal, Role, StepOutput};
@@ -44,8 +44,6 @@ use locks::Locks;
 /// What every role of a host knows of it.
 #[derive(Clone, Debug)]
 pub(crate) struct Host {
-    /// The cell.
-    pub(crate) cell: CellId,
     /// The host.
     pub(crate) id: HostId,
     /// Where other hosts reach it.
@@ -75,7 +73,7 @@ impl Linux {
     /// Looks at the machine, finds again what earlier processes made, and puts up what must stand beside steps.
     pub(crate) async fn open(
         state: &Path,
-        (cell, id): (CellId, HostId),
+        id: HostId,
         roles: &BTreeSet<Role>,
         config: &LinuxConfig,
         striker: Striker,
@@ -85,7 +83,7 @@ impl Linux {
         let run = Run::open(&config.run.clone().unwrap_or_else(default))?;
         let no_address = || AgentError::Setting("linux.address is missing".into());
         let address = config.address.ok_or_else(no_address)?;
-        let host = Host { cell, id, address, state: state.to_path_buf(), run };
+        let host = Host { id, address, state: state.to_path_buf(), run };
         let mut traits = config.traits.clone();
         let mut hypervisor = None;
         if roles.contains(&Role::Hypervisor) {
@@ -171,6 +169,16 @@ impl Driver for Linux {
             match &inner.network {
                 Some(network) => network.apply(view).await,
                 None => Ok(()),
+            }
+        })
+    }
+
+    fn console(&self, server: ServerId, bytes_max: u32) -> Pending<Result<Vec<u8>, Refusal>> {
+        let inner = Arc::clone(&self.0);
+        Box::pin(async move {
+            match &inner.hypervisor {
+                Some(hypervisor) => hypervisor.console(server, bytes_max),
+                None => Err(not_served(Role::Hypervisor)),
             }
         })
     }

@@ -108,7 +108,7 @@ impl Authority {
         drop(sender);
         let blobs = Arc::new(Blobs::new(&state, 1 << 30, identities, Vec::new()));
         let run = Run::open(&state.join("run")).unwrap();
-        (Host { cell, id, address, state, run }, blobs)
+        (Host { id, address, state, run }, blobs)
     }
 }
 

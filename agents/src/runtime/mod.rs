@@ -195,8 +195,7 @@ async fn open_driver(
             Sim::open(&directory, identity.host(), name, config.sim.clone(), striker).map(Opened::Sim)
         }
         DriverKind::Linux => {
-            let host = (identity.cell(), identity.host());
-            Linux::open(&config.state, host, roles, &config.linux, striker, blobs).await.map(Opened::Linux)
+            Linux::open(&config.state, identity.host(), roles, &config.linux, striker, blobs).await.map(Opened::Linux)
         }
         DriverKind::Null => Ok(Opened::Null(Arc::new(Null::new(name.to_owned(), config.sim.capacity)))),
     }

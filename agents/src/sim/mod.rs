@@ -6,7 +6,7 @@ mod keeper;
 use std::path::Path;
 use std::sync::Arc;
 
-use windlass_sagas::ids::{BootId, HostId};
+use windlass_sagas::ids::{BootId, HostId, ServerId};
 use windlass_sagas::protocol::ledger::{Observed, Op, Work, WorkResult};
 use windlass_sagas::protocol::{InventoryItem, PlacedView};
 use windlass_sagas::record::{Capacity, Direction, Refusal, Role, StepOutput};
@@ -144,6 +144,16 @@ impl Driver for Sim {
     fn apply(&self, view: PlacedView) -> Pending<Result<(), Refusal>> {
         let inner = Arc::clone(&self.0);
         Box::pin(async move { inner.keeper.apply(view).await })
+    }
+
+    fn console(&self, server: ServerId, bytes_max: u32) -> Pending<Result<Vec<u8>, Refusal>> {
+        let inner = Arc::clone(&self.0);
+        Box::pin(async move {
+            let mut text = inner.keeper.console(server).await?.into_bytes();
+            let most = usize::try_from(bytes_max).unwrap_or(usize::MAX);
+            text.drain(..text.len().saturating_sub(most));
+            Ok(text)
+        })
     }
 
     fn capacity(&self) -> Capacity {

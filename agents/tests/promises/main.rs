@@ -5,6 +5,7 @@ mod armed;
 mod authority;
 mod blobs;
 mod calls;
+mod console;
 mod disk;
 mod faults;
 mod garbage;

@@ -13,7 +13,7 @@ use tokio::time::timeout;
 use tokio_stream::wrappers::{TcpListenerStream, UnboundedReceiverStream};
 use tokio_stream::{Stream, StreamExt};
 use tonic::{Request, Response, Status, Streaming};
-use windlass_agent_wire::{Collector, decode_up};
+use windlass_agent_wire::{Collector, ConsoleTold, decode_up};
 use windlass_proto::agent::v1::agent_service_server::{AgentService, AgentServiceServer};
 use windlass_proto::agent::v1::blob_service_server::{BlobService, BlobServiceServer};
 use windlass_proto::agent::v1::join_service_server::{JoinService, JoinServiceServer};
@@ -169,7 +169,8 @@ impl AgentService for Service {
             let mut stream = request.into_inner();
             let mut collector = Collector::default();
             let (sender, ups) = mpsc::unbounded_channel();
-            let mut first = Some((out, ups));
+            let (console, consoles) = mpsc::unbounded_channel();
+            let mut first = Some((out, ups, consoles));
             loop {
                 let message = tokio::select! {
                     biased;
@@ -182,11 +183,15 @@ impl AgentService for Service {
                 };
                 // The agent's end of the stream ends this one too, whoever still holds the session.
                 let Some(Ok(message)) = message else { return };
+                if let Some(told) = ConsoleTold::decode(&message).expect("an agent's message can be used") {
+                    console.send(told).ok();
+                    continue;
+                }
                 let up = decode_up(HOST, &mut collector, &message).expect("an agent's message can be used");
                 match (up, first.take()) {
-                    (Some(Up::Hello(hello)), Some((out, ups))) => {
+                    (Some(Up::Hello(hello)), Some((out, ups, consoles))) => {
                         // A test that is over wants no more sessions.
-                        told.send(Session::new(hello, certificate.clone(), out, ups)).ok();
+                        told.send(Session::new(hello, certificate.clone(), out, ups, consoles)).ok();
                     }
                     (Some(up), None) => {
                         sender.send(up).ok();

@@ -6,6 +6,7 @@ use windlass_proto::v1;
 use windlass_proto::v1::image_service_server::ImageService;
 use windlass_sagas::cell::state::Image;
 use windlass_sagas::ids::ImageId;
+use windlass_sagas::limits::CMDLINE_BYTES_MAX;
 use windlass_sagas::record::{self, Body, Evidence, ImageFormat, Visibility};
 
 use super::Api;
@@ -22,9 +23,9 @@ const CREATE: FieldNames = &[
     ("size_bytes", "image.size_bytes"),
     ("min_disk_gib", "image.min_disk_gib"),
 ];
+const NAMED: FieldNames = &[("image", "name")];
 const BOOT: FieldNames =
     &[("image", "name"), ("kernel", "boot.kernel"), ("initrd", "boot.initrd"), ("cmdline", "boot.cmdline")];
-const NAMED: FieldNames = &[("image", "name")];
 
 #[tonic::async_trait]
 impl ImageService for Api {
@@ -88,21 +89,19 @@ impl ImageService for Api {
         self.change(call, change!(asked), place, NAMED, build).await
     }
 
-    async fn set_image_boot(
-        &self,
-        request: Request<v1::SetImageBootRequest>,
-    ) -> Answer<v1::Operation> {
-        let (call, asked) = Self::open("images.create", request)?;
-        let Named { place, last: image } = Named::of(&asked.name, "images");
+    async fn set_image_boot(&self, request: Request<v1::SetImageBootRequest>) -> Answer<v1::Operation> {
+        let (call, asked) = Self::open("images.setBoot", request)?;
         let change = change!(asked);
+        let Named { place, last: image } = Named::of(&asked.name, "images");
         let build = move |view: &View<'_>| {
             let boot = fields::required(asked.boot, "boot")?;
-            let kernel = view.image_named(&boot.kernel, "boot.kernel")?;
-            let initrd = match boot.initrd.as_str() {
-                "" => None,
-                name => Some(view.image_named(name, "boot.initrd")?),
-            };
-            Ok(Body::SetImageBoot(record::SetImageBoot { image, kernel, initrd, cmdline: boot.cmdline }))
+            let initrd = &boot.initrd;
+            Ok(Body::SetImageBoot(record::SetImageBoot {
+                image,
+                kernel: view.image_named(&boot.kernel, "boot.kernel")?,
+                initrd: (!initrd.is_empty()).then(|| view.image_named(initrd, "boot.initrd")).transpose()?,
+                cmdline: fields::text(&boot.cmdline, "boot.cmdline", CMDLINE_BYTES_MAX)?,
+            }))
         };
         self.change(call, change, place, BOOT, build).await
     }

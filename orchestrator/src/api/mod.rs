@@ -8,6 +8,7 @@ pub(crate) mod attribution;
 mod auth;
 mod call;
 mod cell;
+mod console;
 mod convert;
 pub mod errors;
 mod explained;

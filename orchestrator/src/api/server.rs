@@ -16,7 +16,7 @@ use super::Api;
 use super::call::{Answer, change, point};
 use super::convert::server_state;
 use super::errors::{FieldNames, Problem};
-use super::limits::{METADATA_BYTES_MAX, USER_DATA_BYTES_MAX};
+use super::limits::{GUEST_GRACE_S, METADATA_BYTES_MAX, USER_DATA_BYTES_MAX};
 use super::list::{Row, ask, page};
 use super::view::{Named, Place, View};
 use super::{fields, names};
@@ -43,7 +43,7 @@ const CREATE: FieldNames = &[
     ("placement.traits", "server.placement.traits"),
 ];
 
-const DELETE: FieldNames = &[("server", "name")];
+const NAMED: FieldNames = &[("server", "name"), ("grace_ms", "grace_s")];
 
 #[tonic::async_trait]
 impl ServerService for Api {
@@ -114,8 +114,44 @@ impl ServerService for Api {
         let (call, asked) = Self::open("servers.delete", request)?;
         let Named { place, last: server } = Named::of(&asked.name, "servers");
         let build = |_: &View<'_>| Ok(Body::DeleteServer(record::DeleteServer { server }));
-        self.change(call, change!(asked), place, DELETE, build).await
+        self.change(call, change!(asked), place, NAMED, build).await
     }
+
+    async fn get_server_console(
+        &self,
+        request: Request<v1::GetServerConsoleRequest>,
+    ) -> Answer<v1::GetServerConsoleResponse> {
+        let (call, asked) = Self::open("serverConsoles.get", request)?;
+        Ok(tonic::Response::new(self.console(call, asked).await?))
+    }
+
+    async fn start_server(&self, request: Request<v1::StartServerRequest>) -> Answer<v1::Operation> {
+        let (call, asked) = Self::open("servers.start", request)?;
+        let Named { place, last: server } = Named::of(&asked.name, "servers");
+        let build = |_: &View<'_>| Ok(Body::StartServer(record::StartServer { server }));
+        self.change(call, change!(asked), place, NAMED, build).await
+    }
+
+    async fn stop_server(&self, request: Request<v1::StopServerRequest>) -> Answer<v1::Operation> {
+        let (call, asked) = Self::open("servers.stop", request)?;
+        let (Named { place, last: server }, grace_ms) =
+            (Named::of(&asked.name, "servers"), grace_ms(asked.grace_s));
+        let build = move |_: &View<'_>| Ok(Body::StopServer(record::StopServer { server, grace_ms }));
+        self.change(call, change!(asked), place, NAMED, build).await
+    }
+
+    async fn reboot_server(&self, request: Request<v1::RebootServerRequest>) -> Answer<v1::Operation> {
+        let (call, asked) = Self::open("servers.reboot", request)?;
+        let (Named { place, last: server }, grace_ms) =
+            (Named::of(&asked.name, "servers"), grace_ms(asked.grace_s));
+        let build = move |_: &View<'_>| Ok(Body::RebootServer(record::RebootServer { server, grace_ms }));
+        self.change(call, change!(asked), place, NAMED, build).await
+    }
+}
+
+/// What a guest may take to power down, milliseconds; whether that is too long is `decide`'s to say.
+fn grace_ms(asked_s: Option<u32>) -> u32 {
+    asked_s.unwrap_or(GUEST_GRACE_S).saturating_mul(1000)
 }
 
 /// A server's values of a field that lists are filtered by.

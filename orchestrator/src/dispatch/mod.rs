@@ -3,6 +3,7 @@
 
 mod bare;
 mod blobs;
+mod consoles;
 mod contacts;
 mod join;
 mod peer;

@@ -10,7 +10,7 @@ use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tokio_stream::{Stream, StreamExt};
 use tonic::{Request, Response, Status, Streaming};
-use windlass_agent_wire::{Collector, decode_up, encode_down};
+use windlass_agent_wire::{Collector, ConsoleTold, decode_up, encode_down};
 use windlass_proto::agent::v1::agent_service_server::AgentService;
 use windlass_proto::agent::v1::{AgentMessage, OrchestratorMessage, agent_message};
 use windlass_sagas::ids::{CellId, HostId};
@@ -112,6 +112,7 @@ impl AgentService for Streams {
         let (out, messages) = mpsc::channel(OUT_QUEUE);
         let stopping = |_| Status::unavailable("the orchestrator stops");
         let contacts = Arc::clone(&self.contacts);
+        contacts.consoles.opened(host, id, out.clone());
         let link = Link { contacts, ..Link::new(id, host, roles.clone(), out) };
         self.events.send(AgentEvent::Connected(link)).await.map_err(stopping)?;
         let listener = Listener {
@@ -147,6 +148,17 @@ impl Listener {
             if let Some(agent_message::Kind::Hello(hello)) = &message.kind {
                 self.contacts.introduced(host, hello.build.clone());
             }
+            match ConsoleTold::decode(&message) {
+                Ok(None) => {}
+                Ok(Some(told)) => {
+                    self.contacts.consoles.told(link, told);
+                    continue;
+                }
+                Err(error) => {
+                    tracing::warn!(%host, %error, "an agent's message can't be used; cut off");
+                    break;
+                }
+            }
             let up = match decode_up(host, &mut collector, &message) {
                 Ok(None) => continue,
                 Ok(Some(up)) if within(&up, host, &self.roles) => up,
@@ -173,6 +185,7 @@ impl Listener {
             }
         }
         self.contacts.closed(host, link);
+        self.contacts.consoles.closed(host, link);
         // An error means that the leader's task is gone.
         drop(self.events.send(AgentEvent::Lost { link, host }).await);
     }

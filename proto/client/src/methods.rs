@@ -88,6 +88,7 @@ methods! {
         GetKeyPairRequest "KeyPairService/GetKeyPair" => KeyPair;
         GetProjectRequest "ProjectService/GetProject" => Project;
         GetQuotaRequest "ProjectService/GetQuota" => Quota;
+        GetServerConsoleRequest "ServerService/GetServerConsole" => GetServerConsoleResponse;
         GetHostRequest "HostService/GetHost" => Host;
         GetFaultRequest "FaultService/GetFault" => PlannedFault;
         GetPrincipalRequest "AccessService/GetPrincipal" => Principal;
@@ -123,6 +124,9 @@ methods! {
     changes {
         CreateServerRequest "ServerService/CreateServer";
         DeleteServerRequest "ServerService/DeleteServer";
+        StartServerRequest "ServerService/StartServer";
+        StopServerRequest "ServerService/StopServer";
+        RebootServerRequest "ServerService/RebootServer";
         CreateVolumeRequest "VolumeService/CreateVolume";
         DeleteVolumeRequest "VolumeService/DeleteVolume";
         AttachVolumeRequest "VolumeService/AttachVolume";

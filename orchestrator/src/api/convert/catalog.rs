@@ -4,12 +4,11 @@ use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD};
 use sha2::{Digest, Sha256};
 use windlass_proto::v1;
-use windlass_sagas::cell::state::{Flavor, Image, ImageBoot, KeyPair};
-use windlass_sagas::ids::ImageId;
-use windlass_sagas::record::{Evidence, ImageFormat, Visibility};
+use windlass_sagas::cell::state::{Flavor, Image, KeyPair};
+use windlass_sagas::record::{Evidence, ImageFormat, ResourceRef, Visibility};
 
 use crate::api::fields::stamp;
-use crate::api::names::{self, NO_PROJECT};
+use crate::api::names;
 use crate::api::view::View;
 
 impl View<'_> {
@@ -52,21 +51,16 @@ impl View<'_> {
                 Evidence::Runs => v1::image::Evidence::Runs,
             }
             .into(),
-            boot: image.boot.as_ref().map(|boot| self.boot(boot)),
             // The fold does not know it: who answers looks.
             data_present: false,
-        }
-    }
-
-    fn boot(&self, boot: &ImageBoot) -> v1::image::Boot {
-        let name = |id: ImageId| {
-            let owner = self.cell.images.get(&id).map_or(NO_PROJECT, |image| image.project);
-            names::within(owner, "images", id)
-        };
-        v1::image::Boot {
-            kernel: name(boot.kernel),
-            initrd: boot.initrd.map(|(initrd, _)| name(initrd)).unwrap_or_default(),
-            cmdline: boot.cmdline.clone(),
+            boot: image.boot.as_ref().map(|boot| v1::image::Boot {
+                kernel: self.name(ResourceRef::Image(boot.kernel), image.project),
+                initrd: boot
+                    .initrd
+                    .map(|(initrd, _)| self.name(ResourceRef::Image(initrd), image.project))
+                    .unwrap_or_default(),
+                cmdline: boot.cmdline.clone(),
+            }),
         }
     }
 

@@ -1,6 +1,7 @@
 //! A cell under test: the leader's task over a memory journal, the API on a loopback socket, clients by token.
 
 pub(crate) mod agent;
+pub(crate) mod console;
 pub(crate) mod furniture;
 pub(crate) mod history;
 pub(crate) mod raw;
@@ -21,7 +22,6 @@ use tonic::transport::server::TcpIncoming;
 use windlass_client::{Client, ClientError, Config as ClientConfig, NewSecret, Retry, Unary};
 use windlass_journal::Memory;
 use windlass_journal::memory::{Replicas, Settings, Sync};
-use windlass_orchestrator::api::inventories::NoAgents;
 use windlass_orchestrator::api::{About, Parts, routes};
 use windlass_orchestrator::blobs::Directory;
 use windlass_orchestrator::clock;
@@ -35,6 +35,7 @@ use windlass_sagas::protocol::Cursor;
 use windlass_sagas::protocol::orchestrator::Config;
 use windlass_sagas::record::*;
 
+use console::Consoles;
 use history::History;
 
 pub(crate) const CELL: CellId = CellId([1; 16]);
@@ -131,7 +132,7 @@ impl World {
         let parts = Parts {
             leader: leader.clone(),
             finished: Arc::clone(&history) as _,
-            inventories: Arc::new(NoAgents),
+            inventories: Arc::new(Consoles(leader.clone())),
             blobs: Some(Directory::open(blobs.path().into()).expect("a directory")),
             about,
         };

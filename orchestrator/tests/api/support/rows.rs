@@ -65,6 +65,8 @@ pub(crate) fn all(stage: &Stage) -> Vec<Row> {
     lists(&mut rows, stage);
     creates(&mut rows);
     servers(&mut rows);
+    power(&mut rows);
+    console(&mut rows);
     deletes(&mut rows);
     rows_cell::add(&mut rows, stage);
     watch(&mut rows, stage);
@@ -315,9 +317,65 @@ fn servers(rows: &mut Rows) {
     );
 }
 
+fn console(rows: &mut Rows) {
+    rows.add(
+        GetServerConsoleRequest { name: "projects/blue/servers/web".into(), ..Default::default() },
+        &[
+            (|it| it.name = "nonsense".into(), InvalidField, "name"),
+            (|it| it.name = "projects/blue/servers/none".into(), NotFound, "name"),
+            (|it| it.bytes_max = 262_145, InvalidField, "bytes_max"),
+            (|it| it.name = "projects/blue/servers/off".into(), WrongState, ""),
+        ],
+    );
+}
+
+fn power(rows: &mut Rows) {
+    let web = "projects/blue/servers/web";
+    rows.add(
+        StopServerRequest { name: web.into(), ..Default::default() },
+        &[
+            (|it| it.name = "nonsense".into(), InvalidField, "name"),
+            (|it| it.name = "projects/blue/servers/none".into(), NotFound, "name"),
+            (|it| it.name = "projects/blue/servers/off".into(), WrongState, ""),
+            (|it| it.grace_s = Some(241), InvalidField, "grace_s"),
+            (|it| it.grace_s = Some(u32::MAX), InvalidField, "grace_s"),
+        ],
+    );
+    rows.add(
+        RebootServerRequest { name: web.into(), grace_s: Some(0), ..Default::default() },
+        &[
+            (|it| it.name = "nonsense".into(), InvalidField, "name"),
+            (|it| it.name = "projects/blue/servers/none".into(), NotFound, "name"),
+            (|it| it.name = "projects/blue/servers/off".into(), WrongState, ""),
+            (|it| it.grace_s = Some(241), InvalidField, "grace_s"),
+        ],
+    );
+    let boot = image::Boot {
+        kernel: "projects/blue/images/kernel".into(),
+        initrd: "projects/blue/images/kernel".into(),
+        cmdline: "console=ttyS0".into(),
+    };
+    let name = "projects/blue/images/spare".into();
+    rows.add(
+        SetImageBootRequest { name, boot: Some(boot), ..Default::default() },
+        &[
+            (|it| it.name = "nonsense".into(), InvalidField, "name"),
+            (|it| it.name = "projects/blue/images/none".into(), NotFound, "name"),
+            (|it| it.name = "projects/blue/images/debian".into(), ResourceInUse, ""),
+            (|it| it.boot = None, InvalidField, "boot"),
+            (spoilt!(boot.kernel = "projects/blue/images/none".into()), NotFound, "boot.kernel"),
+            (spoilt!(boot.kernel = "projects/blue/images/debian".into()), InvalidField, "boot.kernel"),
+            (spoilt!(boot.initrd = "nonsense".into()), InvalidField, "boot.initrd"),
+            (spoilt!(boot.cmdline = "x".repeat(1_025)), InvalidField, "boot.cmdline"),
+            (spoilt!(boot.cmdline = "é".into()), InvalidField, "boot.cmdline"),
+        ],
+    );
+}
+
 fn deletes(rows: &mut Rows) {
     named! { rows,
         DeleteServerRequest "projects/blue/servers/web";
+        StartServerRequest "projects/blue/servers/off";
         DeleteVolumeRequest "projects/blue/volumes/free";
         DetachVolumeRequest "projects/blue/volumes/used";
         DeleteNetworkRequest "projects/blue/networks/spare";

@@ -54,6 +54,9 @@ async fn spares(world: &World, admin: &Client) {
     ask(admin, flavor("spare", 512)).await;
     ask(admin, image("spare")).await;
     bytes(admin, "bytes").await;
+    let mut kernel = image("kernel");
+    kernel.image.as_mut().expect("set").format = image::Format::Raw.into();
+    ask(admin, kernel).await;
     ask(admin, port("spare")).await;
     ask(admin, key_pair("spare")).await;
     ask(admin, security_group("spare")).await;
@@ -90,13 +93,18 @@ async fn armed(admin: &Client) -> String {
     }
 }
 
-/// Things that are used: a server with a volume, and a volume that waits for one.
+/// Things that are used: a server with a volume, a volume that waits for one, and a server that is SHUTOFF.
 async fn used(admin: &Client) {
     let mut web = server("web");
     let root = server::Root { size_gib: 5, keep: false, volume: String::new() };
     web.server.as_mut().expect("set").root = Some(root);
     let made = ask(admin, web).await;
     completed(admin, &made).await;
+    let off = ask(admin, server("off")).await;
+    completed(admin, &off).await;
+    let (name, grace_s) = ("projects/blue/servers/off".into(), Some(0));
+    let off = ask(admin, StopServerRequest { name, grace_s, ..Default::default() }).await;
+    completed(admin, &off).await;
     for name in ["free", "used", "left", "lost"] {
         let made = ask(admin, volume(name)).await;
         completed(admin, &made).await;
