@@ -323,3 +323,27 @@ fn s1_a_late_refusal_of_a_saga_that_turned_back_is_not_tried_again() {
         assert_eq!((status(&world), world.cell.sagas.len()), (ServerStatus::Shutoff, 0));
     }
 }
+
+#[test]
+fn a_server_left_in_quarantine_is_not_discarded_under_its_volumes() {
+    let mut world = running();
+    let saga = world.ask(reboot()).expect("admitted");
+    until(&mut world, &["+boot_vm"]);
+    world.answer("boot_vm", refusal(false));
+    world.ask(AbandonSaga { saga, reason: "later".into() }).expect("stuck");
+    let server = world.server("web").spec.clone();
+    let discard = |resource| DiscardResource { resource, reason: "wiped".into() };
+    world.ask(discard(ResourceRef::Port(server.ports[0]))).expect("in quarantine");
+    assert_eq!(world.refused(discard(ResourceRef::Server(server.id))), Reason::ResourceInUse);
+    let reason = "looked at".to_string();
+    world
+        .ask(AdoptResource { resource: ResourceRef::Server(server.id), reason: reason.clone() })
+        .expect("adopted");
+    for volume in world.server("web").attached.clone() {
+        let resource = ResourceRef::Volume(volume);
+        world.ask(AdoptResource { resource, reason: reason.clone() }).expect("adopted");
+    }
+    world.ask(DeleteServer { server: "web".into() }).expect("admitted");
+    world.run();
+    assert_eq!(volume_status(&world.cell, world.volume("red")), VolumeStatus::Available);
+}
