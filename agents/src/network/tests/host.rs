@@ -36,7 +36,6 @@ impl Host {
     pub(super) fn start(space: &str, directory: &Path, number: u8) -> Self {
         let run = directory.join(format!("run-{number}"));
         let facts = Facts {
-            cell: CellId([1; 16]),
             id: HostId([number; 16]),
             address: Ipv4Addr::new(192, 0, 2, number).into(),
             state: directory.join(format!("state-{number}")),
