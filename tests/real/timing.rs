@@ -20,7 +20,8 @@ fn a_create_is_timed_beside_a_boot_by_hand() {
         let begun = Instant::now();
         let file = std::fs::File::create(&log).unwrap();
         let drive = format!("file={},format=raw,if=virtio", disk.display());
-        let cmdline = "console=ttyS0 quiet panic=-1 nokaslr mitigations=off random.trust_cpu=on no_timer_check";
+        let cmdline =
+            "console=ttyS0 quiet panic=-1 nokaslr mitigations=off random.trust_cpu=on no_timer_check";
         let mut child = Command::new("qemu-system-x86_64")
             .args(["-M", "q35", "-accel", "tcg,tb-size=64", "-cpu", "max", "-m", "128", "-nodefaults"])
             .args(["-display", "none", "-serial", "stdio", "-drive", &drive, "-append", cmdline])

@@ -141,7 +141,8 @@ mod tests {
     async fn a_tool_reads_prints_complains_and_is_killed_at_its_deadline() {
         let echoed = Tool::new("cat").input("hello").succeed().await.unwrap();
         assert_eq!(echoed, b"hello");
-        let refused = Tool::new("sh").args(["-c", "echo no such thing >&2; exit 3"]).succeed().await.unwrap_err();
+        let refused =
+            Tool::new("sh").args(["-c", "echo no such thing >&2; exit 3"]).succeed().await.unwrap_err();
         assert!(refused.message.contains("no such thing"), "{refused:?}");
         let full = Tool::new("sh").args(["-c", "echo No space left on device >&2; exit 1"]).succeed().await;
         assert_eq!(full.unwrap_err().code, RefusalCode::DiskFull);

@@ -74,7 +74,8 @@ impl Pool {
 
     /// Every volume of which anything is there, with its size, GiB; 0 for a half-made one.
     pub(super) async fn all(&self) -> Result<Vec<(VolumeId, u64)>, Refusal> {
-        let listed = ids_in(&self.directory, WHOLE).and_then(|whole| Ok((whole, ids_in(&self.directory, MAKING)?)));
+        let listed =
+            ids_in(&self.directory, WHOLE).and_then(|whole| Ok((whole, ids_in(&self.directory, MAKING)?)));
         let (whole, making) = listed.map_err(|error| failed(&self.directory, &error))?;
         let mut all = Vec::new();
         for volume in &whole {
@@ -170,7 +171,14 @@ fn remove_if_there(path: &Path) -> io::Result<()> {
 
 async fn look(file: &Path, format: ImageFormat) -> Result<Info, Refusal> {
     let bounds = [format!("--as={IMAGE_LOOK_BYTES_MAX}"), format!("--cpu={IMAGE_LOOK_SECONDS_MAX}")];
-    let tool = Tool::new("prlimit").args(bounds).args(["qemu-img", "info", "-U", "-f", name(format), "--output=json"]);
+    let tool = Tool::new("prlimit").args(bounds).args([
+        "qemu-img",
+        "info",
+        "-U",
+        "-f",
+        name(format),
+        "--output=json",
+    ]);
     let ended = tool.arg(file).run().await?;
     if !ended.success {
         return Err(complained("qemu-img", &ended.complaint));
@@ -190,7 +198,11 @@ const fn name(format: ImageFormat) -> &'static str {
 }
 
 fn bad_image(message: String) -> Refusal {
-    Refusal { code: RefusalCode::BadImage, retryable: false, message: format!("the image can't be used: {message}") }
+    Refusal {
+        code: RefusalCode::BadImage,
+        retryable: false,
+        message: format!("the image can't be used: {message}"),
+    }
 }
 
 pub(super) fn failed(path: &Path, error: &io::Error) -> Refusal {
