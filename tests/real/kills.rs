@@ -58,5 +58,5 @@ fn an_agent_killed_in_the_middle_finishes_what_it_finds_and_guests_run_on() {
 fn what_the_command_made_is_gone_after_a_kill() {
     let Some(site) = Site::start("what_the_command_made_is_gone_after_a_kill") else { return };
     site.server("a", "h1", &[]);
-    site.is_removed_after_a_kill();
+    site.killed();
 }

@@ -10,8 +10,7 @@ fn a_host_that_starts_anew_gets_its_ports_and_guests_back() {
     site.ok(&["volume", "create", "v", "--size-gib", "1"]);
     site.ok(&["volume", "attach", "v", "a"]);
     let disk = site.disk("a", "v");
-    let write =
-        format!("mke2fs -q {disk} && mkdir -p /v && mount {disk} /v && echo kept > /v/f && sync");
+    let write = format!("mke2fs -q {disk} && mkdir -p /v && mount {disk} /v && echo kept > /v/f && sync");
     site.inside("a", &format!("{write} && umount /v"));
     let address = site.address("a");
     let before = site.inside("a", "cat /disk/boots");
@@ -54,8 +53,7 @@ fn a_host_that_starts_anew_gets_its_ports_and_guests_back() {
         "its own root, one boot later"
     );
     let disk = site.disk("a", "v");
-    let read =
-        site.inside("a", &format!("mkdir -p /v; mount {disk} /v; cat /v/f; umount /v"));
+    let read = site.inside("a", &format!("mkdir -p /v; mount {disk} /v; cat /v/f; umount /v"));
     assert_eq!(read, "kept");
     let b = site.address("b");
     let said = site.inside("a", &format!("ping -c 3 -W 1 {b}"));

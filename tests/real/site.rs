@@ -347,7 +347,7 @@ impl Site {
     }
 
     /// Kills the whole command, as nobody should; what it made is gone all the same.
-    pub(crate) fn is_removed_after_a_kill(mut self) {
+    pub(crate) fn killed(mut self) {
         self.up.kill().unwrap();
         self.up.wait().unwrap();
         self.is_removed();
@@ -358,7 +358,7 @@ impl Site {
             let there = std::fs::read_dir("/run/netns").into_iter().flatten().flatten();
             let of_us =
                 |entry: std::fs::DirEntry| entry.file_name().to_string_lossy().starts_with(&self.namespaces);
-            !there.map(of_us).any(|ours| ours) && !self.run.exists()
+            !there.into_iter().any(of_us) && !self.run.exists()
         });
         let run = self.run.display().to_string();
         assert_eq!(Self::processes(&[&run]).len(), 0, "no process of the site lives on");

@@ -13,9 +13,8 @@ fn a_volume_moves_with_its_bytes_and_is_held_by_one_guest_that_lets_it_go() {
     site.ok(&["volume", "create", "v", "--size-gib", "1"]);
     site.ok(&["volume", "attach", "v", "a"]);
     let disk = site.disk("a", "v");
-    let write = format!(
-        "mke2fs -q {disk} && mkdir -p /v && mount {disk} /v && echo the-bytes > /v/f && sync"
-    );
+    let write =
+        format!("mke2fs -q {disk} && mkdir -p /v && mount {disk} /v && echo the-bytes > /v/f && sync");
     site.inside("a", &write);
     // Attached twice: a conflict at once, and nothing changes.
     site.exits(4, &["volume", "attach", "v", "b"]);
@@ -28,8 +27,7 @@ fn a_volume_moves_with_its_bytes_and_is_held_by_one_guest_that_lets_it_go() {
     site.ok(&["volume", "detach", "v"]);
     site.ok(&["volume", "attach", "v", "b"]);
     let disk = site.disk("b", "v");
-    let read =
-        site.inside("b", &format!("mkdir -p /v && mount {disk} /v && cat /v/f; umount /v"));
+    let read = site.inside("b", &format!("mkdir -p /v && mount {disk} /v && cat /v/f; umount /v"));
     assert_eq!(read, "the-bytes");
     site.is_well();
     site.ok(&["server", "delete", "a"]);
@@ -54,11 +52,8 @@ fn an_outage_of_the_volumes_host_pauses_a_guest_and_loses_nothing() {
     assert_eq!(serving.len(), 2, "the root and the volume");
     site.inside("a", "(for n in $(seq 1 40); do dd if=/dev/zero of=/v/$n bs=64k count=4 conv=fsync 2>/dev/null; echo $n > /v/last; done; sync; touch /done) & true");
     serving.iter().for_each(|pid| Site::kill(*pid));
-    until("the writes go on to their end", || {
-        site.inside("a", "ls /done 2>&1; true").ends_with("/done")
-    });
-    let seen =
-        site.inside("a", "cat /v/last; ls /v | grep -c '^[0-9]'; dmesg | grep -c 'I/O error'; true");
+    until("the writes go on to their end", || site.inside("a", "ls /done 2>&1; true").ends_with("/done"));
+    let seen = site.inside("a", "cat /v/last; ls /v | grep -c '^[0-9]'; dmesg | grep -c 'I/O error'; true");
     assert_eq!(
         seen.split_whitespace().collect::<Vec<_>>(),
         ["40", "40", "0"],

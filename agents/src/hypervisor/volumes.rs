@@ -113,7 +113,7 @@ impl Device {
             Some(true) => return Err(busy("the guest says that it uses the volume: unmount it there first")),
             Some(false) => {}
             None => {
-                tracing::info!(volume = %self.volume, "the guest does not say whether it uses the volume")
+                tracing::info!(volume = %self.volume, "the guest does not say whether it uses the volume");
             }
         }
         let end = Instant::now() + time_max;

@@ -124,16 +124,16 @@ impl Pool {
     /// Refuses an image whose header reaches beyond its own bytes, or that is larger than the volume. Its bytes came
     /// from a client: they are looked at with bounded time and memory, and by the declared format alone.
     async fn check(&self, bytes: &Path, format: ImageFormat, size_gib: u64) -> Result<(), Refusal> {
-        let info = look(bytes, format).await.map_err(|refusal| bad_image(refusal.message))?;
+        let info = look(bytes, format).await.map_err(|refusal| bad_image(&refusal.message))?;
         if let Some(file) = info.backing_filename {
-            return Err(bad_image(format!("it rests on another file, {file:?}")));
+            return Err(bad_image(&format!("it rests on another file, {file:?}")));
         }
         let data_file = info.format_specific.and_then(|specific| specific.data?.data_file);
         if let Some(file) = data_file {
-            return Err(bad_image(format!("its bytes are in another file, {file:?}")));
+            return Err(bad_image(&format!("its bytes are in another file, {file:?}")));
         }
         if info.encrypted {
-            return Err(bad_image("it is encrypted".into()));
+            return Err(bad_image("it is encrypted"));
         }
         if info.virtual_size > size_gib << 30 {
             let message = format!("it needs {} bytes, the volume has {size_gib} GiB", info.virtual_size);
@@ -197,7 +197,7 @@ const fn name(format: ImageFormat) -> &'static str {
     }
 }
 
-fn bad_image(message: String) -> Refusal {
+fn bad_image(message: &str) -> Refusal {
     Refusal {
         code: RefusalCode::BadImage,
         retryable: false,

@@ -160,7 +160,7 @@ impl Up {
         let mut hosts = JoinSet::new();
         match standing {
             None => {
-                self.simulated(state, &client, address, (faults_allowed, plan), (&mut hosts, &stop)).await?
+                self.simulated(state, &client, address, (faults_allowed, plan), (&mut hosts, &stop)).await?;
             }
             Some(standing) => {
                 let reached = standing.reach(address, &mut hosts, stop.clone()).await?;
