@@ -68,7 +68,11 @@ impl Striker {
     }
 
     /// Nothing more is written, then the driver does this to the host, then the agent is gone.
-    pub(crate) async fn fall(&self, power: Power, done: impl Future<Output = ()>) -> std::convert::Infallible {
+    pub(crate) async fn fall(
+        &self,
+        power: Power,
+        done: impl Future<Output = ()>,
+    ) -> std::convert::Infallible {
         self.downfall.freeze();
         done.await;
         self.downfall.fall(if power == Power::Cut { Fall::PowerCut } else { Fall::Reboot }).await

@@ -33,14 +33,16 @@ pub(crate) async fn run(app: &App, command: Console) -> anyhow::Result<u8> {
         output::note("what the guest wrote before is left out: see --bytes");
     }
     output::raw(&first.text)?;
+    if !command.follow {
+        return Ok(exit::OK);
+    }
     let mut before = first;
-    while command.follow {
+    loop {
         tokio::time::sleep(CONSOLE_EVERY).await;
         let now = app.call(request.clone()).await?;
         output::raw(new(&before, &now))?;
         before = now;
     }
-    Ok(exit::OK)
 }
 
 /// What is new in a console since it was read last. Two windows that begin at the console's own beginning tell it exactly;

@@ -6,9 +6,8 @@ use crate::site::Site;
 fn dropped(site: &Site, host: &str) -> u64 {
     let rules = site.on(host, &["nft", "list", "table", "bridge", "windlass"]);
     let counted = rules.lines().filter(|line| line.contains("drop") && line.contains("counter packets"));
-    let numbers = counted.filter_map(|line| {
-        line.split("packets ").nth(1)?.split_whitespace().next()?.parse::<u64>().ok()
-    });
+    let numbers = counted
+        .filter_map(|line| line.split("packets ").nth(1)?.split_whitespace().next()?.parse::<u64>().ok());
     numbers.sum()
 }
 
@@ -20,7 +19,9 @@ fn pings(site: &Site, from: &str, address: &str) -> bool {
 
 #[test]
 fn guests_reach_their_own_network_across_hosts_and_nobody_elses() {
-    let Some(site) = Site::start("guests_reach_their_own_network_across_hosts_and_nobody_elses") else { return };
+    let Some(site) = Site::start("guests_reach_their_own_network_across_hosts_and_nobody_elses") else {
+        return;
+    };
     site.server("a", "h1", &[]);
     site.server("b", "h2", &[]);
     let (a, b) = (site.address("a"), site.address("b"));
@@ -36,11 +37,20 @@ fn guests_reach_their_own_network_across_hosts_and_nobody_elses() {
     site.ok(&["--project", "other", "network", "create", "net"]);
     site.ok(&["--project", "other", "subnet", "create", "net", "--network", "net", "--cidr", "10.10.0.0/16"]);
     let create = ["--project", "other", "server", "create", "c", "--flavor", "small"];
-    site.ok(&[&create[..], &["--image", "projects/demo/images/guest", "--network", "net", "--on-host", "h2"]].concat());
+    site.ok(&[
+        &create[..],
+        &["--image", "projects/demo/images/guest", "--network", "net", "--on-host", "h2"],
+    ]
+    .concat());
     let shown = site.json(&["--project", "other", "server", "get", "c"]);
-    assert_eq!(shown["interfaces"][0]["fixedIps"][0]["ipAddress"], a.as_str(), "the same address twice, in two networks");
+    assert_eq!(
+        shown["interfaces"][0]["fixedIps"][0]["ipAddress"],
+        a.as_str(),
+        "the same address twice, in two networks"
+    );
     let id = shown["uid"].as_str().unwrap();
-    let console = std::fs::read_to_string(site.run("h2").join("guests").join(id).join("console.log")).unwrap();
+    let console =
+        std::fs::read_to_string(site.run("h2").join("guests").join(id).join("console.log")).unwrap();
     assert!(console.contains(&a), "{console}");
     let inside = |command: &str| site.inside_guest(&site.run("h2").join("guests").join(id), command);
     let said = inside(&format!("ping -c 2 -W 1 {b}"));
@@ -57,7 +67,8 @@ fn guests_reach_their_own_network_across_hosts_and_nobody_elses() {
 
 #[test]
 fn a_guest_speaks_for_itself_alone_and_is_closed_until_a_rule_opens_it() {
-    let Some(site) = Site::start("a_guest_speaks_for_itself_alone_and_is_closed_until_a_rule_opens_it") else {
+    let Some(site) = Site::start("a_guest_speaks_for_itself_alone_and_is_closed_until_a_rule_opens_it")
+    else {
         return;
     };
     site.server("a", "h1", &[]);
@@ -68,13 +79,19 @@ fn a_guest_speaks_for_itself_alone_and_is_closed_until_a_rule_opens_it() {
 
     // Another source address, with the neighbour set by hand so that the packet leaves.
     let before = dropped(&site, "h1");
-    site.inside("a", &format!("ip neigh replace {b} lladdr {mac} dev eth0; ip addr add 10.10.9.9/16 dev eth0"));
+    site.inside(
+        "a",
+        &format!("ip neigh replace {b} lladdr {mac} dev eth0; ip addr add 10.10.9.9/16 dev eth0"),
+    );
     let said = site.inside("a", &format!("ping -c 2 -W 1 -I 10.10.9.9 {b}"));
     assert!(said.contains(" 0 packets received"), "{said}");
     let after_ip = dropped(&site, "h1");
     assert!(after_ip >= before + 2, "the wrong address was dropped by the rule: {before} {after_ip}");
     // Another MAC.
-    site.inside("a", "ip link set eth0 down; ip link set eth0 address 02:00:00:00:00:09; ip link set eth0 up");
+    site.inside(
+        "a",
+        "ip link set eth0 down; ip link set eth0 address 02:00:00:00:00:09; ip link set eth0 up",
+    );
     site.inside("a", &format!("ip neigh replace {b} lladdr {mac} dev eth0"));
     let said = site.inside("a", &format!("ping -c 2 -W 1 {b}"));
     assert!(!said.contains(" 2 packets received"), "{said}");
@@ -92,7 +109,15 @@ fn a_guest_speaks_for_itself_alone_and_is_closed_until_a_rule_opens_it() {
     site.ok(&[&["security-group", "set-rules", "default"], &asked[..]].concat());
     crate::site::until("the other end is open", || pings(&site, "c", &b));
     assert!(!pings(&site, "b", &c), "answers are let in, and nothing else");
-    site.ok(&["security-group", "set-rules", "closed", "--rule", "egress:any::", "--rule", &format!("ingress:icmp::{b}/32")]);
+    site.ok(&[
+        "security-group",
+        "set-rules",
+        "closed",
+        "--rule",
+        "egress:any::",
+        "--rule",
+        &format!("ingress:icmp::{b}/32"),
+    ]);
     crate::site::until("the rule opens the guest", || pings(&site, "b", &c));
     site.ok(&["security-group", "set-rules", "closed", "--rule", "egress:any::"]);
     crate::site::until("the rule is gone again", || !pings(&site, "b", &c));

@@ -6,7 +6,8 @@ use crate::site::{Site, until};
 
 #[test]
 fn an_agent_killed_in_the_middle_finishes_what_it_finds_and_guests_run_on() {
-    let Some(site) = Site::start("an_agent_killed_in_the_middle_finishes_what_it_finds_and_guests_run_on") else {
+    let Some(site) = Site::start("an_agent_killed_in_the_middle_finishes_what_it_finds_and_guests_run_on")
+    else {
         return;
     };
     // In the middle of a boot: once the guest's process is there.
@@ -37,7 +38,8 @@ fn an_agent_killed_in_the_middle_finishes_what_it_finds_and_guests_run_on() {
     site.ok(&["volume", "create", "v", "--size-gib", "1"]);
     for (host, step) in [("h1", "attach"), ("s1", "reserve_volume")] {
         for changes in ["1", "2"] {
-            let arm = ["fault", "arm", "crash-between", "--host", host, "--step", step, "--after-changes", changes];
+            let arm =
+                ["fault", "arm", "crash-between", "--host", host, "--step", step, "--after-changes", changes];
             site.ok(&[&arm[..], &["--reason", "a test"]].concat());
             site.ok(&["volume", "attach", "v", "a"]);
             assert_eq!(site.inside("a", "ls /sys/block | grep -c vd"), "3", "root, seed and the volume");
@@ -56,5 +58,5 @@ fn an_agent_killed_in_the_middle_finishes_what_it_finds_and_guests_run_on() {
 fn what_the_command_made_is_gone_after_a_kill() {
     let Some(site) = Site::start("what_the_command_made_is_gone_after_a_kill") else { return };
     site.server("a", "h1", &[]);
-    site.is_removed_after_a_kill();
+    site.killed();
 }

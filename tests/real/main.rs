@@ -2,6 +2,9 @@
 //! and removes. They run one after the other: two cores boot no more than two guests at a time. Without root or the tools
 //! they say so on standard error, and prove nothing.
 
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test that can't go on says where")]
+#![expect(clippy::print_stderr, reason = "what is skipped, struck and measured is told")]
+
 mod evidence;
 mod guests;
 mod kills;

@@ -25,7 +25,8 @@ const ATTACH: [Struck; 2] = [
 fn kinds(changes: u32) -> Vec<Vec<String>> {
     let plain = ["crash-before", "crash-after", "error-after", "duplicate"];
     let mut kinds: Vec<Vec<String>> = plain.iter().map(|kind| vec![(*kind).to_owned()]).collect();
-    let between = (1..=changes).map(|at| vec!["crash-between".to_owned(), "--after-changes".into(), at.to_string()]);
+    let between =
+        (1..=changes).map(|at| vec!["crash-between".to_owned(), "--after-changes".into(), at.to_string()]);
     kinds.extend(between);
     kinds
 }
@@ -77,7 +78,17 @@ fn squares(site: &Site, steps: &[Struck], begin: &[&str], end: &[&[&str]], fail_
 /// An image whose guests are taken for running at once: what is struck here is not how they boot.
 fn quick_image(site: &Site) {
     let root = site.home().join("guest").join("root");
-    site.ok(&["image", "create", "quick", "--file", root.to_str().unwrap(), "--format", "raw", "--evidence", "runs"]);
+    site.ok(&[
+        "image",
+        "create",
+        "quick",
+        "--file",
+        root.to_str().unwrap(),
+        "--format",
+        "raw",
+        "--evidence",
+        "runs",
+    ]);
     let boot = ["image", "set-boot", "quick", "--kernel", "guest-kernel", "--initrd", "guest-initrd"];
     site.ok(&[&boot[..], &["--cmdline", "console=ttyS0 quiet"]].concat());
 }

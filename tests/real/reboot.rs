@@ -10,8 +10,8 @@ fn a_host_that_starts_anew_gets_its_ports_and_guests_back() {
     site.ok(&["volume", "create", "v", "--size-gib", "1"]);
     site.ok(&["volume", "attach", "v", "a"]);
     let disk = site.disk("a", "v");
-    let write = format!("mke2fs -q {disk} && mkdir -p /tmp/v && mount {disk} /tmp/v && echo kept > /tmp/v/f && sync");
-    site.inside("a", &format!("{write} && umount /tmp/v"));
+    let write = format!("mke2fs -q {disk} && mkdir -p /v && mount {disk} /v && echo kept > /v/f && sync");
+    site.inside("a", &format!("{write} && umount /v"));
     let address = site.address("a");
     let before = site.inside("a", "cat /disk/boots");
     let run = site.run("h1");
@@ -24,7 +24,9 @@ fn a_host_that_starts_anew_gets_its_ports_and_guests_back() {
     }
     agent.iter().for_each(|pid| Site::kill(*pid));
     std::fs::remove_dir_all(&run).unwrap();
-    for link in site.on("h1", &["sh", "-c", "ls /sys/class/net"]).split_whitespace().filter(|it| it.starts_with("wl")) {
+    for link in
+        site.on("h1", &["sh", "-c", "ls /sys/class/net"]).split_whitespace().filter(|it| it.starts_with("wl"))
+    {
         // A tunnel goes with its bridge's namespace only; each is removed by its name.
         site.on("h1", &["sh", "-c", &format!("ip link delete {link} 2>/dev/null || true")]);
     }
@@ -39,13 +41,19 @@ fn a_host_that_starts_anew_gets_its_ports_and_guests_back() {
     });
     let restores = site.ok(&["operation", "list"]);
     assert!(restores.contains("server.restore"), "{restores}");
-    until("it has come up", || site.windlass(&["operation", "list", "--filter", "state=RUNNING"]).stdout.len() < 120);
+    until("it has come up", || {
+        site.windlass(&["operation", "list", "--filter", "state=RUNNING"]).stdout.len() < 120
+    });
     site.is_well();
     assert_eq!(site.address("a"), address);
     let boots = site.inside("a", "cat /disk/boots");
-    assert_eq!(boots.parse::<u32>().unwrap(), before.parse::<u32>().unwrap() + 1, "its own root, one boot later");
+    assert_eq!(
+        boots.parse::<u32>().unwrap(),
+        before.parse::<u32>().unwrap() + 1,
+        "its own root, one boot later"
+    );
     let disk = site.disk("a", "v");
-    let read = site.inside("a", &format!("mkdir -p /tmp/v; mount {disk} /tmp/v; cat /tmp/v/f; umount /tmp/v"));
+    let read = site.inside("a", &format!("mkdir -p /v; mount {disk} /v; cat /v/f; umount /v"));
     assert_eq!(read, "kept");
     let b = site.address("b");
     let said = site.inside("a", &format!("ping -c 3 -W 1 {b}"));

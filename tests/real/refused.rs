@@ -39,7 +39,11 @@ fn a_boot_that_cannot_work_rolls_back_to_nothing() {
 
     // The disk is too small: the image says more than its header's bytes can hold.
     let large = site.home().join("large.qcow2");
-    let made = std::process::Command::new("qemu-img").args(["create", "-q", "-f", "qcow2"]).arg(&large).arg("3G").status();
+    let made = std::process::Command::new("qemu-img")
+        .args(["create", "-q", "-f", "qcow2"])
+        .arg(&large)
+        .arg("3G")
+        .status();
     assert!(made.unwrap().success());
     let large = large.to_str().unwrap();
     site.ok(&["image", "create", "large", "--file", large, "--format", "qcow2", "--min-disk-gib", "1"]);

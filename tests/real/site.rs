@@ -6,7 +6,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
-use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
@@ -15,8 +15,18 @@ use tempfile::TempDir;
 const PROGRAM: &str = env!("CARGO_BIN_EXE_windlass");
 /// How long anything here may take; a bound against hanging, not a claim.
 const PATIENCE: Duration = Duration::from_secs(90);
-const TOOLS: [&str; 9] = [
-    "ip", "nft", "conntrack", "dnsmasq", "qemu-system-x86_64", "qemu-storage-daemon", "qemu-img", "cpio", "depmod",
+const TOOLS: [&str; 11] = [
+    "ip",
+    "nft",
+    "conntrack",
+    "dnsmasq",
+    "qemu-system-x86_64",
+    "qemu-storage-daemon",
+    "qemu-img",
+    "busybox",
+    "cpio",
+    "depmod",
+    "mke2fs",
 ];
 
 /// One site at a time.
@@ -41,21 +51,21 @@ fn why_not() -> Option<String> {
     (!rustix::process::geteuid().is_root()).then(|| "it needs root".to_owned())
 }
 
-/// The guest's files, made once for all tests; a clone of the project may hold them already.
-fn guest() -> &'static Path {
-    static GUEST: OnceLock<PathBuf> = OnceLock::new();
-    GUEST.get_or_init(|| {
-        let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-        let guest = root.join("target").join("tools").join("guest");
-        let made = Command::new("sh")
-            .arg(root.join("ops/guest/make.sh"))
-            .arg(&guest)
-            .env("GUEST_INIT", root.join("ops/guest/init.sh"))
-            .output()
-            .unwrap();
-        assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
-        guest
-    })
+/// The guest's files, as `ops/test.sh` makes them; made here where it did not run.
+fn guest() -> Result<PathBuf, String> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let guest = root.join("target").join("tools").join("guest");
+    let made = Command::new("sh")
+        .arg(root.join("ops/guest/make.sh"))
+        .arg(&guest)
+        .env("GUEST_INIT", root.join("ops/guest/init.sh"))
+        .output()
+        .map_err(|error| error.to_string())?;
+    if made.status.success() {
+        Ok(guest)
+    } else {
+        Err(String::from_utf8_lossy(&made.stderr).trim().to_owned())
+    }
 }
 
 /// Waits, bounded, until it holds.
@@ -70,21 +80,25 @@ pub(crate) fn until(what: &str, mut holds: impl FnMut() -> bool) {
 impl Site {
     /// Starts one; `None`, said on standard error, where this machine can't.
     pub(crate) fn start(test: &str) -> Option<Self> {
-        if let Some(why) = why_not() {
-            eprintln!("skipped: {test}: {why}");
-            return None;
-        }
         let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
+        let guest = match why_not().map_or_else(guest, Err) {
+            Ok(guest) => guest,
+            Err(why) => {
+                eprintln!("skipped: {test}: {why}");
+                return None;
+            }
+        };
         let home = tempfile::tempdir().unwrap();
         std::fs::set_permissions(home.path(), std::fs::Permissions::from_mode(0o711)).unwrap();
         std::fs::create_dir(home.path().join("guest")).unwrap();
         for file in ["kernel", "initrd", "root"] {
-            std::fs::copy(guest().join(file), home.path().join("guest").join(file)).unwrap();
+            std::fs::copy(guest.join(file), home.path().join("guest").join(file)).unwrap();
         }
         let up = Self::up(home.path());
         let agent = || std::fs::read_to_string(home.path().join("hosts/h1/agent.toml")).unwrap_or_default();
         until("the first host is configured", || agent().contains("run = "));
-        let run = agent().lines().find_map(|line| Some(line.strip_prefix("run = ")?.trim_matches('"').to_owned()));
+        let run =
+            agent().lines().find_map(|line| Some(line.strip_prefix("run = ")?.trim_matches('"').to_owned()));
         let run = PathBuf::from(run.unwrap()).parent().unwrap().to_path_buf();
         let name = run.file_name().unwrap().to_str().unwrap().to_owned();
         let namespaces = name.strip_suffix("run").unwrap().to_owned();
@@ -131,8 +145,15 @@ impl Site {
     /// Runs the command, which must exit so; gives all that it said.
     pub(crate) fn exits(&self, code: i32, arguments: &[&str]) -> String {
         let output = self.windlass(arguments);
-        let said = [output.stdout, output.stderr].map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).concat();
-        assert_eq!(output.status.code(), Some(code), "windlass {}:\n{said}\n{}", arguments.join(" "), self.logs());
+        let said =
+            [output.stdout, output.stderr].map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).concat();
+        assert_eq!(
+            output.status.code(),
+            Some(code),
+            "windlass {}:\n{said}\n{}",
+            arguments.join(" "),
+            self.logs()
+        );
         said
     }
 
@@ -150,7 +171,8 @@ impl Site {
 
     /// Makes a server on this host.
     pub(crate) fn server(&self, name: &str, host: &str, more: &[&str]) {
-        let arguments = ["server", "create", name, "--flavor", "small", "--image", "guest", "--network", "net"];
+        let arguments =
+            ["server", "create", name, "--flavor", "small", "--image", "guest", "--network", "net"];
         self.ok(&[&arguments[..], &["--on-host", host], more].concat());
     }
 
@@ -162,7 +184,10 @@ impl Site {
     /// A server's first address.
     pub(crate) fn address(&self, server: &str) -> String {
         let shown = self.json(&["server", "get", server]);
-        shown["interfaces"][0]["fixedIps"][0]["ipAddress"].as_str().unwrap_or_else(|| panic!("{shown:#}")).to_owned()
+        shown["interfaces"][0]["fixedIps"][0]["ipAddress"]
+            .as_str()
+            .unwrap_or_else(|| panic!("{shown:#}"))
+            .to_owned()
     }
 
     /// The directory of a guest, wherever it runs.
@@ -205,7 +230,8 @@ impl Site {
 
     /// Where a guest has a volume, as its serial says: device names follow the order of a start.
     pub(crate) fn disk(&self, server: &str, volume: &str) -> String {
-        let serial: String = self.json(&["volume", "get", volume])["uid"].as_str().unwrap().chars().take(20).collect();
+        let serial: String =
+            self.json(&["volume", "get", volume])["uid"].as_str().unwrap().chars().take(20).collect();
         let found = self.inside(server, &format!("grep -l {serial} /sys/block/vd*/serial"));
         let block = found.split('/').nth(3).unwrap_or_else(|| panic!("{server} has no {volume}: {found}"));
         format!("/dev/{block}")
@@ -214,8 +240,7 @@ impl Site {
     /// Runs a program of the machine in a host's namespace.
     pub(crate) fn on(&self, host: &str, arguments: &[&str]) -> String {
         let namespace = format!("{}{host}", self.namespaces);
-        let output =
-            Command::new("ip").args(["netns", "exec", &namespace]).args(arguments).output().unwrap();
+        let output = Command::new("ip").args(["netns", "exec", &namespace]).args(arguments).output().unwrap();
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         String::from_utf8_lossy(&output.stdout).into_owned()
     }
@@ -286,9 +311,13 @@ impl Site {
                 left.extend(entries(&self.run(host).join(part)));
             }
             let links = self.on(host, &["ip", "-o", "link"]);
-            left.extend(links.lines().filter(|line| line.contains(": wl")).map(|line| format!("{host}: {line}")));
+            left.extend(
+                links.lines().filter(|line| line.contains(": wl")).map(|line| format!("{host}: {line}")),
+            );
             let flows = self.on(host, &["conntrack", "-L", "-o", "id"]);
-            left.extend(flows.lines().filter(|line| line.contains("zone=")).map(|line| format!("{host}: {line}")));
+            left.extend(
+                flows.lines().filter(|line| line.contains("zone=")).map(|line| format!("{host}: {line}")),
+            );
         }
         for host in ["h1", "h2"] {
             let rules = self.on(host, &["nft", "list", "ruleset"]);
@@ -309,7 +338,8 @@ impl Site {
     /// What agents and orchestrator have logged last.
     pub(crate) fn logs(&self) -> String {
         let logs = ["up", "s1", "h1", "h2"].map(|name| {
-            let text = std::fs::read_to_string(self.home.path().join(format!("{name}.log"))).unwrap_or_default();
+            let text =
+                std::fs::read_to_string(self.home.path().join(format!("{name}.log"))).unwrap_or_default();
             let lines: Vec<&str> = text.lines().collect();
             format!("== {name}\n{}\n", lines[lines.len().saturating_sub(15)..].join("\n"))
         });
@@ -317,7 +347,7 @@ impl Site {
     }
 
     /// Kills the whole command, as nobody should; what it made is gone all the same.
-    pub(crate) fn is_removed_after_a_kill(mut self) {
+    pub(crate) fn killed(mut self) {
         self.up.kill().unwrap();
         self.up.wait().unwrap();
         self.is_removed();
@@ -326,8 +356,9 @@ impl Site {
     fn is_removed(&self) {
         until("the site is removed", || {
             let there = std::fs::read_dir("/run/netns").into_iter().flatten().flatten();
-            let of_us = |entry: std::fs::DirEntry| entry.file_name().to_string_lossy().starts_with(&self.namespaces);
-            !there.map(of_us).any(|ours| ours) && !self.run.exists()
+            let of_us =
+                |entry: std::fs::DirEntry| entry.file_name().to_string_lossy().starts_with(&self.namespaces);
+            !there.into_iter().any(of_us) && !self.run.exists()
         });
         let run = self.run.display().to_string();
         assert_eq!(Self::processes(&[&run]).len(), 0, "no process of the site lives on");

@@ -79,7 +79,10 @@ impl Launch<'_> {
         // It opens its taps as root, and is nobody from then on. Forking is denied, so it can't put itself in the
         // background; taking a user's id is allowed, which it can do only once.
         line.put("-runas", self.user.into());
-        line.put("-sandbox", "on,obsolete=deny,elevateprivileges=allow,spawn=deny,resourcecontrol=deny".into());
+        line.put(
+            "-sandbox",
+            "on,obsolete=deny,elevateprivileges=allow,spawn=deny,resourcecontrol=deny".into(),
+        );
         line.put("-pidfile", self.directory.join("pid").display().to_string());
     }
 
@@ -91,7 +94,11 @@ impl Launch<'_> {
         }
         line.put(
             "-chardev",
-            format!("socket,id=con,path={},server=on,wait=off,logfile={},logappend=on", at("con"), at("console.log")),
+            format!(
+                "socket,id=con,path={},server=on,wait=off,logfile={},logappend=on",
+                at("con"),
+                at("console.log")
+            ),
         );
         line.put("-serial", "chardev:con".into());
         line.put("-device", "virtio-serial-pci".into());
@@ -120,7 +127,10 @@ impl Launch<'_> {
             "file": { "driver": "file", "filename": self.seed, "read-only": true },
         });
         line.put("-blockdev", seed.to_string());
-        line.put("-device", json!({ "driver": "virtio-blk-pci", "drive": "seed", "serial": "cidata" }).to_string());
+        line.put(
+            "-device",
+            json!({ "driver": "virtio-blk-pci", "drive": "seed", "serial": "cidata" }).to_string(),
+        );
         // Places for volumes to be plugged in; the root has none.
         for place in 1..SERVER_VOLUMES_MAX {
             line.put("-device", format!("pcie-root-port,id=place{place},chassis={place},slot={place}"));

@@ -18,7 +18,12 @@ use crate::linux::Run;
 use crate::network;
 
 /// Waits for the evidence; refused where none comes in time, or the guest ends before it.
-pub(super) async fn wait(guest: &Guest, run: &Run, evidence: Evidence, time_max: Duration) -> Result<(), Refusal> {
+pub(super) async fn wait(
+    guest: &Guest,
+    run: &Run,
+    evidence: Evidence,
+    time_max: Duration,
+) -> Result<(), Refusal> {
     let seen = timeout(time_max, async {
         loop {
             if is_there(guest, run, evidence).await? {
@@ -30,7 +35,8 @@ pub(super) async fn wait(guest: &Guest, run: &Run, evidence: Evidence, time_max:
             tokio::time::sleep(LOOK_AGAIN).await;
         }
     });
-    seen.await.unwrap_or_else(|_| Err(none(&format!("no {} from the guest in {time_max:?}", name(evidence)), true)))
+    seen.await
+        .unwrap_or_else(|_| Err(none(&format!("no {} from the guest in {time_max:?}", name(evidence)), true)))
 }
 
 /// Looks once.

@@ -149,7 +149,9 @@ impl Guest {
         process::start(PROGRAM, arguments, &errors).await?;
         let end = Instant::now() + LAUNCH_TIME_MAX;
         while Instant::now() < end {
-            if self.at("qmp").exists() && let Ok(monitor) = Qmp::connect(&self.at("qmp")).await {
+            if self.at("qmp").exists()
+                && let Ok(monitor) = Qmp::connect(&self.at("qmp")).await
+            {
                 drop(monitor);
                 return Ok(());
             }

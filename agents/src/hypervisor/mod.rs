@@ -22,7 +22,9 @@ use tokio_util::task::AbortOnDropHandle;
 use windlass_sagas::ids::{PortId, ServerId};
 use windlass_sagas::protocol::InventoryItem;
 use windlass_sagas::protocol::ledger::{Observed, Work};
-use windlass_sagas::record::{Direction, DirectBoot, GuestSetup, Refusal, RefusalCode, StepInput, StepOutput};
+use windlass_sagas::record::{
+    DirectBoot, Direction, GuestSetup, Refusal, RefusalCode, StepInput, StepOutput,
+};
 
 use crate::AgentError;
 use crate::blobs::Blobs;
@@ -90,7 +92,11 @@ impl Missing {
 }
 
 impl Hypervisor {
-    pub(crate) async fn open(host: Host, config: &HypervisorConfig, blobs: Arc<Blobs>) -> Result<Self, AgentError> {
+    pub(crate) async fn open(
+        host: Host,
+        config: &HypervisorConfig,
+        blobs: Arc<Blobs>,
+    ) -> Result<Self, AgentError> {
         ids_of(&config.user)?;
         let guests = host.run.join("guests");
         crate::files::make_directory(&guests)?;
@@ -124,8 +130,12 @@ impl Inner {
     async fn missing(&self, work: &Work, direction: Direction) -> Result<Option<Missing>, Refusal> {
         use Direction::{Forward, Undo};
         match (&work.input, direction) {
-            (StepInput::BootGuest(setup) | StepInput::BootKernel(setup, _), Forward) => self.boot(setup).await,
-            (StepInput::BootGuest(setup) | StepInput::BootKernel(setup, _), Undo) => Ok(self.end(setup.server, 0)),
+            (StepInput::BootGuest(setup) | StepInput::BootKernel(setup, _), Forward) => {
+                self.boot(setup).await
+            }
+            (StepInput::BootGuest(setup) | StepInput::BootKernel(setup, _), Undo) => {
+                Ok(self.end(setup.server, 0))
+            }
             (StepInput::DestroyGuest { server }, Forward) => Ok(self.end(*server, 0)),
             (StepInput::StopGuest { server, grace_ms }, Forward) => Ok(self.end(*server, *grace_ms)),
             (StepInput::PlugVolume { attachment, server, volume, .. }, Forward) => {
@@ -147,9 +157,10 @@ impl Inner {
                 let there = evidence::is_there(&self.guest(*server), &self.host.run, *evidence).await?;
                 Ok((!there).then_some(Missing::Evidence))
             }
-            (StepInput::DestroyGuest { .. } | StepInput::StopGuest { .. } | StepInput::ConfirmGuest { .. }, Undo) => {
-                Ok(None)
-            }
+            (
+                StepInput::DestroyGuest { .. } | StepInput::StopGuest { .. } | StepInput::ConfirmGuest { .. },
+                Undo,
+            ) => Ok(None),
             _ => Err(driver_failed("the hypervisor role has no such step")),
         }
     }
@@ -198,7 +209,9 @@ impl Inner {
             ) => {
                 let tls = tls::client(&self.host)?;
                 let exports = work.exports.as_slice();
-                Device::new(*attachment, *volume).make(missing, &guest, *device, exports, &tls, time_left(work)).await
+                Device::new(*attachment, *volume)
+                    .make(missing, &guest, *device, exports, &tls, time_left(work))
+                    .await
             }
             (Missing::Evidence, StepInput::ConfirmGuest { evidence, .. }) => {
                 evidence::wait(&guest, &self.host.run, *evidence, time_left(work)).await
@@ -266,7 +279,9 @@ impl Inner {
 
     async fn begun(&self, input: &StepInput) -> bool {
         match input {
-            StepInput::BootGuest(setup) | StepInput::BootKernel(setup, _) => self.guest(setup.server).is_there(),
+            StepInput::BootGuest(setup) | StepInput::BootKernel(setup, _) => {
+                self.guest(setup.server).is_there()
+            }
             StepInput::PlugVolume { attachment, server, volume, .. } => {
                 Device::new(*attachment, *volume).is_begun(&self.guest(*server)).await
             }
@@ -297,7 +312,8 @@ impl Hand for Hypervisor {
 
     async fn inventory(&self) -> Result<Vec<InventoryItem>, Refusal> {
         let guests = Guest::all(&self.inner.guests);
-        let guests = guests.map_err(|error| driver_failed(&format!("{}: {error}", self.inner.guests.display())))?;
+        let guests =
+            guests.map_err(|error| driver_failed(&format!("{}: {error}", self.inner.guests.display())))?;
         let mut items = Vec::new();
         for (server, guest) in guests {
             let Some(record) = guest.record()? else { continue };

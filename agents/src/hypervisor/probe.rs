@@ -65,19 +65,25 @@ fn keep(run: &Run, works: bool) {
 async fn booted(config: &HypervisorConfig) -> Result<(), String> {
     let kernel = match &config.probe_kernel {
         Some(kernel) => kernel.clone(),
-        None => Path::new("/boot").join(format!("vmlinuz-{}", rustix::system::uname().release().to_string_lossy())),
+        None => Path::new("/boot")
+            .join(format!("vmlinuz-{}", rustix::system::uname().release().to_string_lossy())),
     };
     if !kernel.exists() {
-        return Err(format!("there is no kernel {} to try it with (linux.hypervisor.probe_kernel)", kernel.display()));
+        return Err(format!(
+            "there is no kernel {} to try it with (linux.hypervisor.probe_kernel)",
+            kernel.display()
+        ));
     }
     let tool = Tool::new("timeout").arg("--kill-after=1").arg(PROBE_TIME_MAX.as_secs().to_string());
     let tool = tool.args(["qemu-system-x86_64", "-M", "q35", "-accel", "kvm", "-cpu", "host", "-m", "128"]);
-    let tool = tool.args(["-nodefaults", "-no-user-config", "-display", "none", "-no-reboot", "-serial", "stdio"]);
+    let tool =
+        tool.args(["-nodefaults", "-no-user-config", "-display", "none", "-no-reboot", "-serial", "stdio"]);
     let tool = tool.args(["-append", "console=ttyS0 panic=-1", "-kernel"]).arg(kernel);
     let ended = tool.within(PROBE_TIME_MAX * 2).run().await.map_err(|refusal| refusal.message)?;
     if String::from_utf8_lossy(&ended.out).contains(CAME_SO_FAR) {
         return Ok(());
     }
-    let complaint = if ended.complaint.is_empty() { "it came to nothing in time".into() } else { ended.complaint };
+    let complaint =
+        if ended.complaint.is_empty() { "it came to nothing in time".into() } else { ended.complaint };
     Err(format!("a kernel does not boot by KVM: {complaint}"))
 }

@@ -151,7 +151,8 @@ mod tests {
 
     #[test]
     fn a_device_is_read_by_its_id() {
-        let entry = json!({ "qdev": "/machine/peripheral/a-1/virtio-backend", "inserted": { "node-name": "v2" } });
+        let entry =
+            json!({ "qdev": "/machine/peripheral/a-1/virtio-backend", "inserted": { "node-name": "v2" } });
         assert_eq!(device(&entry), Some(BlockDevice { id: "a-1".into(), node: "v2".into() }));
         let plain = json!({ "qdev": "b-1", "device": "" });
         assert_eq!(device(&plain), Some(BlockDevice { id: "b-1".into(), node: String::new() }));

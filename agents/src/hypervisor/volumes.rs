@@ -90,7 +90,8 @@ impl Device {
         };
         match missing {
             Missing::Node => {
-                let endpoint = endpoint(exports, self.volume).ok_or_else(|| gone("the volume has no export"))?;
+                let endpoint =
+                    endpoint(exports, self.volume).ok_or_else(|| gone("the volume has no export"))?;
                 // QEMU stands still while it dials: who does not answer, or turns us away, is found out before.
                 dial(&endpoint).await?;
                 admitted(&endpoint, self.volume, tls).await?;
@@ -111,7 +112,9 @@ impl Device {
         match evidence::uses(&guest.at("agent"), &names::serial(self.volume)).await {
             Some(true) => return Err(busy("the guest says that it uses the volume: unmount it there first")),
             Some(false) => {}
-            None => tracing::info!(volume = %self.volume, "the guest does not say whether it uses the volume"),
+            None => {
+                tracing::info!(volume = %self.volume, "the guest does not say whether it uses the volume");
+            }
         }
         let end = Instant::now() + time_max;
         let mut ask_at = Instant::now();

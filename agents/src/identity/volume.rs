@@ -132,8 +132,7 @@ fn validity(pem: &str, host: HostId) -> Result<(i64, i64), String> {
     let certificate = block.parse_x509().map_err(|_| unreadable())?;
     let names = certificate.subject_alternative_name().map_err(|_| unreadable())?;
     let id = host.to_string();
-    let named =
-        names.is_some_and(|names| names.value.general_names.contains(&GeneralName::DNSName(&id)));
+    let named = names.is_some_and(|names| names.value.general_names.contains(&GeneralName::DNSName(&id)));
     // What authorises by the subject compares its whole text.
     if !named || certificate.subject().to_string() != format!("CN={id}") {
         return Err(format!("{} is not this host's", CERTIFICATES[0]));

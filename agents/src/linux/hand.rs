@@ -73,7 +73,10 @@ async fn struck(striker: &Striker, op: Op, place: &Place) -> Option<WorkResult> 
         Struck::Nothing => None,
         Struck::Ended(result) => Some(result),
         Struck::Power(power) => {
-            tracing::error!(?power, "a planned fault of the host's power strikes a simulated host only; it is passed over");
+            tracing::error!(
+                ?power,
+                "a planned fault of the host's power strikes a simulated host only; it is passed over"
+            );
             None
         }
     }

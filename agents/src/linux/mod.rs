@@ -9,9 +9,9 @@ mod locks;
 mod machine;
 pub(crate) mod process;
 mod run;
-pub(crate) mod tls;
 #[cfg(test)]
-pub(crate) mod testing;
+pub(crate) mod tests;
+pub(crate) mod tls;
 mod tool;
 mod users;
 

@@ -63,7 +63,8 @@ impl Process {
     fn is_zombie(&self) -> bool {
         let Ok(stat) = fs::read_to_string(self.entry("stat")) else { return true };
         // The name in brackets may hold anything; the state follows the last bracket.
-        stat.rsplit_once(')').is_none_or(|(_, rest)| matches!(rest.trim_start().chars().next(), Some('Z' | 'X')))
+        stat.rsplit_once(')')
+            .is_none_or(|(_, rest)| matches!(rest.trim_start().chars().next(), Some('Z' | 'X')))
     }
 
     fn entry(&self, name: &str) -> PathBuf {
@@ -107,11 +108,7 @@ impl Process {
 ///
 /// # Errors
 /// Where it can't be started.
-pub(crate) async fn start(
-    program: &str,
-    arguments: &[String],
-    errors: &Path,
-) -> Result<(), Refusal> {
+pub(crate) async fn start(program: &str, arguments: &[String], errors: &Path) -> Result<(), Refusal> {
     let failed = |error: std::io::Error| driver_failed(&format!("{program}: {error}"));
     let complaints = File::create(errors).map_err(failed)?;
     let mut command = tokio::process::Command::new("setsid");

@@ -77,7 +77,7 @@ impl Tool {
     pub(crate) async fn run(self) -> Result<Ended, Refusal> {
         let name = self.program.to_string_lossy().into_owned();
         let time_max = self.time_max;
-        let ended = tokio::time::timeout(time_max, self.to_end()).await;
+        let ended = tokio::time::timeout(time_max, self.until_end()).await;
         let ended = ended.map_err(|_| driver_failed(&format!("{name} took longer than {time_max:?}")))?;
         ended.map_err(|error| {
             let why = match error.kind() {
@@ -98,7 +98,7 @@ impl Tool {
         if ended.success { Ok(ended.out) } else { Err(complained(&name, &ended.complaint)) }
     }
 
-    async fn to_end(self) -> std::io::Result<Ended> {
+    async fn until_end(self) -> std::io::Result<Ended> {
         let mut command = tokio::process::Command::new(&self.program);
         command.args(&self.arguments).kill_on_drop(true);
         if let Some((user, group)) = self.user {
@@ -141,7 +141,8 @@ mod tests {
     async fn a_tool_reads_prints_complains_and_is_killed_at_its_deadline() {
         let echoed = Tool::new("cat").input("hello").succeed().await.unwrap();
         assert_eq!(echoed, b"hello");
-        let refused = Tool::new("sh").args(["-c", "echo no such thing >&2; exit 3"]).succeed().await.unwrap_err();
+        let refused =
+            Tool::new("sh").args(["-c", "echo no such thing >&2; exit 3"]).succeed().await.unwrap_err();
         assert!(refused.message.contains("no such thing"), "{refused:?}");
         let full = Tool::new("sh").args(["-c", "echo No space left on device >&2; exit 1"]).succeed().await;
         assert_eq!(full.unwrap_err().code, RefusalCode::DiskFull);

@@ -28,8 +28,8 @@ use crate::faults::Faults;
 use crate::identity::Identity;
 use crate::identity::volume::keep_volume_certificate;
 use crate::limits::EVENTS_QUEUE;
-use crate::null::Null;
 use crate::linux::Linux;
+use crate::null::Null;
 use crate::sim::Sim;
 use crate::store::Writer;
 use crate::strike::Striker;
@@ -195,7 +195,9 @@ async fn open_driver(
             Sim::open(&directory, identity.host(), name, config.sim.clone(), striker).map(Opened::Sim)
         }
         DriverKind::Linux => {
-            Linux::open(&config.state, identity.host(), roles, &config.linux, striker, blobs).await.map(Opened::Linux)
+            Linux::open(&config.state, identity.host(), roles, &config.linux, striker, blobs)
+                .await
+                .map(Opened::Linux)
         }
         DriverKind::Null => Ok(Opened::Null(Arc::new(Null::new(name.to_owned(), config.sim.capacity)))),
     }

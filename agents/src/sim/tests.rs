@@ -37,7 +37,8 @@ fn host(state: &Path, config: SimConfig, plan: Option<&str>) -> Host {
     };
     let (faults, downfall) = (Arc::new(faults), Arc::new(downfall));
     let directory = state.join("world");
-    let sim = Sim::open(&directory, HostId([1; 16]), "host-1", config, Striker::new(faults, downfall)).unwrap();
+    let sim =
+        Sim::open(&directory, HostId([1; 16]), "host-1", config, Striker::new(faults, downfall)).unwrap();
     Host { sim, falls, gate }
 }
 

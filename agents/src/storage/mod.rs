@@ -17,9 +17,7 @@ use tokio_util::task::AbortOnDropHandle;
 use windlass_sagas::ids::{HostId, VolumeId};
 use windlass_sagas::protocol::InventoryItem;
 use windlass_sagas::protocol::ledger::{Observed, Work};
-use windlass_sagas::record::{
-    Direction, Endpoint, ImageSource, Refusal, RefusalCode, StepInput, StepOutput,
-};
+use windlass_sagas::record::{Direction, Endpoint, ImageSource, Refusal, RefusalCode, StepInput, StepOutput};
 
 use crate::AgentError;
 use crate::blobs::Blobs;
@@ -79,7 +77,11 @@ impl Missing {
 }
 
 impl Storage {
-    pub(crate) async fn open(host: Host, config: &StorageConfig, blobs: Arc<Blobs>) -> Result<Self, AgentError> {
+    pub(crate) async fn open(
+        host: Host,
+        config: &StorageConfig,
+        blobs: Arc<Blobs>,
+    ) -> Result<Self, AgentError> {
         let user = ids_of(&config.user)?;
         let directory = config.pool.clone().unwrap_or_else(|| host.state.join("pool"));
         for part in ["volumes", "exports"] {
@@ -196,7 +198,12 @@ impl Inner {
         })
     }
 
-    fn releasing(&self, volume: VolumeId, from: Option<HostId>, delete: bool) -> Result<Option<Missing>, Refusal> {
+    fn releasing(
+        &self,
+        volume: VolumeId,
+        from: Option<HostId>,
+        delete: bool,
+    ) -> Result<Option<Missing>, Refusal> {
         let export = self.export(volume)?;
         if let Some(export) = export.filter(|export| delete || Some(export.to) == from) {
             return Ok(Some(match (export.closing, self.server.has_any(volume)) {
@@ -242,7 +249,12 @@ impl Inner {
         }
     }
 
-    async fn bytes(&self, volume: VolumeId, size_gib: u64, image: Option<&ImageSource>) -> Result<(), Refusal> {
+    async fn bytes(
+        &self,
+        volume: VolumeId,
+        size_gib: u64,
+        image: Option<&ImageSource>,
+    ) -> Result<(), Refusal> {
         let Some(source) = image else { return self.pool.make(volume, size_gib, None).await };
         let bytes = fetched(&self.blobs, source.sha256, IMAGE_BYTES_MAX).await?;
         self.pool.make(volume, size_gib, Some((&bytes, source.format))).await
@@ -287,7 +299,8 @@ impl Hand for Storage {
         let volumes = self.inner.pool.all().await?;
         let exports = self.inner.records.all().map_err(|error| failed(&self.inner.directory, &error))?;
         let bytes = volumes.into_iter().map(|(volume, size_gib)| InventoryItem::Volume { volume, size_gib });
-        let opened = exports.into_iter().map(|(volume, export)| InventoryItem::Export { volume, host: export.to });
+        let opened =
+            exports.into_iter().map(|(volume, export)| InventoryItem::Export { volume, host: export.to });
         Ok(bytes.chain(opened).collect())
     }
 }

@@ -74,7 +74,8 @@ impl Pool {
 
     /// Every volume of which anything is there, with its size, GiB; 0 for a half-made one.
     pub(super) async fn all(&self) -> Result<Vec<(VolumeId, u64)>, Refusal> {
-        let listed = ids_in(&self.directory, WHOLE).and_then(|whole| Ok((whole, ids_in(&self.directory, MAKING)?)));
+        let listed =
+            ids_in(&self.directory, WHOLE).and_then(|whole| Ok((whole, ids_in(&self.directory, MAKING)?)));
         let (whole, making) = listed.map_err(|error| failed(&self.directory, &error))?;
         let mut all = Vec::new();
         for volume in &whole {
@@ -123,16 +124,16 @@ impl Pool {
     /// Refuses an image whose header reaches beyond its own bytes, or that is larger than the volume. Its bytes came
     /// from a client: they are looked at with bounded time and memory, and by the declared format alone.
     async fn check(&self, bytes: &Path, format: ImageFormat, size_gib: u64) -> Result<(), Refusal> {
-        let info = look(bytes, format).await.map_err(|refusal| bad_image(refusal.message))?;
+        let info = look(bytes, format).await.map_err(|refusal| bad_image(&refusal.message))?;
         if let Some(file) = info.backing_filename {
-            return Err(bad_image(format!("it rests on another file, {file:?}")));
+            return Err(bad_image(&format!("it rests on another file, {file:?}")));
         }
         let data_file = info.format_specific.and_then(|specific| specific.data?.data_file);
         if let Some(file) = data_file {
-            return Err(bad_image(format!("its bytes are in another file, {file:?}")));
+            return Err(bad_image(&format!("its bytes are in another file, {file:?}")));
         }
         if info.encrypted {
-            return Err(bad_image("it is encrypted".into()));
+            return Err(bad_image("it is encrypted"));
         }
         if info.virtual_size > size_gib << 30 {
             let message = format!("it needs {} bytes, the volume has {size_gib} GiB", info.virtual_size);
@@ -170,7 +171,14 @@ fn remove_if_there(path: &Path) -> io::Result<()> {
 
 async fn look(file: &Path, format: ImageFormat) -> Result<Info, Refusal> {
     let bounds = [format!("--as={IMAGE_LOOK_BYTES_MAX}"), format!("--cpu={IMAGE_LOOK_SECONDS_MAX}")];
-    let tool = Tool::new("prlimit").args(bounds).args(["qemu-img", "info", "-U", "-f", name(format), "--output=json"]);
+    let tool = Tool::new("prlimit").args(bounds).args([
+        "qemu-img",
+        "info",
+        "-U",
+        "-f",
+        name(format),
+        "--output=json",
+    ]);
     let ended = tool.arg(file).run().await?;
     if !ended.success {
         return Err(complained("qemu-img", &ended.complaint));
@@ -189,8 +197,12 @@ const fn name(format: ImageFormat) -> &'static str {
     }
 }
 
-fn bad_image(message: String) -> Refusal {
-    Refusal { code: RefusalCode::BadImage, retryable: false, message: format!("the image can't be used: {message}") }
+fn bad_image(message: &str) -> Refusal {
+    Refusal {
+        code: RefusalCode::BadImage,
+        retryable: false,
+        message: format!("the image can't be used: {message}"),
+    }
 }
 
 pub(super) fn failed(path: &Path, error: &io::Error) -> Refusal {

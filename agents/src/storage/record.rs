@@ -71,9 +71,14 @@ impl Records {
     }
 
     /// The lowest port of the range that no record names and nobody listens at.
-    pub(super) fn free_port(&self, (first, last): (u16, u16), address: std::net::IpAddr) -> io::Result<Option<u16>> {
+    pub(super) fn free_port(
+        &self,
+        (first, last): (u16, u16),
+        address: std::net::IpAddr,
+    ) -> io::Result<Option<u16>> {
         let taken: BTreeSet<u16> = self.all()?.into_iter().map(|(_, export)| export.port).collect();
-        let unused = |port: &u16| !taken.contains(port) && std::net::TcpListener::bind((address, *port)).is_ok();
+        let unused =
+            |port: &u16| !taken.contains(port) && std::net::TcpListener::bind((address, *port)).is_ok();
         Ok((first..=last).find(unused))
     }
 }

@@ -65,7 +65,10 @@ impl Server {
         let (pid, socket) = (directory.join("pid"), directory.join("qmp"));
         let address = self.host.address;
         let pairs = [
-            ("--object", format!("tls-creds-x509,id=tls,endpoint=server,verify-peer=on,dir={}", credentials.display())),
+            (
+                "--object",
+                format!("tls-creds-x509,id=tls,endpoint=server,verify-peer=on,dir={}", credentials.display()),
+            ),
             ("--object", format!("authz-simple,id=host,identity=CN={}", export.to)),
             ("--chardev", format!("socket,id=qmp,server=on,wait=off,path={}", socket.display())),
             ("--monitor", "chardev=qmp".into()),
@@ -78,7 +81,10 @@ impl Server {
             ),
             (
                 "--nbd-server",
-                format!("addr.type=inet,addr.host={address},addr.port={},tls-creds=tls,tls-authz=host", export.port),
+                format!(
+                    "addr.type=inet,addr.host={address},addr.port={},tls-creds=tls,tls-authz=host",
+                    export.port
+                ),
             ),
             ("--export", format!("type=nbd,id=export,node-name=volume,writable=on,name={volume}")),
             ("--pidfile", pid.display().to_string()),

@@ -8,7 +8,7 @@ use windlass_sagas::record::{ImageFormat, Role};
 use super::*;
 use crate::linux::Tool;
 use crate::linux::process::Process;
-use crate::linux::testing::{Authority, broken_off, can_run, done, keep_blob, work};
+use crate::linux::tests::{Authority, broken_off, can_run, done, keep_blob, work};
 use crate::linux::tls;
 
 const TOOLS: [&str; 3] = ["qemu-img", "qemu-storage-daemon", "prlimit"];
@@ -61,7 +61,8 @@ impl Bench {
         else {
             panic!("no export");
         };
-        let tls = format!("tls-creds-x509,id=tls,endpoint=client,verify-peer=on,dir={}", credentials.display());
+        let tls =
+            format!("tls-creds-x509,id=tls,endpoint=client,verify-peer=on,dir={}", credentials.display());
         let image = format!(
             "driver=nbd,server.type=inet,server.host={},server.port={},export={VOLUME},tls-creds=tls",
             endpoint.host, endpoint.port
@@ -106,10 +107,16 @@ async fn only_the_host_of_the_attachment_is_served_and_only_once() {
     let (volume, size_gib, image, made_here, export_to) = (VOLUME, 1, None, true, Some(OTHER));
     let input = StepInput::ReserveVolume { volume, size_gib, image, made_here, export_to };
     let second = done(&storage, Role::Storage, &work(Op::Execute, input, Vec::new())).await;
-    assert!(matches!(second, WorkResult::Executed(Err(Refusal { code: RefusalCode::Foreign, .. }))), "{second:?}");
+    assert!(
+        matches!(second, WorkResult::Executed(Err(Refusal { code: RefusalCode::Foreign, .. }))),
+        "{second:?}"
+    );
     let items = storage.inventory().await.unwrap();
     assert_eq!(items.len(), 2, "{items:?}");
-    assert_eq!(done(&storage, Role::Storage, &release(true)).await, WorkResult::Executed(Ok(StepOutput::None)));
+    assert_eq!(
+        done(&storage, Role::Storage, &release(true)).await,
+        WorkResult::Executed(Ok(StepOutput::None))
+    );
     assert_eq!(bench.left(), Vec::<String>::new());
 }
 

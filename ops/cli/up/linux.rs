@@ -217,7 +217,10 @@ impl Agent {
         let mut command = Command::new("ip");
         command.args(["netns", "exec", &self.namespace]).arg(program).args(&self.arguments);
         for (name, _) in std::env::vars_os() {
-            if name.to_str().is_some_and(|name| name.starts_with("WINDLASS_") && !name.starts_with("WINDLASS_LOG")) {
+            if name
+                .to_str()
+                .is_some_and(|name| name.starts_with("WINDLASS_") && !name.starts_with("WINDLASS_LOG"))
+            {
                 command.env_remove(&name);
             }
         }
@@ -237,8 +240,13 @@ fn claim(state: &Path) -> anyhow::Result<File> {
 fn missing_tools() -> anyhow::Result<()> {
     let paths = std::env::var_os("PATH").unwrap_or_default();
     let there = |tool: &str| std::env::split_paths(&paths).any(|path| path.join(tool).exists());
-    let missing: Vec<&str> = TOOLS.iter().filter(|(tool, _)| !there(tool)).map(|(_, package)| *package).collect();
-    anyhow::ensure!(missing.is_empty(), "this machine lacks what real hosts need; install: {}", missing.join(", "));
+    let missing: Vec<&str> =
+        TOOLS.iter().filter(|(tool, _)| !there(tool)).map(|(_, package)| *package).collect();
+    anyhow::ensure!(
+        missing.is_empty(),
+        "this machine lacks what real hosts need; install: {}",
+        missing.join(", ")
+    );
     Ok(())
 }
 
@@ -254,7 +262,13 @@ pub(super) async fn make_guest(state: &Path) -> anyhow::Result<PathBuf> {
     let (make, init) = (state.join("make-guest.sh"), state.join("guest-init.sh"));
     std::fs::write(&make, MAKE)?;
     std::fs::write(&init, INIT)?;
-    let made = Command::new("sh").arg(&make).arg(&guest).env("GUEST_INIT", &init).stdin(Stdio::null()).output().await;
+    let made = Command::new("sh")
+        .arg(&make)
+        .arg(&guest)
+        .env("GUEST_INIT", &init)
+        .stdin(Stdio::null())
+        .output()
+        .await;
     let made = made.context("sh can't be started")?;
     anyhow::ensure!(made.status.success(), "no guest: {}", String::from_utf8_lossy(&made.stderr).trim());
     Ok(guest)

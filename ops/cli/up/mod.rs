@@ -16,7 +16,9 @@ use anyhow::Context as _;
 use clap::{Args, ValueEnum};
 use tokio::sync::oneshot;
 use tokio::task::JoinSet;
-use windlass_agents::config::{Config as AgentConfig, DriverKind, Durability, LinuxConfig, OnFall, SimConfig};
+use windlass_agents::config::{
+    Config as AgentConfig, DriverKind, Durability, LinuxConfig, OnFall, SimConfig,
+};
 use windlass_agents::{CancellationToken, Ended};
 use windlass_client::Client;
 use windlass_orchestrator::{config, identity, process};
@@ -157,7 +159,9 @@ impl Up {
         }
         let mut hosts = JoinSet::new();
         match standing {
-            None => self.simulated(state, &client, address, (faults_allowed, plan), (&mut hosts, &stop)).await?,
+            None => {
+                self.simulated(state, &client, address, (faults_allowed, plan), (&mut hosts, &stop)).await?;
+            }
             Some(standing) => {
                 let reached = standing.reach(address, &mut hosts, stop.clone()).await?;
                 let faults: Vec<String> = self.faults.iter().map(ToString::to_string).collect();
@@ -272,7 +276,9 @@ impl Up {
         output::tell("");
         output::tell(match self.driver {
             Driver::Sim => "ctrl-C ends it; started again, it goes on where it was",
-            Driver::Linux => "ctrl-C ends it and removes all but its state; started again, it makes its guests anew",
+            Driver::Linux => {
+                "ctrl-C ends it and removes all but its state; started again, it makes its guests anew"
+            }
         });
     }
 

@@ -35,9 +35,11 @@ impl Site {
     /// The site of a state directory.
     pub(crate) fn new(state: &Path, hosts: Vec<String>) -> Self {
         // FNV-1a (Fowler, Noll, Vo), folded: other directories are other sites.
-        let hash = state.as_os_str().as_encoded_bytes().iter().fold(0x811c_9dc5_u32, |hash, byte| {
-            (hash ^ u32::from(*byte)).wrapping_mul(0x0100_0193)
-        });
+        let hash = state
+            .as_os_str()
+            .as_encoded_bytes()
+            .iter()
+            .fold(0x811c_9dc5_u32, |hash, byte| (hash ^ u32::from(*byte)).wrapping_mul(0x0100_0193));
         Self { tag: format!("{:04x}", (hash >> 16) ^ (hash & 0xffff)), hosts }
     }
 
@@ -73,7 +75,10 @@ impl Site {
     fn namespaces(&self) -> BTreeSet<String> {
         let prefix = format!("windlass-{}-", self.tag);
         let entries = std::fs::read_dir("/run/netns").into_iter().flatten().flatten();
-        entries.filter_map(|entry| entry.file_name().into_string().ok()).filter(|it| it.starts_with(&prefix)).collect()
+        entries
+            .filter_map(|entry| entry.file_name().into_string().ok())
+            .filter(|it| it.starts_with(&prefix))
+            .collect()
     }
 
     /// Makes it, where nothing of it is there.
@@ -86,21 +91,28 @@ impl Site {
         ip(&["-n", &switch, "link", "add", "name", "switch", "type", "bridge", "stp_state", "0"]).await?;
         ip(&["-n", &switch, "link", "set", "switch", "up"]).await?;
         let uplink = self.uplink();
-        ip(&["link", "add", "name", &uplink, "type", "veth", "peer", "name", "here", "netns", &switch]).await?;
+        ip(&["link", "add", "name", &uplink, "type", "veth", "peer", "name", "here", "netns", &switch])
+            .await?;
         ip(&["-n", &switch, "link", "set", "here", "master", "switch", "up"]).await?;
         ip(&["address", "add", &format!("{}/24", self.here()), "dev", &uplink]).await?;
         ip(&["link", "set", &uplink, "up"]).await?;
         for host in &self.hosts {
             let (namespace, address) = (self.namespace(host), self.host(host));
-            ip(&["-n", &namespace, "link", "add", "name", UPLINK, "type", "veth", "peer", "name", host, "netns", &switch])
-                .await?;
+            ip(&[
+                "-n", &namespace, "link", "add", "name", UPLINK, "type", "veth", "peer", "name", host,
+                "netns", &switch,
+            ])
+            .await?;
             ip(&["-n", &switch, "link", "set", host, "master", "switch", "up"]).await?;
             ip(&["-n", &namespace, "address", "add", &format!("{address}/24"), "dev", UPLINK]).await?;
             ip(&["-n", &namespace, "link", "set", UPLINK, "up"]).await?;
             // Without it small writes to a volume wait for each other's late acknowledgements.
             let subnet = format!("{}/24", self.address(0));
             let source = address.to_string();
-            ip(&["-n", &namespace, "route", "replace", &subnet, "dev", UPLINK, "src", &source, "quickack", "1"]).await?;
+            ip(&[
+                "-n", &namespace, "route", "replace", &subnet, "dev", UPLINK, "src", &source, "quickack", "1",
+            ])
+            .await?;
         }
         Ok(())
     }
@@ -154,7 +166,12 @@ fn living_in(inodes: &BTreeSet<u64>) -> Vec<rustix::process::Pid> {
 /// Runs `ip`, and demands its success.
 async fn ip(arguments: &[&str]) -> anyhow::Result<()> {
     let mut command = Command::new("ip");
-    command.args(arguments).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).kill_on_drop(true);
+    command
+        .args(arguments)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .kill_on_drop(true);
     let ended = tokio::time::timeout(IP_TIME_MAX, command.output()).await;
     let output = ended.context("ip does not end")?.context("ip can't be started: install iproute2")?;
     let complaint = String::from_utf8_lossy(&output.stderr);

@@ -78,7 +78,7 @@ fn a_boot_is_replaced_while_no_server_is_made_from_the_image() {
     let mut world = world();
     world.ask(boot("guest")).expect("set");
     let plain = SetImageBoot { initrd: None, cmdline: String::new(), ..boot("guest") };
-    world.ask(plain.clone()).expect("replaced");
+    world.ask(plain).expect("replaced");
     world.ask(CreateServer { image: "guest".into(), ..create_server("web", &[]) }).expect("admitted");
     assert_eq!(world.refused(boot("guest")), Reason::ResourceInUse);
     world.run();
