@@ -40,7 +40,7 @@ pub(crate) enum Image {
     ///
     /// Kernel and initial file system are raw images of the project, or public ones; no server may use the image yet.
     #[command(
-        after_help = "Example: windlass image set-boot tiny --kernel tiny-kernel --initrd tiny-initrd --cmdline \"console=ttyS0 quiet\""
+        after_help = "Example: windlass image set-boot debian-12 --kernel linux-6 --cmdline root=/dev/vda1"
     )]
     SetBoot {
         /// Its name or id.

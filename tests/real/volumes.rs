@@ -38,8 +38,8 @@ fn a_volume_moves_with_its_bytes_and_is_held_by_one_guest_that_lets_it_go() {
 }
 
 #[test]
-fn an_outage_of_the_volumes_host_pauses_a_guest_and_loses_nothing() {
-    let Some(site) = Site::start("an_outage_of_the_volumes_host_pauses_a_guest_and_loses_nothing") else {
+fn an_outage_of_the_volumes_process_is_waited_out_and_loses_nothing() {
+    let Some(site) = Site::start("an_outage_of_the_volumes_process_is_waited_out_and_loses_nothing") else {
         return;
     };
     site.server("a", "h1", &[]);
