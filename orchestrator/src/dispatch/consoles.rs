@@ -14,9 +14,10 @@ use windlass_sagas::record::Refusal;
 
 /// Where messages for one agent go.
 pub(super) type Out = mpsc::Sender<Result<OrchestratorMessage, Status>>;
+type Known = mpsc::WeakSender<Result<OrchestratorMessage, Status>>;
 type Answer = oneshot::Sender<Result<Vec<u8>, Refusal>>;
 
-/// The streams by host, and who waits for an answer on them.
+/// The streams by host, and who waits for an answer on them. A stream is not held open by being known here.
 #[derive(Debug, Default)]
 pub(super) struct Consoles {
     next: AtomicU64,
@@ -25,7 +26,7 @@ pub(super) struct Consoles {
 
 #[derive(Debug, Default)]
 struct Inner {
-    streams: BTreeMap<HostId, (LinkId, Out)>,
+    streams: BTreeMap<HostId, (LinkId, Known)>,
     waiting: BTreeMap<u64, (LinkId, Answer)>,
 }
 
@@ -35,8 +36,8 @@ impl Consoles {
     }
 
     /// A host's stream is open; it takes the place of an older one.
-    pub(super) fn opened(&self, host: HostId, link: LinkId, out: Out) {
-        self.look().streams.insert(host, (link, out));
+    pub(super) fn opened(&self, host: HostId, link: LinkId, out: &Out) {
+        self.look().streams.insert(host, (link, out.downgrade()));
     }
 
     /// A stream is gone, and with it every answer that was to come on it; a newer one of the host stays.
@@ -75,7 +76,7 @@ impl Consoles {
             let mut inner = self.look();
             let (link, out) = inner.streams.get(&host)?;
             let (link, asked) = (*link, ConsoleAsked { id, server, bytes_max });
-            out.try_send(Ok(asked.encode())).ok()?;
+            out.upgrade()?.try_send(Ok(asked.encode())).ok()?;
             inner.waiting.insert(id, (link, answer));
         }
         answered.await.ok()
@@ -103,10 +104,21 @@ mod tests {
     const HOST: HostId = HostId([1; 16]);
     const SERVER: ServerId = ServerId([2; 16]);
 
-    fn stream(consoles: &Consoles, link: u64) -> mpsc::Receiver<Result<OrchestratorMessage, Status>> {
+    type Messages = mpsc::Receiver<Result<OrchestratorMessage, Status>>;
+
+    fn stream(consoles: &Consoles, link: u64) -> (Messages, Out) {
         let (out, messages) = mpsc::channel(4);
-        consoles.opened(HOST, LinkId(link), out);
-        messages
+        consoles.opened(HOST, LinkId(link), &out);
+        (messages, out)
+    }
+
+    #[tokio::test]
+    async fn a_stream_that_is_known_here_ends_all_the_same() {
+        let consoles = Consoles::default();
+        let (mut messages, out) = stream(&consoles, 1);
+        drop(out);
+        assert!(messages.recv().await.is_none(), "an orchestrator that stops would wait for it");
+        assert_eq!(consoles.ask(HOST, SERVER, 64).await, None);
     }
 
     fn asked(message: Result<OrchestratorMessage, Status>) -> ConsoleAsked {
@@ -116,7 +128,7 @@ mod tests {
     #[tokio::test]
     async fn an_answer_reaches_who_asked_and_only_from_the_stream_that_was_asked() {
         let consoles = Consoles::default();
-        let mut messages = stream(&consoles, 1);
+        let (mut messages, _out) = stream(&consoles, 1);
         let answer = async {
             let ConsoleAsked { id, server, bytes_max } = asked(messages.recv().await.expect("asked"));
             assert_eq!((server, bytes_max), (SERVER, 64));
@@ -132,7 +144,7 @@ mod tests {
     #[tokio::test]
     async fn a_refusal_is_an_answer() {
         let consoles = Consoles::default();
-        let mut messages = stream(&consoles, 1);
+        let (mut messages, _out) = stream(&consoles, 1);
         let refusal = Refusal { code: RefusalCode::Missing, retryable: false, message: "none".into() };
         let answer = async {
             let ConsoleAsked { id, .. } = asked(messages.recv().await.expect("asked"));
@@ -146,7 +158,7 @@ mod tests {
     async fn without_a_stream_or_with_one_that_ends_there_is_no_answer() {
         let consoles = Consoles::default();
         assert_eq!(consoles.ask(HOST, SERVER, 64).await, None);
-        let mut messages = stream(&consoles, 1);
+        let (mut messages, _out) = stream(&consoles, 1);
         let end = async {
             messages.recv().await.expect("asked").expect("a message");
             let newer = stream(&consoles, 2);

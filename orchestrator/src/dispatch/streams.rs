@@ -112,7 +112,7 @@ impl AgentService for Streams {
         let (out, messages) = mpsc::channel(OUT_QUEUE);
         let stopping = |_| Status::unavailable("the orchestrator stops");
         let contacts = Arc::clone(&self.contacts);
-        contacts.consoles.opened(host, id, out.clone());
+        contacts.consoles.opened(host, id, &out);
         let link = Link { contacts, ..Link::new(id, host, roles.clone(), out) };
         self.events.send(AgentEvent::Connected(link)).await.map_err(stopping)?;
         let listener = Listener {
