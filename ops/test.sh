@@ -22,6 +22,23 @@ if ! "$tools/bin/nats-server" --version 2>/dev/null | grep -q "v$NATS_SERVER\$";
 fi
 export PATH="$tools/bin:$PATH"
 
+# What real hosts are tested with: guests, volumes and networks that exist, in namespaces that the tests make and remove.
+# Without root, or without these packages, those tests say that they are skipped.
+real="qemu-system-x86_64 qemu-storage-daemon qemu-img nft dnsmasq conntrack busybox cpio depmod mke2fs ip"
+missing=; for tool in $real; do need "$tool" || missing="$missing $tool"; done
+if [ -n "$missing" ] && [ "$(id -u)" = 0 ]; then
+  echo "installing what real hosts need (qemu >= 7.2, nftables >= 1.0.6, dnsmasq >= 2.90):$missing"
+  apt-get update -qq
+  # Both of QEMU's packages in one version: a newer one of either would keep the other out.
+  qemu=$(apt-cache policy qemu-system-x86 | sed -n 's/.*Candidate: //p')
+  DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends --allow-downgrades \
+    "qemu-system-x86=$qemu" "qemu-utils=$qemu" nftables dnsmasq-base conntrack iproute2 busybox-static cpio kmod e2fsprogs \
+    >/dev/null || echo "real hosts can't be tested: the packages can't be installed" >&2
+fi
+if [ "$(id -u)" = 0 ] && [ ! -e "$tools/guest/root" ]; then
+  GUEST_INIT="$PWD/ops/guest/init.sh" sh ops/guest/make.sh "$tools/guest" || echo "real hosts can't be tested: no guest" >&2
+fi
+
 # Nothing here is built twice: what an incremental build keeps for the next one would only cost time, and the lints look
 # at what the tests run.
 export CARGO_INCREMENTAL="${CARGO_INCREMENTAL:-0}"

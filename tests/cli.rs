@@ -5,6 +5,7 @@ mod cli {
     pub(super) mod answers;
     pub(super) mod cell;
     mod errors;
+    mod images;
     mod nouns;
     mod pipes;
     mod replaying;

@@ -6,7 +6,7 @@
 
 use std::pin::Pin;
 
-use windlass_sagas::ids::BootId;
+use windlass_sagas::ids::{BootId, ServerId};
 use windlass_sagas::protocol::ledger::{Observed, Op, Work, WorkResult};
 use windlass_sagas::protocol::{InventoryItem, PlacedView};
 use windlass_sagas::record::{Capacity, Refusal, RefusalCode, Role, StepOutput};
@@ -32,6 +32,9 @@ pub trait Driver: Send + Sync {
 
     /// Puts a view in force: all of it, and nothing else of its kind; the same one again changes nothing.
     fn apply(&self, view: PlacedView) -> Pending<Result<(), Refusal>>;
+
+    /// What a guest wrote to its console last: at most so many bytes, oldest first. `Missing` where no such guest is known.
+    fn console(&self, server: ServerId, bytes_max: u32) -> Pending<Result<Vec<u8>, Refusal>>;
 
     /// What the host offers in all.
     fn capacity(&self) -> Capacity;

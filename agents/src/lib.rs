@@ -6,21 +6,27 @@
 //!
 //! [`run`] is an agent, in a process of its own or inside another one; [`join::join`] makes a machine a host.
 
+pub mod blobs;
 pub mod clock;
 pub mod config;
 pub mod driver;
 mod error;
 pub mod faults;
 mod files;
+mod hypervisor;
 pub mod identity;
 pub mod join;
 pub mod limits;
+mod linux;
 pub mod logs;
+mod network;
 pub mod null;
 mod random;
 pub mod runtime;
 pub mod sim;
+mod storage;
 mod store;
+mod strike;
 
 pub use config::Config;
 pub use error::AgentError;

@@ -1,6 +1,7 @@
 //! The `null` driver: holds nothing, and says at once that every step is done. What is measured over it is the cell and
 //! the channel, not the hosts. It must never be what a file or a flag chooses.
 
+use windlass_sagas::ids::ServerId;
 use windlass_sagas::protocol::ledger::{Observed, Work};
 use windlass_sagas::protocol::{InventoryItem, PlacedView};
 use windlass_sagas::record::{Capacity, Endpoint, Refusal, RefusalCode, Role, StepInput, StepOutput};
@@ -26,7 +27,9 @@ impl Null {
 
     fn done(&self, input: &StepInput) -> Result<StepOutput, Refusal> {
         match input {
-            StepInput::BootGuest(guest) if guest.name.starts_with(REFUSED_PREFIX) => {
+            StepInput::BootGuest(guest) | StepInput::BootKernel(guest, _)
+                if guest.name.starts_with(REFUSED_PREFIX) =>
+            {
                 let message = "its name asks for it".into();
                 Err(Refusal { code: RefusalCode::Injected, retryable: false, message })
             }
@@ -38,6 +41,8 @@ impl Null {
             | StepInput::PreparePort(_)
             | StepInput::RemovePort { .. }
             | StepInput::BootGuest(_)
+            | StepInput::BootKernel(..)
+            | StepInput::StopGuest { .. }
             | StepInput::DestroyGuest { .. }
             | StepInput::PlugVolume { .. }
             | StepInput::UnplugVolume { .. }
@@ -65,6 +70,10 @@ impl Driver for Null {
 
     fn apply(&self, _view: PlacedView) -> Pending<Result<(), Refusal>> {
         Box::pin(std::future::ready(Ok(())))
+    }
+
+    fn console(&self, _server: ServerId, _bytes_max: u32) -> Pending<Result<Vec<u8>, Refusal>> {
+        Box::pin(std::future::ready(Ok(Vec::new())))
     }
 
     fn capacity(&self) -> Capacity {

@@ -55,14 +55,17 @@ struct Run {
     /// The state directory: identity, ledgers, and the simulated world. Keep it; only `faults/` may be deleted.
     #[arg(long, env = "WINDLASS_STATE", value_name = "DIR")]
     state: Option<PathBuf>,
-    /// The configuration file (TOML): state, roles, driver, name, orchestrators, and [sim] with vcpus, ram_mib,
-    /// disk_gib, traits and latency_ms. Nothing in it is required, and nothing unknown is taken.
+    /// The configuration file (TOML): state, roles, driver, name, orchestrators, blob_cache_gib; [sim] with vcpus, ram_mib,
+    /// disk_gib, traits and latency_ms; [linux] with run, address, vcpus, ram_mib, traits, and its tables hypervisor
+    /// (accelerator, probe_kernel, user) and storage (pool, ports, user). With the driver `linux`, linux.address is required;
+    /// nothing else is, and nothing unknown is taken.
     #[arg(long, env = "WINDLASS_AGENT_CONFIG", value_name = "FILE")]
     config: Option<PathBuf>,
     /// Serve only these roles; by default all that the certificate allows.
     #[arg(long, env = "WINDLASS_AGENT_ROLES", value_enum, value_delimiter = ',')]
     role: Vec<Role>,
-    /// What works on the host: `sim`, a simulated host in the state directory. Never chosen by itself.
+    /// What works on the host: `linux`, the machine itself, as root; or `sim`, a simulated host in the state directory. Never
+    /// chosen by itself.
     #[arg(long, env = "WINDLASS_AGENT_DRIVER", value_name = "DRIVER")]
     driver: Option<String>,
     /// The name under which other hosts reach this one; by default the one that it joined with, else its id.

@@ -11,7 +11,7 @@ use crate::output::{Format, note};
 #[cfg(feature = "lab")]
 use crate::sim;
 use crate::{
-    about, access, agent, bench, demo, doctor, exit, explain, fault, host, init, network, operation,
+    about, access, agent, bench, demo, doctor, exit, explain, fault, host, image, init, network, operation,
     orchestrator, project, recover, replay, server, up, volume,
 };
 
@@ -69,6 +69,9 @@ enum Command {
     Bench(Box<bench::Bench>),
     /// Run a whole cell here, with simulated hosts, in one process.
     Up(up::Up),
+    /// Remove what `up --driver linux` made, once it has ended.
+    #[command(hide = true)]
+    UpGuard(up::guard::Guard),
     /// Lead a cell: the process that serves the API.
     Orchestrator(orchestrator::Orchestrator),
     // Its words are the struct's, which are longer.
@@ -96,7 +99,7 @@ enum Command {
     Flavor(project::Flavor),
     /// Images.
     #[command(subcommand)]
-    Image(project::Image),
+    Image(image::Image),
     /// Key pairs.
     #[command(subcommand)]
     KeyPair(project::KeyPair),
@@ -241,6 +244,7 @@ pub(crate) async fn run(cli: Cli) -> anyhow::Result<u8> {
         Command::Demo(command) => command.run().await,
         Command::Bench(command) => command.run(how.output).await,
         Command::Up(command) => command.run().await,
+        Command::UpGuard(command) => command.run().await,
         Command::Orchestrator(command) => command.run().await,
         Command::Agent(command) => agent::run(*command, target.ca()).await,
         #[cfg(feature = "lab")]
@@ -256,7 +260,7 @@ pub(crate) async fn run(cli: Cli) -> anyhow::Result<u8> {
         Command::Port(command) => network::port(&connect()?, command).await,
         Command::SecurityGroup(command) => network::group(&connect()?, command).await,
         Command::Flavor(command) => project::flavor(&connect()?, command).await,
-        Command::Image(command) => project::image(&connect()?, command).await,
+        Command::Image(command) => image::run(&connect()?, command).await,
         Command::KeyPair(command) => project::key_pair(&connect()?, command).await,
         Command::Project(command) => project::run(&connect()?, command).await,
         Command::Quota(command) => project::quota(&connect()?, command).await,

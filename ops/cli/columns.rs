@@ -203,6 +203,7 @@ rows! {
         "BYTES" => |i, _| i.size_bytes.to_string(),
         "SHA-256" => |i, _| i.sha256.chars().take(12).collect(),
         "VISIBILITY" => |i, _| lower(i.visibility().as_str_name()),
+        "DATA" => |i, _| if i.data_present { "here".into() } else { "missing".into() },
         "ID" => |i, _| i.uid.clone(),
     }
     v1::KeyPair [|_| Vec::new()] {

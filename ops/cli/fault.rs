@@ -1,5 +1,6 @@
 //! `windlass fault`: faults armed on purpose, in a cell whose processes were started for it.
 
+use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
 
@@ -181,6 +182,17 @@ impl FromStr for Faults {
     type Err = std::convert::Infallible;
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         Ok(if text == "allow" { Self::Allow } else { Self::Plan(text.into()) })
+    }
+}
+
+impl fmt::Display for Faults {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Allow => f.write_str("allow"),
+            // A file of that name is told apart by its path.
+            Self::Plan(path) if path.as_os_str() == "allow" => f.write_str("./allow"),
+            Self::Plan(path) => path.display().fmt(f),
+        }
     }
 }
 

@@ -12,6 +12,11 @@ pub(crate) const PAGE_ITEMS_MAX: usize = 1000;
 pub(crate) const HISTORY_EVENTS_MAX: usize = 100_000;
 /// How often a long reading of a journal says how far it is: on a terminal, and in a log.
 pub(crate) const PROGRESS_EVERY: [Duration; 2] = [Duration::from_millis(200), Duration::from_secs(10)];
+/// The bytes of a GiB.
+pub(crate) const GIB: u64 = 1024 * 1024 * 1024;
+
+/// How often a console that is followed is read.
+pub(crate) const CONSOLE_EVERY: Duration = Duration::from_secs(1);
 /// The width of a terminal that does not tell its own, columns.
 pub(crate) const COLUMNS_DEFAULT: usize = 80;
 /// How long a call may be silent before the command says that it goes on trying.

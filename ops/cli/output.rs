@@ -39,8 +39,17 @@ pub(crate) trait Row: Message {
 
 /// Prints a line to standard output.
 pub(crate) fn say(text: impl fmt::Display) -> anyhow::Result<()> {
+    written(|out| writeln!(out, "{text}"))
+}
+
+/// Prints bytes to standard output, as they are.
+pub(crate) fn raw(bytes: &[u8]) -> anyhow::Result<()> {
+    written(|out| out.write_all(bytes))
+}
+
+fn written(write: impl FnOnce(&mut io::StdoutLock<'_>) -> io::Result<()>) -> anyhow::Result<()> {
     let mut out = io::stdout().lock();
-    match writeln!(out, "{text}").and_then(|()| out.flush()) {
+    match write(&mut out).and_then(|()| out.flush()) {
         Ok(()) => Ok(()),
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Err(exit::ReaderGone.into()),
         Err(error) => Err(anyhow::Error::new(error).context("standard output can't be written")),

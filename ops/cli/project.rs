@@ -1,9 +1,9 @@
-//! `windlass project`, `quota`, `flavor`, `image`, `key-pair`: what servers are made in and from.
+//! `windlass project`, `quota`, `flavor`, `key-pair`: what servers are made in and from.
 
 use std::path::PathBuf;
 
 use anyhow::Context as _;
-use clap::{Args, Subcommand, ValueEnum};
+use clap::{Args, Subcommand};
 use windlass_client::v1;
 
 use crate::app::{App, of_cell};
@@ -175,124 +175,6 @@ pub(crate) async fn flavor(app: &App, command: Flavor) -> anyhow::Result<u8> {
         Flavor::Delete(named) => {
             let name = of_cell("flavors", &named.name);
             resource::change(app, v1::DeleteFlavorRequest { name, validate_only, ..Default::default() }).await
-        }
-    }
-}
-
-/// Images: registered by hash and size.
-#[derive(Subcommand, Debug)]
-pub(crate) enum Image {
-    /// Register an image.
-    #[command(
-        after_help = "Example: windlass image create debian-12 --sha256 e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855 --size-bytes 1048576"
-    )]
-    Create(CreateImage),
-    /// List images that the project may see.
-    #[command(after_help = "Example: windlass image list")]
-    List(Listed),
-    /// Show one.
-    #[command(after_help = "Example: windlass image get debian-12")]
-    Get(Named),
-    /// Delete one; volumes keep their bytes.
-    #[command(after_help = "Example: windlass image delete debian-12")]
-    Delete(Named),
-}
-
-/// Register an image.
-#[derive(Args, Debug)]
-pub(crate) struct CreateImage {
-    /// Its name.
-    name: String,
-    /// SHA-256 of its bytes, 64 hexadecimal digits.
-    #[arg(long)]
-    sha256: String,
-    /// Its size, bytes.
-    #[arg(long)]
-    size_bytes: u64,
-    /// Its format.
-    #[arg(long, value_enum, default_value_t = ImageFormat::Qcow2)]
-    format: ImageFormat,
-    /// The smallest root that it fits, GiB.
-    #[arg(long, default_value_t = 1)]
-    min_disk_gib: u64,
-    /// The least memory that it runs in, MiB.
-    #[arg(long, default_value_t = 0)]
-    min_ram_mib: u64,
-    /// What proves that a guest of it runs.
-    #[arg(long, value_enum, default_value_t = Evidence::Runs)]
-    evidence: Evidence,
-    /// Every project may see it.
-    #[arg(long)]
-    public: bool,
-}
-
-/// Formats of images.
-#[derive(Clone, Copy, Debug, ValueEnum)]
-pub(crate) enum ImageFormat {
-    /// Plain bytes.
-    Raw,
-    /// QEMU's format.
-    Qcow2,
-}
-
-/// Evidence that a guest runs.
-#[derive(Clone, Copy, Debug, ValueEnum)]
-pub(crate) enum Evidence {
-    /// A hello from inside.
-    Hello,
-    /// Its first DHCP lease.
-    Lease,
-    /// Only that its process runs.
-    Runs,
-}
-
-impl CreateImage {
-    fn request(self, app: &App) -> anyhow::Result<v1::CreateImageRequest> {
-        use v1::image as i;
-        let format = match self.format {
-            ImageFormat::Raw => i::Format::Raw,
-            ImageFormat::Qcow2 => i::Format::Qcow2,
-        };
-        let evidence = match self.evidence {
-            Evidence::Hello => i::Evidence::Hello,
-            Evidence::Lease => i::Evidence::Lease,
-            Evidence::Runs => i::Evidence::Runs,
-        };
-        let visibility = if self.public { i::Visibility::Public } else { i::Visibility::Private };
-        let image = v1::Image {
-            display_name: self.name,
-            sha256: self.sha256,
-            size_bytes: self.size_bytes,
-            format: format as i32,
-            min_disk_gib: self.min_disk_gib,
-            min_ram_mib: self.min_ram_mib,
-            evidence: evidence as i32,
-            visibility: visibility as i32,
-            ..Default::default()
-        };
-        let (parent, validate_only) = (app.parent()?, app.validate_only);
-        Ok(v1::CreateImageRequest { parent, image: Some(image), validate_only, ..Default::default() })
-    }
-}
-
-pub(crate) async fn image(app: &App, command: Image) -> anyhow::Result<u8> {
-    match command {
-        Image::Create(create) => {
-            let request = create.request(app)?;
-            resource::change(app, request).await
-        }
-        Image::List(listed) => {
-            let (parent, filter) = (app.parent()?, listed.filter);
-            resource::list(app, v1::ListImagesRequest { parent, filter, ..Default::default() }, listed.limit)
-                .await
-        }
-        Image::Get(named) => {
-            let name = app.name("images", &named.name)?;
-            resource::get(app, v1::GetImageRequest { name, ..Default::default() }).await
-        }
-        Image::Delete(named) => {
-            let (name, validate_only) = (app.name("images", &named.name)?, app.validate_only);
-            resource::change(app, v1::DeleteImageRequest { name, validate_only, ..Default::default() }).await
         }
     }
 }

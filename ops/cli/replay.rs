@@ -3,7 +3,6 @@
 //!
 //! What could not be looked at is no pass: every way of not looking ends with a code other than 0.
 
-mod meter;
 mod print;
 
 use std::path::{Path, PathBuf};
@@ -15,9 +14,9 @@ use windlass_replay::{Intended, Metered, Seen, Source, SourceError};
 use windlass_sagas::ids::{Hash, Position, SagaId, from_hex};
 
 use crate::exit::{self, Hinted, Usage};
+use crate::meter::Meter;
 use crate::nats::Servers;
 use crate::output::{Format, note, say};
-use meter::Meter;
 
 /// Read a journal that nobody leads, an exported one, or one on NATS.
 #[derive(Subcommand, Debug)]
@@ -153,8 +152,9 @@ async fn check(place: &Place, intended: Option<&Path>, format: Format) -> anyhow
         }
     };
     let source = place.open().await?;
-    let meter = Meter::new("deciding again", source.last().await?);
-    let checked = windlass_replay::check(&Metered::new(&source, |cursor| meter.at(cursor)), &intended).await;
+    let meter = Meter::new("deciding again", "frame", source.last().await?.0);
+    let checked =
+        windlass_replay::check(&Metered::new(&source, |cursor| meter.at(cursor.0)), &intended).await;
     meter.end();
     source.close().await;
     print::checked(&checked, format)?;
@@ -165,8 +165,8 @@ async fn verify(place: &Place, seen: &[String], format: Format) -> anyhow::Resul
     let seen = seen.iter().map(|text| witness(text)).collect::<Result<Vec<_>, _>>()?;
     let source = place.open().await?;
     // A damaged journal does not know its end; it is read all the same.
-    let meter = Meter::new("verifying", source.last().await.unwrap_or_default());
-    let verified = windlass_replay::verify(&Metered::new(&source, |cursor| meter.at(cursor)), &seen).await;
+    let meter = Meter::new("verifying", "frame", source.last().await.unwrap_or_default().0);
+    let verified = windlass_replay::verify(&Metered::new(&source, |cursor| meter.at(cursor.0)), &seen).await;
     meter.end();
     source.close().await;
     let verified = verified?;
@@ -189,8 +189,8 @@ async fn timeline(place: &Place, id: &str, format: Format) -> anyhow::Result<u8>
     let saga: SagaId =
         text.parse().map_err(|_| Usage(format!("{id} is no operation's id: a UUID is expected")))?;
     let source = place.open().await?;
-    let meter = Meter::new("reading", source.last().await?);
-    let metered = Metered::new(&source, |cursor| meter.at(cursor));
+    let meter = Meter::new("reading", "frame", source.last().await?.0);
+    let metered = Metered::new(&source, |cursor| meter.at(cursor.0));
     let told = windlass_replay::timeline_and_hosts(&metered, saga).await;
     meter.end();
     source.close().await;
@@ -208,8 +208,8 @@ async fn timeline(place: &Place, id: &str, format: Format) -> anyhow::Result<u8>
 
 async fn sagas(place: &Place, limit: usize, format: Format) -> anyhow::Result<u8> {
     let source = place.open().await?;
-    let meter = Meter::new("reading", source.last().await?);
-    let found = windlass_replay::sagas(&Metered::new(&source, |cursor| meter.at(cursor)), limit).await;
+    let meter = Meter::new("reading", "frame", source.last().await?.0);
+    let found = windlass_replay::sagas(&Metered::new(&source, |cursor| meter.at(cursor.0)), limit).await;
     meter.end();
     source.close().await;
     let (lines, left_out) = found?;
@@ -226,10 +226,10 @@ async fn export(place: &Place, file: &Path, format: Format) -> anyhow::Result<u8
         });
     }
     let source = place.open().await?;
-    let meter = Meter::new("exporting", source.last().await?);
+    let meter = Meter::new("exporting", "frame", source.last().await?.0);
     // Written beside its place and moved there whole, so that a half is never taken for an export.
     let beside = file.with_extension("part");
-    let written = write(&Metered::new(&source, |cursor| meter.at(cursor)), &beside).await;
+    let written = write(&Metered::new(&source, |cursor| meter.at(cursor.0)), &beside).await;
     meter.end();
     source.close().await;
     let exported = match written.and_then(|exported| Ok((exported, std::fs::rename(&beside, file)?))) {

@@ -2,6 +2,7 @@
 //! network with a subnet. All of it goes through the public API, as anybody's would.
 
 use std::collections::BTreeSet;
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -74,6 +75,12 @@ pub(crate) async fn seed(client: &Client) -> anyhow::Result<()> {
     };
     done(client, v1::CreateImageRequest { parent: parent.clone(), image: Some(image), ..Default::default() })
         .await?;
+    network(client).await
+}
+
+/// Makes a network with a subnet.
+async fn network(client: &Client) -> anyhow::Result<()> {
+    let (parent, display_name) = (format!("projects/{PROJECT}"), String::from);
     let network = v1::Network { display_name: display_name(NETWORK), ..Default::default() };
     let request =
         v1::CreateNetworkRequest { parent: parent.clone(), network: Some(network), ..Default::default() };
@@ -85,6 +92,57 @@ pub(crate) async fn seed(client: &Client) -> anyhow::Result<()> {
         ..Default::default()
     };
     done(client, v1::CreateSubnetRequest { parent, subnet: Some(subnet), ..Default::default() }).await?;
+    Ok(())
+}
+
+/// The guest that real hosts run.
+pub(crate) const GUEST: &str = "guest";
+/// What its kernel is told; the rest is for a start in two seconds where it is emulated.
+const GUEST_CMDLINE: &str =
+    "console=ttyS0 quiet panic=-1 nokaslr mitigations=off random.trust_cpu=on no_timer_check";
+
+/// Makes project, flavor, network and subnet, and the image of the guest in this directory, for real hosts.
+pub(crate) async fn seed_real(client: &Client, guest: &Path) -> anyhow::Result<()> {
+    let (parent, display_name) = (format!("projects/{PROJECT}"), String::from);
+    let project = v1::Project { display_name: display_name(PROJECT), ..Default::default() };
+    done(client, v1::CreateProjectRequest { project: Some(project), ..Default::default() }).await?;
+    let flavor = v1::Flavor {
+        display_name: display_name(FLAVOR),
+        vcpus: 1,
+        ram_mib: 128,
+        root_gib: 1,
+        ..Default::default()
+    };
+    done(client, v1::CreateFlavorRequest { flavor: Some(flavor), ..Default::default() }).await?;
+    image(client, GUEST, &guest.join("root")).await?;
+    for part in ["kernel", "initrd"] {
+        image(client, &format!("{GUEST}-{part}"), &guest.join(part)).await?;
+    }
+    let named = |part: &str| format!("{parent}/images/{GUEST}-{part}");
+    let boot = v1::image::Boot {
+        kernel: named("kernel"),
+        initrd: named("initrd"),
+        cmdline: GUEST_CMDLINE.to_owned(),
+    };
+    let name = format!("{parent}/images/{GUEST}");
+    done(client, v1::SetImageBootRequest { name, boot: Some(boot), ..Default::default() }).await?;
+    network(client).await
+}
+
+/// A public raw image with the bytes of this file.
+async fn image(client: &Client, name: &str, file: &Path) -> anyhow::Result<()> {
+    let (parent, format) = (format!("projects/{PROJECT}"), v1::image::Format::Raw);
+    let uploaded = client.upload_image(parent.as_str(), format, file, |_, _| {}).await?;
+    let image = v1::Image {
+        display_name: name.to_owned(),
+        sha256: uploaded.sha256,
+        size_bytes: uploaded.size_bytes,
+        format: format.into(),
+        visibility: v1::image::Visibility::Public.into(),
+        evidence: v1::image::Evidence::Hello.into(),
+        ..Default::default()
+    };
+    done(client, v1::CreateImageRequest { parent, image: Some(image), ..Default::default() }).await?;
     Ok(())
 }
 
@@ -129,7 +187,7 @@ pub(crate) async fn join_host(
     authority: &Path,
     directory: PathBuf,
     (name, roles): (&str, &[Role]),
-    orchestrator: String,
+    (orchestrator, address): (String, Option<IpAddr>),
 ) -> anyhow::Result<()> {
     if directory.join("identity").join("host.toml").exists() {
         return Ok(());
@@ -143,7 +201,7 @@ pub(crate) async fn join_host(
         state: directory,
         name: Some(name.to_owned()),
         roles: BTreeSet::new(),
-        address: None,
+        address,
     };
     join(asked).await.with_context(|| format!("host {name} can't join"))?;
     Ok(())

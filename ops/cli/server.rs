@@ -1,4 +1,4 @@
-//! `windlass server`: create, list, get, delete.
+//! `windlass server`: create, list, get, delete, start, stop, reboot, console.
 
 use std::path::PathBuf;
 
@@ -7,6 +7,7 @@ use clap::{Args, Subcommand};
 use windlass_client::v1;
 
 use crate::app::{App, of_cell};
+use crate::console::{self, Console};
 use crate::exit;
 use crate::resource::{self, Listed, Named};
 
@@ -27,7 +28,34 @@ pub(crate) enum Server {
     /// Delete one, with its own ports and, unless kept, its root volume.
     #[command(after_help = "Example: windlass server delete web-1")]
     Delete(Named),
+    /// Give one that is SHUTOFF its guest again.
+    #[command(after_help = "Example: windlass server start web-1")]
+    Start(Named),
+    /// Stop one's guest; its volumes stay attached, and its ports are kept.
+    #[command(after_help = "Example: windlass server stop web-1 --grace 30")]
+    Stop {
+        /// Its name or id.
+        name: String,
+        /// How long the guest may take to power down, seconds, before it is off; at most 240.
+        #[arg(long, value_name = "S", default_value_t = GRACE_S)]
+        grace: u32,
+    },
+    /// Stop one's guest and boot another one with the same volumes and ports.
+    #[command(after_help = "Example: windlass server reboot web-1")]
+    Reboot {
+        /// Its name or id.
+        name: String,
+        /// Off at once, without asking the guest to power down.
+        #[arg(long)]
+        hard: bool,
+    },
+    /// Show what one's guest wrote to its console.
+    #[command(after_help = "Example: windlass server console web-1 --bytes 4096")]
+    Console(Console),
 }
+
+/// How long a guest may take to power down, seconds, where nobody says.
+const GRACE_S: u32 = 60;
 
 /// Make a server.
 #[derive(Args, Debug)]
@@ -103,6 +131,23 @@ pub(crate) async fn run(app: &App, command: Server) -> anyhow::Result<u8> {
             let (name, validate_only) = (app.name("servers", &named.name)?, app.validate_only);
             resource::change(app, v1::DeleteServerRequest { name, validate_only, ..Default::default() }).await
         }
+        Server::Start(named) => {
+            let (name, validate_only) = (app.name("servers", &named.name)?, app.validate_only);
+            resource::change(app, v1::StartServerRequest { name, validate_only, ..Default::default() }).await
+        }
+        Server::Stop { name, grace } => {
+            let (name, validate_only) = (app.name("servers", &name)?, app.validate_only);
+            let grace_s = Some(grace);
+            let request = v1::StopServerRequest { name, validate_only, grace_s, ..Default::default() };
+            resource::change(app, request).await
+        }
+        Server::Reboot { name, hard } => {
+            let (name, validate_only) = (app.name("servers", &name)?, app.validate_only);
+            let grace_s = Some(if hard { 0 } else { GRACE_S });
+            let request = v1::RebootServerRequest { name, validate_only, grace_s, ..Default::default() };
+            resource::change(app, request).await
+        }
+        Server::Console(asked) => console::run(app, asked).await,
     }
 }
 

@@ -17,6 +17,10 @@ pub const TEXT_BYTES_MAX: usize = 1024;
 pub const TAGS_MAX: usize = 64;
 /// The longest public key, bytes.
 pub const PUBLIC_KEY_BYTES_MAX: usize = 4096;
+/// The longest that a guest may be given to power down, milliseconds.
+pub const GUEST_GRACE_MS_MAX: u32 = 240_000;
+/// The longest command line of a guest's kernel, bytes: what x86-64's boot protocol surely takes is 2,047.
+pub const CMDLINE_BYTES_MAX: usize = 1024;
 /// The most rules of one security group.
 pub const SECURITY_RULES_MAX: usize = 100;
 /// The most security groups of one port.

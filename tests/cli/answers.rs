@@ -23,9 +23,13 @@ pub(crate) fn usual(method: &str, _: &Value) -> Answer {
     Ok(match verb {
         "GetCell" => cell(),
         "Doctor" => doctor(),
+        "UploadImageData" => {
+            json!({ "sha256": "ab".repeat(32), "sizeBytes": "45", "virtualSizeBytes": "3221225473" })
+        }
         "GetRecovery" => recovery(),
         "Recover" => json!({ "state": "NOTHING_LOST", "position": "27" }),
         "GetQuota" => json!({ "limits": amounts(10), "used": amounts(3), "position": "40" }),
+        "GetServerConsole" => json!({ "text": "bG9naW46IA==", "truncated": true, "position": "40" }),
         "ListEvents" => json!({ "events": events(), "position": "40" }),
         "GetOperation" => operation("COMPLETED", true),
         "ListOperations" => json!({ "operations": [operation("COMPLETED", true)], "position": "40" }),
@@ -83,7 +87,7 @@ fn thing(noun: &str) -> Value {
         "Image" => json!({
             "name": named("images", 8), "uid": uid(8), "displayName": "debian-12", "format": "QCOW2",
             "sizeBytes": "1048576", "sha256": "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855",
-            "visibility": "PUBLIC",
+            "visibility": "PUBLIC", "dataPresent": true,
         }),
         "KeyPair" => json!({
             "name": named("keyPairs", 9), "uid": uid(9), "displayName": "ada", "fingerprint": "SHA256:47DEQpj8HBSa",

@@ -15,8 +15,8 @@ use tokio_stream::Stream;
 use tokio_stream::wrappers::{ReceiverStream, TcpListenerStream};
 use tonic::codec::{Codec, DecodeBuf, Decoder, EncodeBuf, Encoder};
 use tonic::codegen::{Service, http};
-use tonic::server::{Grpc, NamedService, ServerStreamingService, UnaryService};
-use tonic::{Code, Request, Response, Status};
+use tonic::server::{ClientStreamingService, Grpc, NamedService, ServerStreamingService, UnaryService};
+use tonic::{Code, Request, Response, Status, Streaming};
 use tonic_types::{ErrorDetails, StatusExt};
 
 /// What a call is answered with.
@@ -161,9 +161,13 @@ async fn answer(
 ) -> http::Response<tonic::body::Body> {
     let path = request.uri().path().trim_start_matches('/').to_string();
     let Some(method) = method(&path) else { return Status::unimplemented(path).into_http() };
-    let streams = method.is_server_streaming();
+    let (takes, gives) = (method.is_client_streaming(), method.is_server_streaming());
     let (mut grpc, called) = (Grpc::new(Bytes), Called { inner, method });
-    if streams { grpc.server_streaming(called, request).await } else { grpc.unary(called, request).await }
+    match (takes, gives) {
+        (true, _) => grpc.client_streaming(called, request).await,
+        (false, true) => grpc.server_streaming(called, request).await,
+        (false, false) => grpc.unary(called, request).await,
+    }
 }
 
 fn method(path: &str) -> Option<MethodDescriptor> {
@@ -206,6 +210,25 @@ impl UnaryService<Vec<u8>> for Called {
         let (method, asked) = self.noted(&request.into_inner());
         let answer = (self.inner.script)(&method, &asked).and_then(|json| self.encoded(json));
         Box::pin(async move { answer.map(Response::new) })
+    }
+}
+
+/// Each message is remembered as a call of its own; the script answers the first one.
+impl ClientStreamingService<Vec<u8>> for Called {
+    type Response = Vec<u8>;
+    type Future = Later<Vec<u8>>;
+
+    fn call(&mut self, request: Request<Streaming<Vec<u8>>>) -> Self::Future {
+        let called = Self { inner: Arc::clone(&self.inner), method: self.method.clone() };
+        Box::pin(async move {
+            let mut stream = request.into_inner();
+            let mut first = None;
+            while let Some(bytes) = stream.message().await? {
+                first.get_or_insert(called.noted(&bytes));
+            }
+            let (method, asked) = first.ok_or_else(|| Status::invalid_argument("nothing came"))?;
+            (called.inner.script)(&method, &asked).and_then(|json| called.encoded(json)).map(Response::new)
+        })
     }
 }
 

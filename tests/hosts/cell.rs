@@ -13,13 +13,15 @@ use tonic::transport::{Certificate, ClientTlsConfig, Endpoint, Identity, Server,
 use windlass_agents::CancellationToken;
 use windlass_journal::Memory;
 use windlass_journal::memory::{Replicas, Settings, Sync};
+use windlass_orchestrator::blobs::Directory;
 use windlass_orchestrator::clock;
-use windlass_orchestrator::dispatch::{Joining, Streams};
+use windlass_orchestrator::dispatch::{Fetching, Joining, Streams};
 use windlass_orchestrator::identity::{CellIdentity, Secret, init};
 use windlass_orchestrator::lead::handle::{Leader, Receipt, Refused};
 use windlass_orchestrator::lead::lease::Holding;
 use windlass_orchestrator::lead::shell::{Ended, Setup, run};
 use windlass_proto::agent::v1::agent_service_server::AgentServiceServer;
+use windlass_proto::agent::v1::blob_service_server::BlobServiceServer;
 use windlass_proto::agent::v1::join_service_client::JoinServiceClient;
 use windlass_proto::agent::v1::join_service_server::JoinServiceServer;
 use windlass_proto::agent::v1::{JoinRequest, JoinResponse};
@@ -31,6 +33,7 @@ use windlass_sagas::record::*;
 /// A running cell.
 pub(crate) struct Running {
     pub(crate) address: SocketAddr,
+    pub(crate) blobs: Directory,
     identity: Arc<CellIdentity>,
     leader: Leader,
     requests: AtomicU64,
@@ -75,16 +78,18 @@ pub(crate) async fn start() -> Running {
         .client_ca_root(Certificate::from_pem(identity.authority.certificate_pem()))
         .client_auth_optional(true);
     let joining = Joining::new(Arc::clone(&identity), leader.clone(), vec![address.to_string()]);
+    let blobs = Directory::open(directory.path().join("blobs")).expect("a directory");
     let router = Server::builder()
         .tls_config(tls)
         .expect("good certificates")
         .add_service(AgentServiceServer::new(Streams::new(cell, events, Arc::default())))
+        .add_service(BlobServiceServer::new(Fetching::new(cell, blobs.clone())))
         .add_service(JoinServiceServer::new(joining));
     let server = tokio::spawn(async move {
         router.serve_with_incoming(TcpListenerStream::new(listener)).await.expect("it serves");
     });
     let requests = AtomicU64::new(1);
-    Running { address, identity, leader, requests, stop, task, server, _directory: directory }
+    Running { address, blobs, identity, leader, requests, stop, task, server, _directory: directory }
 }
 
 impl Running {

@@ -1,6 +1,7 @@
 //! A leader's task and an agent over real TLS on loopback, in one process: a machine joins by a token that pins the
 //! cell's authority, its ledgers are admitted, a server is made on it and deleted, and its view follows.
 
+mod blobs;
 mod cell;
 
 use std::time::Duration;

@@ -5,7 +5,7 @@ use super::source::{closing, code, line, product_code, words};
 
 /// Folders and files whose types are recorded, stored or configuration, and what they are. (Files and folders named
 /// `config` are, everywhere.)
-const MAY_DERIVE: [&str; 11] = [
+const MAY_DERIVE: [&str; 15] = [
     "sagas/src/record/",                 // the record
     "sagas/src/ids.rs",                  // ids, which the record holds
     "sagas/src/macros.rs",               // the shapes of recorded enums
@@ -16,6 +16,10 @@ const MAY_DERIVE: [&str; 11] = [
     "orchestrator/src/identity/cell.rs", // the cell's own file
     "orchestrator/src/lead/seen.rs",     // what was seen, a file of the orchestrator's own
     "replay/journal/src/jetstream/",     // what NATS servers are asked, and tell of themselves
+    "agents/src/hypervisor/guest.rs",    // a guest's record, a file of the agent's own
+    "agents/src/hypervisor/qmp.rs",      // what QEMU's monitor is asked
+    "agents/src/storage/record.rs",      // an export's record, a file of the agent's own
+    "agents/src/storage/pool.rs",        // what qemu-img tells
     "ops/cli/",                          // JSON output
 ];
 

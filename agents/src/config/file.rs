@@ -10,20 +10,29 @@ use windlass_sagas::fault::{self, FAULTS_TRAIT};
 use windlass_sagas::limits::{NAME_BYTES_MAX, TRAITS_MAX};
 use windlass_sagas::record::{Capacity, Role, StepInput};
 
-use super::{DriverKind, SimConfig, check_address, driver_of, role_of};
+use super::linux::WrittenLinux;
+use super::{DriverKind, LinuxConfig, SimConfig, check_address, driver_of, role_of};
 use crate::AgentError;
 use crate::files::read_text;
-use crate::limits::LATENCY_MS_MAX;
+use crate::limits::{BLOB_CACHE_BYTES, LATENCY_MS_MAX};
 
 /// What the file says, checked value by value.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct File {
     pub(super) state: Option<PathBuf>,
     pub(super) roles: BTreeSet<Role>,
     pub(super) driver: Option<DriverKind>,
     pub(super) name: Option<String>,
     pub(super) orchestrators: Vec<String>,
+    pub(super) blob_cache_bytes: u64,
     pub(super) sim: SimConfig,
+    pub(super) linux: LinuxConfig,
+}
+
+impl Default for File {
+    fn default() -> Self {
+        Self::checked(Written::default())
+    }
 }
 
 impl File {
@@ -32,14 +41,21 @@ impl File {
             let message = error.to_string().trim_end().to_owned();
             AgentError::Malformed { path: path.to_path_buf(), message }
         })?;
-        Ok(Self {
+        Ok(Self::checked(written))
+    }
+
+    fn checked(written: Written) -> Self {
+        const GIB: u64 = 1024 * 1024 * 1024;
+        Self {
             state: written.state,
             roles: written.roles.into_iter().map(|role| role.0).collect(),
             driver: written.driver.map(|driver| driver.0),
             name: written.name,
             orchestrators: written.orchestrators.into_iter().map(|address| address.0).collect(),
+            blob_cache_bytes: written.blob_cache_gib.map_or(BLOB_CACHE_BYTES, |gib| gib.0 * GIB),
             sim: written.sim.checked(),
-        })
+            linux: written.linux.checked(),
+        }
     }
 }
 
@@ -53,8 +69,12 @@ struct Written {
     name: Option<String>,
     #[serde(default)]
     orchestrators: Vec<Address>,
+    /// GiB of images and user data to keep, 1 to 1 PiB; 20.
+    blob_cache_gib: Option<Bounded<1, 1_048_576>>,
     #[serde(default)]
     sim: WrittenSim,
+    #[serde(default)]
+    linux: WrittenLinux,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -128,7 +148,7 @@ impl TryFrom<String> for Address {
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(try_from = "Vec<String>")]
-struct Traits(Vec<String>);
+pub(super) struct Traits(pub(super) Vec<String>);
 
 impl TryFrom<Vec<String>> for Traits {
     type Error = String;

@@ -5,9 +5,11 @@
 mod faults;
 mod file;
 mod host;
+mod linux;
 
 pub(crate) use faults::read_plan;
 pub(crate) use host::{HostFile, read_host};
+pub use linux::{Accelerator, HypervisorConfig, LinuxConfig, StorageConfig};
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
@@ -25,7 +27,7 @@ use file::{File, check_step};
 /// A checked configuration.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Config {
-    /// The state directory: `identity/`, `ledger/<role>/`, `world/` and `faults/` are below it.
+    /// The state directory: `identity/`, `ledger/<role>/`, `blobs/`, `world/` and `faults/` are below it.
     pub state: PathBuf,
     /// The roles to serve; empty: all that the certificate allows.
     pub roles: BTreeSet<Role>,
@@ -43,8 +45,13 @@ pub struct Config {
     pub on_fall: OnFall,
     /// The simulated host; used by the drivers `sim` and `null` alone.
     pub sim: SimConfig,
+    /// The real host; used by the driver `linux` alone.
+    pub linux: LinuxConfig,
     /// When an answer leaves: no file or flag can say it.
     pub ledger: Durability,
+    /// The bytes of blobs (images, user data) that are kept below the state directory at most; what was used within the
+    /// last hour stays all the same.
+    pub blob_cache_bytes: u64,
     /// A store that the ledgers share with those of other hosts; `None`: each has its own. No file or flag can say it, and
     /// it is refused with every driver but `null`.
     pub shared: Option<SharedLedgers>,
@@ -66,6 +73,8 @@ pub enum Durability {
 pub enum DriverKind {
     /// The simulated host: one world on disk, shared by all roles.
     Sim,
+    /// The machine itself: QEMU, qemu-storage-daemon, bridges, tunnels and nftables.
+    Linux,
     /// No host at all: every step is done at once and nothing is made. To measure what is around the steps; no file or
     /// flag can choose it.
     Null,
@@ -169,7 +178,7 @@ impl Config {
         }
         let missing = |what: &str| AgentError::Setting(what.into());
         let no_state = "no state directory: name one with --state, WINDLASS_STATE or `state` in the file";
-        let no_driver = "no driver: name one with --driver; this build has `sim`";
+        let no_driver = "no driver: name one with --driver; this build has `sim` and `linux`";
         let config = Self {
             state: options.state.or(file.state).ok_or_else(|| missing(no_state))?,
             roles: if roles.is_empty() { file.roles } else { roles },
@@ -184,13 +193,19 @@ impl Config {
             faults_allowed: options.faults_allowed,
             on_fall: OnFall::Abort,
             sim,
+            linux: file.linux,
             ledger: Durability::Synced,
+            blob_cache_bytes: file.blob_cache_bytes,
             shared: None,
         };
         config.check()
     }
 
     fn check(self) -> Result<Self, AgentError> {
+        if self.driver == DriverKind::Linux && self.linux.address.is_none() {
+            let message = "linux.address is missing: the address by which other hosts reach this one";
+            return Err(AgentError::Setting(message.into()));
+        }
         if self.orchestrators.len() > ORCHESTRATORS_MAX {
             let message = format!("{} orchestrators; at most {ORCHESTRATORS_MAX}", self.orchestrators.len());
             return Err(AgentError::Setting(message));
@@ -237,7 +252,8 @@ pub fn role_of(name: &str) -> Result<Role, String> {
 fn driver_of(name: &str) -> Result<DriverKind, String> {
     match name {
         "sim" => Ok(DriverKind::Sim),
-        _ => Err(format!("{name:?} is no driver; this build has `sim`")),
+        "linux" => Ok(DriverKind::Linux),
+        _ => Err(format!("{name:?} is no driver; this build has `sim` and `linux`")),
     }
 }
 

@@ -27,6 +27,9 @@ fn the_later_layer_wins() {
     };
     let config = load(text, options).unwrap();
     assert_eq!(config.state.to_str(), Some("/b"));
+    assert_eq!(config.blob_cache_bytes, 20 << 30);
+    let small = load(&format!("blob_cache_gib = 2\n{text}"), Options::default()).unwrap();
+    assert_eq!(small.blob_cache_bytes, 2 << 30);
     assert_eq!(config.roles, BTreeSet::from([Role::Network, Role::Hypervisor]));
     assert_eq!(config.orchestrators, ["[::1]:7"]);
     let pauses = ["boot_vm", "attach", "detach"].map(|step| config.sim.latency_of(step).as_millis());
@@ -45,6 +48,7 @@ fn a_mistake_in_the_file_is_refused_with_its_line() {
         ("[sim.latency_ms]\nattach = 1\nboot_wm = 5\n", "line 3", "no step"),
         ("[sim.latency_ms]\nattach = -1\n", "line 2", "0 to 600000"),
         ("faults = \"plan.toml\"\n", "line 1", "faults"),
+        ("blob_cache_gib = 0\n", "line 1", "1 to 1048576"),
         ("state = \n", "line 1", ""),
     ];
     for (text, line, says) in cases {
@@ -127,6 +131,7 @@ fn every_step_has_its_name_in_the_list() {
         StepInput::PlugVolume { attachment: AttachmentId::default(), server, volume, device: 0 },
         StepInput::UnplugVolume { attachment: AttachmentId::default(), server, volume, device: 0 },
         StepInput::ConfirmGuest { server, evidence: Evidence::ALL[0] },
+        StepInput::StopGuest { server, grace_ms: 0 },
     ];
     for input in inputs {
         match &input {
@@ -135,6 +140,8 @@ fn every_step_has_its_name_in_the_list() {
             | StepInput::PreparePort(_)
             | StepInput::RemovePort { .. }
             | StepInput::BootGuest(_)
+            | StepInput::BootKernel(..)
+            | StepInput::StopGuest { .. }
             | StepInput::DestroyGuest { .. }
             | StepInput::PlugVolume { .. }
             | StepInput::UnplugVolume { .. }

@@ -5,6 +5,7 @@
 
 pub(crate) mod certificate;
 pub(crate) mod pem;
+pub mod volume;
 
 use std::path::{Path, PathBuf};
 

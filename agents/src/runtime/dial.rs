@@ -11,7 +11,7 @@ use tokio::time::{Instant, sleep, timeout};
 use tokio_stream::wrappers::ReceiverStream;
 use tokio_util::sync::CancellationToken;
 use tonic::transport::{Channel, Endpoint};
-use windlass_agent_wire::decode_down;
+use windlass_agent_wire::{ConsoleAsked, decode_down};
 use windlass_proto::agent::v1::AgentMessage;
 use windlass_proto::agent::v1::agent_service_client::AgentServiceClient;
 use windlass_sagas::protocol::Down;
@@ -27,6 +27,8 @@ pub(super) enum Event {
     Opened { link: LinkId, out: mpsc::Sender<AgentMessage>, cut: CancellationToken },
     /// The orchestrator said this.
     Said { link: LinkId, down: Down },
+    /// The orchestrator asks for a console.
+    Console { link: LinkId, asked: ConsoleAsked },
     /// The stream is gone.
     Lost { link: LinkId },
 }
@@ -183,11 +185,16 @@ impl Dialer {
                 Ok(None) => return "the orchestrator ended the stream".into(),
                 Err(status) => return said(&status),
             };
-            let down = match decode_down(host, &message) {
-                Ok(down) => down,
+            let event = match ConsoleAsked::decode(&message) {
+                Ok(Some(asked)) => Ok(Event::Console { link, asked }),
+                Ok(None) => decode_down(host, &message).map(|down| Event::Said { link, down }),
+                Err(error) => Err(error),
+            };
+            let event = match event {
+                Ok(event) => event,
                 Err(error) => return format!("a message can't be used: {error}"),
             };
-            if self.events.send(Event::Said { link, down }).await.is_err() {
+            if self.events.send(event).await.is_err() {
                 return "the agent ends".into();
             }
         }
@@ -195,11 +202,12 @@ impl Dialer {
 }
 
 /// A connection to an orchestrator, with the host's certificate shown.
-pub(super) async fn connect(address: &str, identity: &Identity) -> Result<Channel, String> {
+pub(crate) async fn connect(address: &str, identity: &Identity) -> Result<Channel, String> {
     let endpoint = Endpoint::from_shared(format!("https://{address}"))
         .and_then(|endpoint| endpoint.tls_config(identity.tls(address)))
         .map_err(|error| causes(&error))?
         .connect_timeout(DIAL_TIME_MAX)
+        .initial_stream_window_size(STREAM_WINDOW_BYTES)
         .http2_keep_alive_interval(KEEP_ALIVE_EVERY)
         .keep_alive_timeout(KEEP_ALIVE_TIME_MAX)
         .keep_alive_while_idle(true);

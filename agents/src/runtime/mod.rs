@@ -7,7 +7,7 @@ mod renew;
 mod replies;
 mod shell;
 
-pub(crate) use dial::causes;
+pub(crate) use dial::{causes, connect};
 pub use fall::Fall;
 pub(crate) use fall::{Downfall, Gate};
 pub(crate) use renew::request;
@@ -17,17 +17,22 @@ use std::sync::Arc;
 
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::AbortOnDropHandle;
 use windlass_sagas::record::{LedgerId, Role};
 
+use crate::blobs::Blobs;
 use crate::clock;
 use crate::config::{Config, DriverKind, Durability, OnFall, role_name};
 use crate::driver::Driver;
 use crate::faults::Faults;
 use crate::identity::Identity;
+use crate::identity::volume::keep_volume_certificate;
 use crate::limits::EVENTS_QUEUE;
+use crate::linux::Linux;
 use crate::null::Null;
 use crate::sim::Sim;
 use crate::store::Writer;
+use crate::strike::Striker;
 use crate::{AgentError, store};
 use dial::Dialers;
 use fall::{ledger_directory, lose};
@@ -63,7 +68,12 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> Result<Ended, A
         falls: sender,
         state: config.state.clone(),
     };
-    let opened = open_driver(&config, &identity, &faults, Arc::new(downfall))?;
+    let (known, identities) = watch::channel(Arc::clone(&identity));
+    let (keep_bytes, pinned) = (config.blob_cache_bytes, config.orchestrators.clone());
+    let blobs = Arc::new(Blobs::new(&config.state, keep_bytes, identities.clone(), pinned));
+    let certified = keep_certified(&config, &identities);
+    let striker = Striker::new(Arc::clone(&faults), Arc::new(downfall));
+    let opened = open_driver(&config, &identity, &roles, striker, &blobs).await?;
     let (synced_sender, synced) = mpsc::unbounded_channel();
     let mut slots = BTreeMap::new();
     for role in roles {
@@ -83,8 +93,9 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> Result<Ended, A
         host = %identity.host(), cell = identity.cell_name(),
         roles = slots.keys().map(|role| role_name(*role)).collect::<Vec<_>>().join(","), "the agent starts"
     );
-    let ended =
-        serve(&config, identity, slots, faults, opened.driver(), Inputs { falls, synced }, shutdown).await;
+    let inputs = Inputs { falls, synced };
+    let ended = serve(&config, known, slots, faults, opened.driver(), inputs, shutdown).await;
+    drop(certified);
     opened.close().await;
     if let (Ok(Ended::Fell(Fall::LedgerLost(role))), OnFall::Return) = (&ended, config.on_fall) {
         lose(&config.state, *role);
@@ -100,7 +111,7 @@ struct Inputs {
 
 async fn serve(
     config: &Config,
-    identity: Arc<Identity>,
+    known: watch::Sender<Arc<Identity>>,
     slots: BTreeMap<Role, Slot>,
     faults: Arc<Faults>,
     driver: Arc<dyn Driver>,
@@ -108,7 +119,8 @@ async fn serve(
     shutdown: CancellationToken,
 ) -> Result<Ended, AgentError> {
     let (events_sender, events) = mpsc::channel(EVENTS_QUEUE);
-    let (known, identities) = watch::channel(Arc::clone(&identity));
+    let identities = known.subscribe();
+    let identity = Arc::clone(&identities.borrow());
     let pinned = config.orchestrators.clone();
     let addresses = if pinned.is_empty() { identity.orchestrators().to_vec() } else { pinned.clone() };
     if addresses.is_empty() {
@@ -129,9 +141,24 @@ async fn serve(
     ended
 }
 
+/// Keeps the certificate for data connections good where hosts have such connections.
+fn keep_certified(
+    config: &Config,
+    identities: &watch::Receiver<Arc<Identity>>,
+) -> Option<AbortOnDropHandle<()>> {
+    if config.driver != DriverKind::Linux {
+        return None;
+    }
+    let (state, pinned) = (config.state.clone(), config.orchestrators.clone());
+    let (ready, _) = watch::channel(false);
+    let keeping = keep_volume_certificate(state, identities.clone(), pinned, ready);
+    Some(AbortOnDropHandle::new(tokio::spawn(keeping)))
+}
+
 /// The driver that was configured.
 enum Opened {
     Sim(Sim),
+    Linux(Linux),
     Null(Arc<Null>),
 }
 
@@ -139,6 +166,7 @@ impl Opened {
     fn driver(&self) -> Arc<dyn Driver> {
         match self {
             Self::Sim(sim) => Arc::new(sim.clone()),
+            Self::Linux(linux) => Arc::new(linux.clone()),
             Self::Null(null) => Arc::clone(null) as Arc<dyn Driver>,
         }
     }
@@ -146,16 +174,17 @@ impl Opened {
     async fn close(&self) {
         match self {
             Self::Sim(sim) => sim.close().await,
-            Self::Null(_) => {}
+            Self::Linux(_) | Self::Null(_) => {}
         }
     }
 }
 
-fn open_driver(
+async fn open_driver(
     config: &Config,
     identity: &Identity,
-    faults: &Arc<Faults>,
-    downfall: Arc<Downfall>,
+    roles: &BTreeSet<Role>,
+    striker: Striker,
+    blobs: &Arc<Blobs>,
 ) -> Result<Opened, AgentError> {
     let by_id = identity.host().to_string();
     let joined = Some(identity.name()).filter(|name| !name.is_empty());
@@ -163,9 +192,12 @@ fn open_driver(
     match config.driver {
         DriverKind::Sim => {
             let directory = config.state.join("world");
-            let faults = Arc::clone(faults);
-            let config = config.sim.clone();
-            Sim::open(&directory, identity.host(), name, config, faults, downfall).map(Opened::Sim)
+            Sim::open(&directory, identity.host(), name, config.sim.clone(), striker).map(Opened::Sim)
+        }
+        DriverKind::Linux => {
+            Linux::open(&config.state, identity.host(), roles, &config.linux, striker, blobs)
+                .await
+                .map(Opened::Linux)
         }
         DriverKind::Null => Ok(Opened::Null(Arc::new(Null::new(name.to_owned(), config.sim.capacity)))),
     }
@@ -175,10 +207,10 @@ fn open_driver(
 fn check_durability(config: &Config) -> Result<(), AgentError> {
     let lax = config.ledger == Durability::Unsynced || config.shared.is_some();
     match config.driver {
-        DriverKind::Sim if lax => {
+        DriverKind::Sim | DriverKind::Linux if lax => {
             Err(AgentError::Setting("an unsynced or shared ledger is for the driver `null` alone".into()))
         }
-        DriverKind::Sim | DriverKind::Null => Ok(()),
+        DriverKind::Sim | DriverKind::Linux | DriverKind::Null => Ok(()),
     }
 }
 

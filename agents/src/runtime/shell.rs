@@ -1,6 +1,7 @@
 //! The agent's task: one closed `select!` lists everything that can wake it; each input goes to a ledger's machine, and
 //! what the machine wants is done in its order. It decides nothing.
 
+mod console;
 mod faults;
 
 use std::collections::{BTreeMap, HashMap};
@@ -11,7 +12,7 @@ use tokio::task::{Id, JoinError, JoinSet};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
-use windlass_agent_wire::encode_up;
+use windlass_agent_wire::{ConsoleTold, encode_up};
 use windlass_proto::agent::v1::AgentMessage;
 use windlass_sagas::ids::{BootId, CellId, HostId, Position, Term};
 use windlass_sagas::protocol::ledger::{
@@ -62,6 +63,8 @@ pub(super) struct Shell {
     working: HashMap<Id, (Role, WorkId, Op)>,
     replies: Replies,
     faults: Arc<Faults>,
+    /// Consoles that are being read.
+    consoles: usize,
     /// The highest term of the ledgers that fenced the Lead that is being told to all of them.
     fenced: Option<Term>,
     clock: Steady,
@@ -76,6 +79,7 @@ enum Finished {
     Work(Role, WorkId, WorkResult),
     Inventory(LinkId, Option<Inventory>),
     View(Role, Position, Result<(), Refusal>),
+    Console(LinkId, ConsoleTold),
 }
 
 impl Shell {
@@ -92,6 +96,7 @@ impl Shell {
             working: HashMap::new(),
             replies: Replies::new(Arc::clone(&faults)),
             faults,
+            consoles: 0,
             fenced: None,
             clock: Steady::start(),
         })
@@ -257,6 +262,10 @@ impl Shell {
             Ok((_, Finished::View(role, position, result))) => {
                 self.step(role, Input::Applied { position, result })
             }
+            Ok((_, Finished::Console(link, told))) => {
+                self.console_read(link, told);
+                Ok(())
+            }
             Err(error) => {
                 tracing::error!(%error, "a driver panicked");
                 let Some((role, work, op)) = self.working.remove(&error.id()) else { return Ok(()) };
@@ -280,7 +289,13 @@ impl Shell {
                 self.every_role(&Input::LinkLost { link })
             }
             // What was read before the stream was cut is no longer heard.
-            Event::Said { link, .. } if !self.links.contains_key(&link) => Ok(()),
+            Event::Said { link, .. } | Event::Console { link, .. } if !self.links.contains_key(&link) => {
+                Ok(())
+            }
+            Event::Console { link, asked } => {
+                self.read_console(link, asked);
+                Ok(())
+            }
             Event::Said { link, down } => self.hear(link, down),
         }
     }
@@ -377,8 +392,12 @@ impl Shell {
 
     /// Sends, if the stream still stands; one that takes no more is cut.
     fn send(&mut self, link: LinkId, up: &Up) {
+        self.pass(link, encode_up(self.cell, BUILD, up));
+    }
+
+    fn pass(&self, link: LinkId, messages: impl IntoIterator<Item = AgentMessage>) {
         let Some(stream) = self.links.get(&link) else { return };
-        let mut messages = encode_up(self.cell, BUILD, up).into_iter();
+        let mut messages = messages.into_iter();
         if !messages.all(|message| stream.out.try_send(message).is_ok()) {
             tracing::warn!(link = link.0, "an orchestrator does not read; its stream is cut");
             stream.cut.cancel();

@@ -8,6 +8,7 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Mutex, PoisonError};
 
 use tokio::sync::oneshot;
+use windlass_sagas::ids::ServerId;
 use windlass_sagas::protocol::{InventoryItem, PlacedView};
 use windlass_sagas::record::{Capacity, Refusal, RefusalCode, Role};
 use windlass_world::{Operation, Progress, World};
@@ -16,23 +17,16 @@ use crate::AgentError;
 use crate::driver::driver_failed;
 use crate::files::{Lock, PRIVATE, make_directory, replace};
 use crate::limits::{FLUSH_TIME_MAX, WORLD_GROUP_MAX};
+use crate::strike::Power;
 
 const FILE: &str = "world.bin";
-
-/// What happens to the host's power.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Power {
-    /// It goes: what is unsynced or volatile is lost.
-    Cut,
-    /// The kernel starts anew in good order.
-    Reboot,
-}
 
 type Stepped = Result<(Operation, Progress), Refusal>;
 
 enum Request {
     Step { operation: Box<Operation>, answer: oneshot::Sender<Stepped> },
     Inventory { role: Role, answer: oneshot::Sender<Vec<InventoryItem>> },
+    Console { server: ServerId, answer: oneshot::Sender<Option<String>> },
     Apply { view: Box<PlacedView>, answer: oneshot::Sender<Result<(), Refusal>> },
     Power { power: Power, done: oneshot::Sender<()> },
 }
@@ -103,6 +97,17 @@ impl Keeper {
         answered.await.map_err(|_| closed())
     }
 
+    /// What a guest's console shows.
+    pub(super) async fn console(&self, server: ServerId) -> Result<String, Refusal> {
+        let (answer, answered) = oneshot::channel();
+        self.ask(Request::Console { server, answer });
+        let missing = || {
+            let message = "the host has no such guest".into();
+            Refusal { code: RefusalCode::Missing, retryable: false, message }
+        };
+        answered.await.map_err(|_| closed())?.ok_or_else(missing)
+    }
+
     /// Puts a view in force; it is on disk when this answers.
     pub(super) async fn apply(&self, view: PlacedView) -> Result<(), Refusal> {
         let (answer, answered) = oneshot::channel();
@@ -157,6 +162,9 @@ impl Thread {
                     Request::Inventory { role, answer } => {
                         // Whoever asked may have given up waiting; here and below nobody then misses the answer.
                         answer.send(self.world.inventory(role)).ok();
+                    }
+                    Request::Console { server, answer } => {
+                        answer.send(self.world.console(server)).ok();
                     }
                     Request::Apply { view, answer } => {
                         self.settle(&mut stepped);

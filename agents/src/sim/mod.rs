@@ -6,19 +6,18 @@ mod keeper;
 use std::path::Path;
 use std::sync::Arc;
 
-use windlass_sagas::fault::FaultKind;
-use windlass_sagas::ids::{BootId, HostId};
+use windlass_sagas::ids::{BootId, HostId, ServerId};
 use windlass_sagas::protocol::ledger::{Observed, Op, Work, WorkResult};
 use windlass_sagas::protocol::{InventoryItem, PlacedView};
-use windlass_sagas::record::{Capacity, Direction, Refusal, RefusalCode, Role, StepOutput};
+use windlass_sagas::record::{Capacity, Direction, Refusal, Role, StepOutput};
 use windlass_world::{Operation, Progress};
 
 use crate::AgentError;
 use crate::config::SimConfig;
 use crate::driver::{Driver, Pending, driver_failed, refused};
-use crate::faults::{Faults, Place, Point, Strike};
-use crate::runtime::{Downfall, Fall};
-use keeper::{Keeper, Power};
+use crate::faults::{Place, Point};
+use crate::strike::{Striker, Struck};
+use keeper::Keeper;
 
 pub use keeper::read_world;
 
@@ -31,8 +30,7 @@ struct Inner {
     config: SimConfig,
     capacity: Capacity,
     boot: BootId,
-    faults: Arc<Faults>,
-    downfall: Arc<Downfall>,
+    striker: Striker,
 }
 
 impl Sim {
@@ -42,8 +40,7 @@ impl Sim {
         host: HostId,
         name: &str,
         config: SimConfig,
-        faults: Arc<Faults>,
-        downfall: Arc<Downfall>,
+        striker: Striker,
     ) -> Result<Self, AgentError> {
         let (keeper, world) = Keeper::open(directory, name, config.capacity)?;
         let (capacity, boots) = (world.capacity(), world.boots());
@@ -51,7 +48,7 @@ impl Sim {
             tracing::warn!("the world on disk keeps the capacity that it was made with, {capacity:?}");
         }
         let boot = BootId::derived(&host.0, u32::try_from(boots).unwrap_or(u32::MAX));
-        Ok(Self(Arc::new(Inner { keeper, config, capacity, boot, faults, downfall })))
+        Ok(Self(Arc::new(Inner { keeper, config, capacity, boot, striker })))
     }
 
     /// Closes the world and gives its directory free; bounded.
@@ -97,52 +94,13 @@ impl Sim {
         }
     }
 
-    /// What a planned fault makes of the work here; `None`: it goes on. Looking is never struck.
+    /// What a planned fault makes of the work here; `None`: it goes on.
     async fn at(&self, op: Op, place: &Place) -> Option<WorkResult> {
-        if op == Op::Observe {
-            return None;
-        }
-        let strike = self.0.faults.ask(place)?;
-        self.strike(op, place.role, strike).await
-    }
-
-    async fn strike(&self, op: Op, role: Role, strike: Strike) -> Option<WorkResult> {
-        let Inner { keeper, downfall, .. } = &*self.0;
-        match strike.kind {
-            FaultKind::ErrorBefore | FaultKind::ErrorAfter => {
-                let message = format!("a planned fault: {}", strike.kind);
-                let (code, retryable) = (RefusalCode::Injected, strike.retryable);
-                Some(refused(op, Refusal { code, retryable, message }))
-            }
-            FaultKind::DiskFull => {
-                let (code, message) = (RefusalCode::DiskFull, "the disk is full".into());
-                Some(refused(op, Refusal { code, retryable: true, message }))
-            }
-            FaultKind::Hang => std::future::pending().await,
-            FaultKind::CrashBefore | FaultKind::CrashBetween | FaultKind::CrashAfter => {
-                match downfall.fall(Fall::Crash).await {}
-            }
-            FaultKind::PowerCut => {
-                downfall.freeze();
-                keeper.power(Power::Cut).await;
-                match downfall.fall(Fall::PowerCut).await {}
-            }
-            FaultKind::HostReboot => {
-                downfall.freeze();
-                keeper.power(Power::Reboot).await;
-                match downfall.fall(Fall::Reboot).await {}
-            }
-            FaultKind::LedgerLost => match downfall.fall(Fall::LedgerLost(role)).await {},
-            // None of these is in the plan of an agent, or strikes at its driver.
-            FaultKind::WrongTerm
-            | FaultKind::Delay
-            | FaultKind::Duplicate
-            | FaultKind::Drop
-            | FaultKind::Partition
-            | FaultKind::JournalUnavailable
-            | FaultKind::JournalUnknown
-            | FaultKind::OrchestratorCrash
-            | FaultKind::OrchestratorPause => None,
+        let Inner { keeper, striker, .. } = &*self.0;
+        match striker.at(op, place).await {
+            Struck::Nothing => None,
+            Struck::Ended(result) => Some(result),
+            Struck::Power(power) => match striker.fall(power, keeper.power(power)).await {},
         }
     }
 }
@@ -186,6 +144,16 @@ impl Driver for Sim {
     fn apply(&self, view: PlacedView) -> Pending<Result<(), Refusal>> {
         let inner = Arc::clone(&self.0);
         Box::pin(async move { inner.keeper.apply(view).await })
+    }
+
+    fn console(&self, server: ServerId, bytes_max: u32) -> Pending<Result<Vec<u8>, Refusal>> {
+        let inner = Arc::clone(&self.0);
+        Box::pin(async move {
+            let mut text = inner.keeper.console(server).await?.into_bytes();
+            let most = usize::try_from(bytes_max).unwrap_or(usize::MAX);
+            text.drain(..text.len().saturating_sub(most));
+            Ok(text)
+        })
     }
 
     fn capacity(&self) -> Capacity {

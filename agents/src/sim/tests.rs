@@ -8,11 +8,12 @@ use tokio::sync::mpsc;
 use windlass_sagas::ids::*;
 use windlass_sagas::protocol::Owner;
 use windlass_sagas::protocol::ledger::WorkId;
-use windlass_sagas::record::{Endpoint, StepInput, StepKey};
+use windlass_sagas::record::{Endpoint, RefusalCode, StepInput, StepKey};
 
 use super::*;
 use crate::config::OnFall;
-use crate::runtime::Gate;
+use crate::faults::Faults;
+use crate::runtime::{Downfall, Fall, Gate};
 
 struct Host {
     sim: Sim,
@@ -36,7 +37,8 @@ fn host(state: &Path, config: SimConfig, plan: Option<&str>) -> Host {
     };
     let (faults, downfall) = (Arc::new(faults), Arc::new(downfall));
     let directory = state.join("world");
-    let sim = Sim::open(&directory, HostId([1; 16]), "host-1", config, faults, downfall).unwrap();
+    let sim =
+        Sim::open(&directory, HostId([1; 16]), "host-1", config, Striker::new(faults, downfall)).unwrap();
     Host { sim, falls, gate }
 }
 

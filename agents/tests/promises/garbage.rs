@@ -58,7 +58,12 @@ fn samples() -> Vec<Vec<u8>> {
     let endpoint = Endpoint { host: "host-1".into(), port: 10_809 };
     let guest = guest(1, &Answer::Done(StepOutput::Export(endpoint)));
     let mut downs = vec![Down::Lead { term: term(5), position: Position(5), hash: Hash([1; 32]) }];
-    let network = NetworkView { vni: 1, mtu: 1450, peers: ["192.0.2.1".parse().expect("an address")].into() };
+    let network = NetworkView {
+        vni: 1,
+        mtu: 1450,
+        peers: ["192.0.2.1".parse().expect("an address")].into(),
+        subnets: Vec::new(),
+    };
     let view = HostView { networks: [(NetworkId([7; 16]), network)].into(), ..HostView::default() };
     downs.push(Down::View { term: term(5), view: Box::new(PlacedView::new(Position(20), view)) });
     for role in Role::ALL {

@@ -3,7 +3,9 @@
 
 mod armed;
 mod authority;
+mod blobs;
 mod calls;
+mod console;
 mod disk;
 mod faults;
 mod garbage;

@@ -13,11 +13,13 @@ use tokio::time::timeout;
 use tokio_stream::wrappers::{TcpListenerStream, UnboundedReceiverStream};
 use tokio_stream::{Stream, StreamExt};
 use tonic::{Request, Response, Status, Streaming};
-use windlass_agent_wire::{Collector, decode_up};
+use windlass_agent_wire::{Collector, ConsoleTold, decode_up};
 use windlass_proto::agent::v1::agent_service_server::{AgentService, AgentServiceServer};
+use windlass_proto::agent::v1::blob_service_server::{BlobService, BlobServiceServer};
 use windlass_proto::agent::v1::join_service_server::{JoinService, JoinServiceServer};
 use windlass_proto::agent::v1::{
-    AgentMessage, JoinRequest, JoinResponse, OrchestratorMessage, RenewRequest, RenewResponse,
+    AgentMessage, BlobChunk, FetchBlobRequest, IssueVolumeCertificateRequest, IssueVolumeCertificateResponse,
+    JoinRequest, JoinResponse, OrchestratorMessage, RenewRequest, RenewResponse,
 };
 use windlass_sagas::protocol::Up;
 use windlass_sagas::record::Role;
@@ -36,6 +38,19 @@ pub(crate) struct Orchestrator {
     sessions: mpsc::UnboundedReceiver<Session>,
     server: JoinHandle<()>,
     connections: Arc<Mutex<Vec<TcpStream>>>,
+    /// What it sends when it is asked for a blob; nothing: it has none.
+    pub(crate) sends: Arc<Mutex<Sends>>,
+}
+
+/// What an orchestrator does about blobs.
+#[derive(Default)]
+pub(crate) struct Sends {
+    /// The messages that are sent for every blob; empty: there is none.
+    pub(crate) chunks: Vec<Result<BlobChunk, Status>>,
+    /// The last message is followed by silence, not by the end.
+    pub(crate) stays: bool,
+    /// How often it was asked.
+    pub(crate) asked: usize,
 }
 
 /// What hosts ask for beside their streams.
@@ -81,11 +96,13 @@ impl Cell {
         let listener = timeout(PATIENCE, bind).await.expect("the address is free");
         let address = listener.local_addr().expect("it is bound");
         let (told, sessions) = mpsc::unbounded_channel();
-        let service = Service { cell: self.clone(), address, told };
+        let sends = Arc::<Mutex<Sends>>::default();
+        let service = Service { cell: self.clone(), address, told, sends: Arc::clone(&sends) };
         let router = tonic::transport::Server::builder()
             .tls_config(self.authority.server())
             .expect("a good certificate")
             .add_service(AgentServiceServer::new(service.clone()))
+            .add_service(BlobServiceServer::new(service.clone()))
             .add_service(JoinServiceServer::new(service));
         let connections = Arc::<Mutex<Vec<TcpStream>>>::default();
         let kept = Arc::clone(&connections);
@@ -97,7 +114,7 @@ impl Cell {
         let server = tokio::spawn(async move {
             router.serve_with_incoming(incoming).await.expect("it serves");
         });
-        Orchestrator { address, sessions, server, connections }
+        Orchestrator { address, sessions, server, connections, sends }
     }
 }
 
@@ -132,6 +149,7 @@ struct Service {
     cell: Cell,
     address: SocketAddr,
     told: mpsc::UnboundedSender<Session>,
+    sends: Arc<Mutex<Sends>>,
 }
 
 type Out = Pin<Box<dyn Stream<Item = Result<OrchestratorMessage, Status>> + Send>>;
@@ -151,7 +169,8 @@ impl AgentService for Service {
             let mut stream = request.into_inner();
             let mut collector = Collector::default();
             let (sender, ups) = mpsc::unbounded_channel();
-            let mut first = Some((out, ups));
+            let (console, consoles) = mpsc::unbounded_channel();
+            let mut first = Some((out, ups, consoles));
             loop {
                 let message = tokio::select! {
                     biased;
@@ -164,11 +183,15 @@ impl AgentService for Service {
                 };
                 // The agent's end of the stream ends this one too, whoever still holds the session.
                 let Some(Ok(message)) = message else { return };
+                if let Some(told) = ConsoleTold::decode(&message).expect("an agent's message can be used") {
+                    console.send(told).ok();
+                    continue;
+                }
                 let up = decode_up(HOST, &mut collector, &message).expect("an agent's message can be used");
                 match (up, first.take()) {
-                    (Some(Up::Hello(hello)), Some((out, ups))) => {
+                    (Some(Up::Hello(hello)), Some((out, ups, consoles))) => {
                         // A test that is over wants no more sessions.
-                        told.send(Session::new(hello, certificate.clone(), out, ups)).ok();
+                        told.send(Session::new(hello, certificate.clone(), out, ups, consoles)).ok();
                     }
                     (Some(up), None) => {
                         sender.send(up).ok();
@@ -179,6 +202,30 @@ impl AgentService for Service {
             }
         });
         Ok(Response::new(Box::pin(UnboundedReceiverStream::new(carries))))
+    }
+}
+
+#[tonic::async_trait]
+impl BlobService for Service {
+    type FetchBlobStream = Pin<Box<dyn Stream<Item = Result<BlobChunk, Status>> + Send>>;
+
+    async fn fetch_blob(
+        &self,
+        request: Request<FetchBlobRequest>,
+    ) -> Result<Response<Self::FetchBlobStream>, Status> {
+        if request.peer_certs().is_none_or(|all| all.is_empty()) {
+            return Err(Status::unauthenticated("show a certificate"));
+        }
+        let mut sends = self.sends.lock().expect("no test panics while it holds this");
+        sends.asked += 1;
+        if sends.chunks.is_empty() {
+            return Err(Status::not_found("no such blob"));
+        }
+        let chunks = tokio_stream::iter(sends.chunks.clone());
+        if sends.stays {
+            return Ok(Response::new(Box::pin(chunks.chain(tokio_stream::pending()))));
+        }
+        Ok(Response::new(Box::pin(chunks)))
     }
 }
 
@@ -221,5 +268,12 @@ impl JoinService for Service {
             orchestrators: Vec::new(),
             expire_time: None,
         }))
+    }
+
+    async fn issue_volume_certificate(
+        &self,
+        _: Request<IssueVolumeCertificateRequest>,
+    ) -> Result<Response<IssueVolumeCertificateResponse>, Status> {
+        Err(Status::unimplemented("no driver here has data connections"))
     }
 }

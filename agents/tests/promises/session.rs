@@ -3,11 +3,11 @@
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 use tonic::Status;
-use windlass_agent_wire::encode_down;
+use windlass_agent_wire::{ConsoleAsked, ConsoleTold, encode_down};
 use windlass_proto::agent::v1::OrchestratorMessage;
 use windlass_sagas::ids::*;
 use windlass_sagas::protocol::{Answer, Call, CallBody, Down, Hello, Inventory, Owner, Reply, Up, Verb};
-use windlass_sagas::record::{BoundExport, Direction, LedgerId, Maker, Role, StepInput, StepKey};
+use windlass_sagas::record::{BoundExport, Direction, LedgerId, Maker, Refusal, Role, StepInput, StepKey};
 
 use crate::authority::{CELL, HOST};
 use crate::orchestrator::PATIENCE;
@@ -21,6 +21,7 @@ pub(crate) struct Session {
     pub(crate) term: Term,
     out: mpsc::UnboundedSender<Result<OrchestratorMessage, Status>>,
     ups: mpsc::UnboundedReceiver<Up>,
+    consoles: mpsc::UnboundedReceiver<ConsoleTold>,
 }
 
 /// A step, and all that every call of it carries.
@@ -46,8 +47,9 @@ impl Session {
         certificate: Vec<u8>,
         out: mpsc::UnboundedSender<Result<OrchestratorMessage, Status>>,
         ups: mpsc::UnboundedReceiver<Up>,
+        consoles: mpsc::UnboundedReceiver<ConsoleTold>,
     ) -> Self {
-        Self { hello, certificate, term: Term::default(), out, ups }
+        Self { hello, certificate, term: Term::default(), out, ups, consoles }
     }
 
     /// Sends this, if the agent is still there.
@@ -74,6 +76,15 @@ impl Session {
                 other => return other,
             }
         }
+    }
+
+    /// Asks for a console, and the answer to that.
+    pub(crate) async fn console(&mut self, asked: ConsoleAsked) -> Result<String, Refusal> {
+        self.send_raw(asked.encode());
+        let told =
+            timeout(PATIENCE, self.consoles.recv()).await.expect("in time").expect("the stream stands");
+        assert_eq!(told.id, asked.id);
+        told.result.map(|text| String::from_utf8(text).expect("a simulated guest writes plain text"))
     }
 
     /// The next answer to a call.

@@ -45,6 +45,8 @@ pub fn decode_down(host: HostId, message: &v1::OrchestratorMessage) -> Result<Do
             hash: hash(&m.hash, "hash")?,
         },
         Kind::Faults(m) => faults(m)?,
+        // No word of the protocol: `ConsoleAsked` reads it.
+        Kind::ReadConsole(_) => return Err(bad("kind")),
         Kind::View(m) => Down::View { term: term(m.term.as_ref())?, view: Box::new(view(m)?) },
     })
 }

@@ -4,6 +4,7 @@
 //! length or unknown. It knows no rule: what a message means is the machines' affair.
 
 mod call;
+mod console;
 mod down;
 mod fault;
 mod inventory;
@@ -13,6 +14,7 @@ mod step;
 mod up;
 mod view;
 
+pub use console::{ConsoleAsked, ConsoleTold};
 pub use down::{decode_down, encode_down};
 pub use inventory::{Collector, pages};
 pub use up::{decode_up, encode_up};

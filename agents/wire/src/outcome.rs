@@ -122,14 +122,14 @@ fn output_out(output: &StepOutput) -> v1::StepOutput {
     v1::StepOutput { kind }
 }
 
-fn refusal(m: &v1::Refused) -> Result<Refusal, WireError> {
+pub(crate) fn refusal(m: &v1::Refused) -> Result<Refusal, WireError> {
     let code = u8::try_from(m.code)
         .ok()
         .and_then(|code| RefusalCode::ALL.iter().copied().find(|known| *known as u8 == code));
     Ok(Refusal { code: code.ok_or(bad("refused.code"))?, retryable: m.retryable, message: m.message.clone() })
 }
 
-fn refusal_out(refusal: &Refusal) -> v1::Refused {
+pub(crate) fn refusal_out(refusal: &Refusal) -> v1::Refused {
     v1::Refused {
         code: i32::from(refusal.code as u8),
         retryable: refusal.retryable,

@@ -3,7 +3,7 @@
 use windlass_proto::agent::v1;
 use windlass_proto::agent::v1::step_input::Kind;
 use windlass_sagas::record::{
-    Evidence, GuestSetup, ImageFormat, ImageSource, Mac, PortAddress, PortSetup, StepInput,
+    DirectBoot, Evidence, GuestSetup, ImageFormat, ImageSource, Mac, PortAddress, PortSetup, StepInput,
 };
 
 use crate::{WireError, address, address_out, bad, hash, id, id_or_none};
@@ -27,7 +27,7 @@ pub(crate) fn input(input: Option<&v1::StepInput>) -> Result<StepInput, WireErro
         Kind::RemovePort(m) => {
             StepInput::RemovePort { port: id(&m.port, "port")?, network: id(&m.network, "network")? }
         }
-        Kind::BootVm(m) => StepInput::BootGuest(guest(m)?),
+        Kind::BootVm(m) => StepInput::boot(guest(m)?, m.direct_boot.as_ref().map(direct_boot).transpose()?),
         Kind::DestroyVm(m) => StepInput::DestroyGuest { server: id(&m.server, "server")? },
         Kind::AttachVolume(m) => StepInput::PlugVolume {
             attachment: id(&m.attachment, "attachment")?,
@@ -44,6 +44,7 @@ pub(crate) fn input(input: Option<&v1::StepInput>) -> Result<StepInput, WireErro
         Kind::ConfirmServer(m) => {
             StepInput::ConfirmGuest { server: id(&m.server, "server")?, evidence: evidence(m.evidence)? }
         }
+        Kind::StopVm(m) => StepInput::StopGuest { server: id(&m.server, "server")?, grace_ms: m.grace_ms },
     })
 }
 
@@ -68,7 +69,11 @@ pub(crate) fn input_out(input: &StepInput) -> v1::StepInput {
             port: port.0.to_vec().into(),
             network: network.0.to_vec().into(),
         }),
-        StepInput::BootGuest(setup) => Kind::BootVm(guest_out(setup)),
+        StepInput::BootGuest(setup) => Kind::BootVm(guest_out(setup, None)),
+        StepInput::BootKernel(setup, boot) => Kind::BootVm(guest_out(setup, Some(boot))),
+        StepInput::StopGuest { server, grace_ms } => {
+            Kind::StopVm(v1::StopVm { server: server.0.to_vec().into(), grace_ms: *grace_ms })
+        }
         StepInput::DestroyGuest { server } => {
             Kind::DestroyVm(v1::DestroyVm { server: server.0.to_vec().into() })
         }
@@ -168,7 +173,7 @@ fn guest(m: &v1::BootVm) -> Result<GuestSetup, WireError> {
     })
 }
 
-fn guest_out(setup: &GuestSetup) -> v1::BootVm {
+fn guest_out(setup: &GuestSetup, boot: Option<&DirectBoot>) -> v1::BootVm {
     let entry =
         |(key, value): &(String, String)| v1::MetadataEntry { key: key.clone(), value: value.clone() };
     v1::BootVm {
@@ -181,7 +186,21 @@ fn guest_out(setup: &GuestSetup) -> v1::BootVm {
         public_key: setup.public_key.clone().unwrap_or_default(),
         user_data_sha256: setup.user_data.map(|hash| hash.0.to_vec()).unwrap_or_default().into(),
         metadata: setup.metadata.iter().map(entry).collect(),
+        direct_boot: boot.map(|boot| v1::DirectBoot {
+            kernel_sha256: boot.kernel.0.to_vec().into(),
+            initrd_sha256: boot.initrd.map(|hash| hash.0.to_vec()).unwrap_or_default().into(),
+            cmdline: boot.cmdline.clone(),
+        }),
     }
+}
+
+fn direct_boot(m: &v1::DirectBoot) -> Result<DirectBoot, WireError> {
+    let initrd = (!m.initrd_sha256.is_empty()).then(|| hash(&m.initrd_sha256, "direct_boot.initrd_sha256"));
+    Ok(DirectBoot {
+        kernel: hash(&m.kernel_sha256, "direct_boot.kernel_sha256")?,
+        initrd: initrd.transpose()?,
+        cmdline: m.cmdline.clone(),
+    })
 }
 
 fn evidence(evidence: i32) -> Result<Evidence, WireError> {

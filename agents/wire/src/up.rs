@@ -36,6 +36,8 @@ pub fn decode_up(
         Kind::Heartbeat(_) => Some(Up::Heartbeat { host }),
         Kind::ViewApplied(m) => Some(Up::ViewApplied(applied(host, m)?)),
         Kind::FaultsHeld(m) => Some(Up::FaultsHeld(held(host, m)?)),
+        // No word of the protocol: `ConsoleTold` reads it.
+        Kind::Console(_) => return Err(bad("kind")),
         Kind::Progress(_) | Kind::Capacity(_) => None,
     })
 }

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use windlass_proto::agent::v1;
 use windlass_proto::agent::v1::security_rule::Remote as WireRemote;
-use windlass_sagas::cell::views::{HostView, NetworkView, PortView};
+use windlass_sagas::cell::views::{HostView, NetworkView, PortView, SubnetView};
 use windlass_sagas::ids::{HostId, NetworkId, PortId, Position, SecurityGroupId};
 use windlass_sagas::protocol::{PlacedView, ViewApplied};
 use windlass_sagas::record::{Cidr, Mac, Protocol, Remote, RuleDirection, SecurityRule};
@@ -59,6 +59,7 @@ fn network(m: &v1::NetworkView) -> Result<(NetworkId, NetworkView), WireError> {
         vni: m.vni,
         mtu: u16::try_from(m.mtu).map_err(|_| bad("networks.mtu"))?,
         peers: addresses(&m.peers, "networks.peers")?,
+        subnets: m.subnets.iter().map(subnet).collect::<Result<_, _>>()?,
     };
     Ok((id(&m.network, "networks.network")?, view))
 }
@@ -69,7 +70,36 @@ fn network_out(network: [u8; 16], view: &NetworkView) -> v1::NetworkView {
         vni: view.vni,
         mtu: u32::from(view.mtu),
         peers: view.peers.iter().copied().map(address_out).collect(),
+        subnets: view.subnets.iter().map(subnet_out).collect(),
     }
+}
+
+fn subnet(m: &v1::SubnetView) -> Result<SubnetView, WireError> {
+    let gateway = m.gateway.as_ref().map(|it| address(Some(it), "networks.subnets.gateway"));
+    Ok(SubnetView {
+        cidr: prefix(m.range.as_ref().ok_or(bad("networks.subnets.range"))?, "networks.subnets.range")?,
+        gateway: gateway.transpose()?,
+        dns: addresses(&m.dns, "networks.subnets.dns")?,
+        dhcp: m.dhcp,
+    })
+}
+
+fn subnet_out(view: &SubnetView) -> v1::SubnetView {
+    v1::SubnetView {
+        range: Some(prefix_out(view.cidr)),
+        gateway: view.gateway.map(address_out),
+        dns: view.dns.iter().copied().map(address_out).collect(),
+        dhcp: view.dhcp,
+    }
+}
+
+fn prefix(m: &v1::IpPrefix, field: &'static str) -> Result<Cidr, WireError> {
+    let prefix_bits = u8::try_from(m.prefix_bits).map_err(|_| bad(field))?;
+    Ok(Cidr { address: address(m.address.as_ref(), field)?, prefix_bits })
+}
+
+fn prefix_out(cidr: Cidr) -> v1::IpPrefix {
+    v1::IpPrefix { address: Some(address_out(cidr.address)), prefix_bits: u32::from(cidr.prefix_bits) }
 }
 
 fn port(m: &v1::PortView) -> Result<(PortId, PortView), WireError> {
@@ -122,10 +152,7 @@ fn rule(m: &v1::SecurityRule) -> Result<SecurityRule, WireError> {
         ports: m.ports.as_ref().map(ports).transpose()?,
         remote: match &m.remote {
             None => Remote::Any,
-            Some(WireRemote::Range(range)) => Remote::Range(Cidr {
-                address: address(range.address.as_ref(), "rules.range")?,
-                prefix_bits: u8::try_from(range.prefix_bits).map_err(|_| bad("rules.range"))?,
-            }),
+            Some(WireRemote::Range(range)) => Remote::Range(prefix(range, "rules.range")?),
             Some(WireRemote::Group(group)) => Remote::Group(id(group, "rules.group")?),
         },
     })
@@ -143,10 +170,7 @@ fn rule_out(rule: &SecurityRule) -> v1::SecurityRule {
             .map(|(first, last)| v1::PortRange { first: u32::from(first), last: u32::from(last) }),
         remote: match rule.remote {
             Remote::Any => None,
-            Remote::Range(Cidr { address, prefix_bits }) => Some(WireRemote::Range(v1::IpPrefix {
-                address: Some(address_out(address)),
-                prefix_bits: u32::from(prefix_bits),
-            })),
+            Remote::Range(cidr) => Some(WireRemote::Range(prefix_out(cidr))),
             Remote::Group(group) => Some(WireRemote::Group(group.0.to_vec().into())),
         },
     }

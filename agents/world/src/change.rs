@@ -44,8 +44,8 @@ pub enum Change {
     Start { server: ServerId },
     /// Stop it.
     Stop { server: ServerId },
-    /// Forget it, with its devices.
-    Undefine { server: ServerId },
+    /// Forget it, with its devices; whether it may be made again.
+    Undefine { server: ServerId, stopped: bool },
     /// Make a volume known to the guest's process.
     AddNode { server: ServerId, volume: VolumeId, attachment: AttachmentId, place: u8, endpoint: Endpoint },
     /// Show it to the guest.
@@ -91,7 +91,7 @@ impl World {
             }
             Change::Start { server } => self.on_guest(*server, |guest| guest.running = true),
             Change::Stop { server } => self.on_guest(*server, |guest| guest.running = false),
-            Change::Undefine { server } => self.undefine(*server),
+            Change::Undefine { server, stopped } => self.undefine(*server, *stopped),
             Change::AddNode { server, volume, attachment, place, endpoint } => {
                 let (attachment, place) = (Some(*attachment), *place);
                 let device = Device { attachment, place, plugged: false, endpoint: endpoint.clone() };
@@ -144,9 +144,13 @@ impl World {
         }
     }
 
-    fn undefine(&mut self, server: ServerId) {
+    fn undefine(&mut self, server: ServerId, stopped: bool) {
         if let Some(guest) = self.kernel.guests.remove(&server) {
-            self.counts.removed(Thing::Guest(server), true);
+            if stopped {
+                self.counts.lost(Thing::Guest(server));
+            } else {
+                self.counts.removed(Thing::Guest(server), true);
+            }
             for volume in guest.devices.keys() {
                 self.counts.removed(Thing::Device(server, *volume), true);
             }

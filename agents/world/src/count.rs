@@ -28,7 +28,7 @@ pub struct Tally {
     pub made: u32,
     /// How often it was removed.
     pub removed: u32,
-    /// How often a power cut or reboot took it.
+    /// How often a power cut, a reboot or, of a guest, a stop took it.
     pub lost: u32,
     /// How often a power cut brought it back.
     pub back: u32,
@@ -79,14 +79,16 @@ impl crate::World {
     }
 
     /// Changes that were repeated: things made although they were there, and volumes, ports and guests made once more
-    /// than they were lost. (An export or a device is made again by the undo of what removed it; a port or a guest that
-    /// a reboot once took is made again by each restore, also after one that was undone.)
+    /// than they were lost. (An export or a device is made again by the undo of what removed it; a guest that a reboot or a
+    /// stop once took is made again by each restore or start, also after one that was undone, and so is its port. Of a port
+    /// that is made again for nobody the worlds show that it is too many.)
     #[must_use]
     pub fn repeated(&self) -> u64 {
         let repeated = |(thing, tally): (Thing, Tally)| {
             let again = match thing {
                 Thing::Volume(_) => tally.made.saturating_sub(tally.lost + 1),
-                Thing::Port(_) | Thing::Guest(_) => {
+                Thing::Port(_) => tally.made.saturating_sub(tally.lost + tally.removed + 1),
+                Thing::Guest(_) => {
                     let undone = if tally.lost > 0 { tally.removed } else { 0 };
                     tally.made.saturating_sub(tally.lost + undone + 1)
                 }

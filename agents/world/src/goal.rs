@@ -42,8 +42,9 @@ impl World {
             }
             StepInput::PreparePort(setup) => self.prepare(setup),
             StepInput::RemovePort { port, .. } => self.remove_port(*port),
-            StepInput::BootGuest(setup) => self.boot(setup, exports),
-            StepInput::DestroyGuest { server } => self.destroy(*server),
+            StepInput::BootGuest(setup) | StepInput::BootKernel(setup, _) => self.boot(setup, exports),
+            StepInput::DestroyGuest { server } => self.destroy(*server, false),
+            StepInput::StopGuest { server, .. } => self.destroy(*server, true),
             StepInput::PlugVolume { attachment, server, volume, device } => {
                 self.plug(*attachment, *server, *volume, *device, exports)
             }
@@ -67,7 +68,9 @@ impl World {
                 Some(_) | None => Ok(None),
             },
             StepInput::PreparePort(setup) => self.remove_port(setup.port),
-            StepInput::BootGuest(setup) => self.destroy(setup.server),
+            StepInput::BootGuest(setup) | StepInput::BootKernel(setup, _) => {
+                self.destroy(setup.server, false)
+            }
             StepInput::PlugVolume { attachment, server, volume, .. } => {
                 self.unplug(*attachment, *server, *volume)
             }
@@ -78,7 +81,8 @@ impl World {
             },
             StepInput::RemovePort { .. }
             | StepInput::DestroyGuest { .. }
-            | StepInput::ConfirmGuest { .. } => Ok(None),
+            | StepInput::ConfirmGuest { .. }
+            | StepInput::StopGuest { .. } => Ok(None),
         }
     }
 
@@ -177,10 +181,11 @@ impl World {
         Ok(Some(Change::Define { server, vcpus, ram_mib, ports, volumes }))
     }
 
-    fn destroy(&self, server: ServerId) -> Next {
-        Ok(self
-            .guest(server)
-            .map(|guest| if guest.running { Change::Stop { server } } else { Change::Undefine { server } }))
+    fn destroy(&self, server: ServerId, stopped: bool) -> Next {
+        Ok(self.guest(server).map(|guest| match guest.running {
+            true => Change::Stop { server },
+            false => Change::Undefine { server, stopped },
+        }))
     }
 
     fn plug(
@@ -239,7 +244,9 @@ impl World {
                 exported || (*made_here && self.volume(*volume).is_some())
             }
             StepInput::PreparePort(setup) => self.port(setup.port).is_some(),
-            StepInput::BootGuest(setup) => self.guest(setup.server).is_some(),
+            StepInput::BootGuest(setup) | StepInput::BootKernel(setup, _) => {
+                self.guest(setup.server).is_some()
+            }
             StepInput::PlugVolume { attachment, server, volume, .. } => {
                 let device = self.guest(*server).and_then(|guest| guest.devices.get(volume));
                 device.is_some_and(|device| is_of(device, *attachment))
@@ -248,7 +255,8 @@ impl World {
             | StepInput::RemovePort { .. }
             | StepInput::DestroyGuest { .. }
             | StepInput::UnplugVolume { .. }
-            | StepInput::ConfirmGuest { .. } => false,
+            | StepInput::ConfirmGuest { .. }
+            | StepInput::StopGuest { .. } => false,
         }
     }
 
@@ -264,10 +272,12 @@ impl World {
             | StepInput::PreparePort(_)
             | StepInput::RemovePort { .. }
             | StepInput::BootGuest(_)
+            | StepInput::BootKernel(..)
             | StepInput::DestroyGuest { .. }
             | StepInput::PlugVolume { .. }
             | StepInput::UnplugVolume { .. }
-            | StepInput::ConfirmGuest { .. } => StepOutput::None,
+            | StepInput::ConfirmGuest { .. }
+            | StepInput::StopGuest { .. } => StepOutput::None,
         }
     }
 }

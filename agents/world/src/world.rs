@@ -164,6 +164,18 @@ impl World {
         self.kernel.guests.get(&id)
     }
 
+    /// What a guest's console shows: one line, since nothing runs in it; `None` where there is no such guest.
+    #[must_use]
+    pub fn console(&self, id: ServerId) -> Option<String> {
+        let guest = self.guest(id)?;
+        let (vcpus, ram_mib, volumes, host) = (guest.vcpus, guest.ram_mib, guest.devices.len(), &self.name);
+        let state = if guest.running { "runs" } else { "does not run" };
+        Some(alloc::format!(
+            "guest {id} is simulated and {state}: {vcpus} vCPUs, {ram_mib} MiB, {volumes} volumes, on {host} since its kernel's start {}\n",
+            self.boots
+        ))
+    }
+
     /// The view in force, and the position that it is of.
     #[must_use]
     pub fn view(&self) -> Option<(Position, HostView)> {

@@ -80,8 +80,8 @@ fn a_removal_that_an_undo_found_done_survives_a_power_cut() {
     assert!(world.is_empty());
 }
 
-fn guest(world: &mut World) {
-    let setup = GuestSetup {
+fn setup() -> GuestSetup {
+    GuestSetup {
         server: SERVER,
         name: "web".into(),
         vcpus: 1,
@@ -91,8 +91,11 @@ fn guest(world: &mut World) {
         public_key: None,
         user_data: None,
         metadata: vec![],
-    };
-    assert!(matches!(run(world, Op::Execute, &StepInput::BootGuest(setup)), WorkResult::Executed(Ok(_))));
+    }
+}
+
+fn guest(world: &mut World) {
+    assert!(matches!(run(world, Op::Execute, &StepInput::BootGuest(setup())), WorkResult::Executed(Ok(_))));
 }
 
 fn plug(attachment: u8) -> StepInput {
@@ -146,4 +149,35 @@ fn leak_16_an_export_that_stands_is_not_opened_for_another_host() {
     assert!(matches!(refused, WorkResult::Executed(Err(refusal)) if refusal.code == RefusalCode::Foreign));
     run(&mut world, Op::Undo, &reserve(DATA, false, Some(other)));
     assert_eq!(world.export(DATA).map(|export| export.to), Some(HOST), "its undo leaves the first one's");
+}
+
+/// A stop leaves nothing of the guest but what is not its own, finds what another stop left, and a guest that is gone.
+#[test]
+fn a_stopped_guest_is_gone_and_boots_again_from_a_kernel() {
+    let mut world = world();
+    run(&mut world, Op::Execute, &reserve(DATA, true, Some(HOST)));
+    guest(&mut world);
+    run(&mut world, Op::Execute, &plug(1));
+    let stop = StepInput::StopGuest { server: SERVER, grace_ms: 1000 };
+    let gone = WorkResult::Observed(Ok(Observed::Present(StepOutput::None)));
+    assert_eq!(run(&mut world, Op::Observe, &stop), WorkResult::Observed(Ok(Observed::Absent)));
+    let mut stopping = operation(Op::Execute, &stop);
+    assert!(
+        matches!(stopping.step(&mut world), Progress::Changed(_)),
+        "the process dies behind the first change"
+    );
+    assert_eq!(run(&mut world, Op::Observe, &stop), WorkResult::Observed(Ok(Observed::Absent)));
+    assert_eq!(run(&mut world, Op::Execute, &stop), WorkResult::Executed(Ok(StepOutput::None)));
+    assert!(world.guest(SERVER).is_none() && world.export(DATA).is_some());
+    assert_eq!(run(&mut world, Op::Observe, &stop), gone);
+    assert_eq!(run(&mut world, Op::Execute, &stop), WorkResult::Executed(Ok(StepOutput::None)));
+
+    let kernel = DirectBoot { kernel: Hash([7; 32]), initrd: None, cmdline: "quiet".into() };
+    let boot = StepInput::BootKernel(setup(), kernel);
+    assert_eq!(run(&mut world, Op::Execute, &boot), WorkResult::Executed(Ok(StepOutput::None)));
+    assert_eq!(run(&mut world, Op::Execute, &plug(1)), WorkResult::Executed(Ok(StepOutput::None)));
+    assert_eq!(run(&mut world, Op::Undo, &boot), WorkResult::Undone(Ok(())));
+    assert!(world.guest(SERVER).is_none());
+    run(&mut world, Op::Execute, &boot);
+    assert_eq!(world.repeated(), 0, "what a stop took is made again, also after an undo");
 }

@@ -105,7 +105,7 @@ impl Cell {
                 (self.client.clone(), self.state().join(&name), self.address.clone());
             let authority = self.home().join("identity").join("ca.pem");
             joining.spawn(async move {
-                seed::join_host(&client, &authority, directory, (&name, &roles), address).await
+                seed::join_host(&client, &authority, directory, (&name, &roles), (address, None)).await
             });
         }
         while let Some(joined) = joining.join_next().await {

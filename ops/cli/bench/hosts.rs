@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use clap::Args;
 use tokio::task::JoinSet;
 use windlass_agents::SharedLedgers;
-use windlass_agents::config::{Config, DriverKind, Durability, OnFall, SimConfig};
+use windlass_agents::config::{Config, DriverKind, Durability, LinuxConfig, OnFall, SimConfig};
 use windlass_sagas::record::Capacity;
 
 use crate::exit;
@@ -59,7 +59,9 @@ impl Hosts {
                 faults_allowed: false,
                 on_fall: OnFall::Return,
                 sim: SimConfig { capacity: CAPACITY, ..SimConfig::default() },
+                linux: LinuxConfig::default(),
                 ledger,
+                blob_cache_bytes: windlass_agents::limits::BLOB_CACHE_BYTES,
                 shared: shared.clone(),
             };
             hosts.spawn(keep_up(name.clone(), config, stop.clone()));

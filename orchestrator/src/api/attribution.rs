@@ -127,6 +127,7 @@ fn of(event: &Event) -> Belongs {
         | Event::FlavorDeleted(_)
         | Event::ImageRegistered(_)
         | Event::ImageDeleted(_)
+        | Event::ImageBootSet(_)
         | Event::KeyPairCreated(_)
         | Event::KeyPairDeleted(_)
         | Event::ProjectCreated(_)

@@ -344,8 +344,11 @@ impl Api {
         if life.is_completed() {
             let at = ReadBack { cell: life.cell, caller, position };
             let (kind, subject) = (life.saga.kind, life.saga.subject);
-            let resource =
+            let mut resource =
                 self.fold_as(at, life.saga.project, move |view| convert::result(view, kind, subject)).await?;
+            if let Some(v1::operation_response::Resource::Image(image)) = &mut resource {
+                self.look_for_data(std::slice::from_mut(image)).await;
+            }
             let response = v1::OperationResponse { resource };
             operation.result = Some(v1::operation::Result::Response(response));
         }

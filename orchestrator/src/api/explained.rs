@@ -50,7 +50,7 @@ fn explained(answer: http::Response<Body>) -> http::Response<Body> {
 }
 
 /// The reason of a refusal that is tonic's own; `None` for one that speaks for itself.
-fn problem(refusal: &Status) -> Option<Problem> {
+pub(super) fn problem(refusal: &Status) -> Option<Problem> {
     match refusal.code() {
         Code::OutOfRange => {
             let message = format!("a request has at most {REQUEST_BYTES_MAX} bytes");

@@ -1,15 +1,18 @@
-//! `ImageService`: images registered by hash and size, read and deleted. A public image may be read by everybody.
+//! `ImageService`: images registered by hash and size, read and deleted; their bytes are `image_data`'s. A public image may
+//! be read by everybody.
 
 use tonic::Request;
 use windlass_proto::v1;
 use windlass_proto::v1::image_service_server::ImageService;
 use windlass_sagas::cell::state::Image;
 use windlass_sagas::ids::ImageId;
+use windlass_sagas::limits::CMDLINE_BYTES_MAX;
 use windlass_sagas::record::{self, Body, Evidence, ImageFormat, Visibility};
 
 use super::Api;
 use super::call::{Answer, change, point};
 use super::errors::{FieldNames, Problem};
+use super::image_data::{Download, Upload};
 use super::list::{Row, ask, page};
 use super::view::{Named, Place, View};
 use super::{convert, fields, names};
@@ -21,6 +24,8 @@ const CREATE: FieldNames = &[
     ("min_disk_gib", "image.min_disk_gib"),
 ];
 const NAMED: FieldNames = &[("image", "name")];
+const BOOT: FieldNames =
+    &[("image", "name"), ("kernel", "boot.kernel"), ("initrd", "boot.initrd"), ("cmdline", "boot.cmdline")];
 
 #[tonic::async_trait]
 impl ImageService for Api {
@@ -28,22 +33,16 @@ impl ImageService for Api {
         let (call, asked) = Self::open("images.get", request)?;
         let named = names::two(&asked.name, "projects", "images", "name");
         let place = named.clone().map(|(project, image)| Place::Image(project, image));
-        self.read(call, point!(asked), place, move |view| {
-            let (_, last) = named?;
-            if let Some(image) = view.public_image(view.project, &last) {
-                return Ok(view.image(image));
-            }
-            let image = view
-                .found("image", &last, |cell, id| cell.images.get(&ImageId(id)).map(|it| (it, it.project)))?;
-            Ok(view.image(image))
-        })
-        .await
+        let look = move |view: &View<'_>| Ok(view.image(found(view, &named?.1)?));
+        let mut answer = self.read(call, point!(asked), place, look).await?;
+        self.look_for_data(std::slice::from_mut(answer.get_mut())).await;
+        Ok(answer)
     }
 
     async fn list_images(&self, request: Request<v1::ListImagesRequest>) -> Answer<v1::ListImagesResponse> {
         let (call, asked) = Self::open("images.list", request)?;
         let (place, ask) = (Place::parent_or_every(&asked.parent), ask!(call.method, asked, asked.parent));
-        self.read(call, point!(asked), place, move |view| {
+        let look = move |view: &View<'_>| {
             let shown = view
                 .cell
                 .images
@@ -57,8 +56,23 @@ impl ImageService for Api {
             });
             let (images, next_page_token) = page(&ask, &FILTERS, rows, values, |it| view.image(it))?;
             Ok(v1::ListImagesResponse { images, next_page_token, position: view.position() })
-        })
-        .await
+        };
+        let mut answer = self.read(call, point!(asked), place, look).await?;
+        self.look_for_data(&mut answer.get_mut().images).await;
+        Ok(answer)
+    }
+
+    async fn upload_image_data(&self, request: Upload) -> Answer<v1::UploadImageDataResponse> {
+        self.take_image(request).await
+    }
+
+    type DownloadImageDataStream = Download;
+
+    async fn download_image_data(
+        &self,
+        request: Request<v1::DownloadImageDataRequest>,
+    ) -> Answer<Self::DownloadImageDataStream> {
+        self.give_image(request).await
     }
 
     async fn create_image(&self, request: Request<v1::CreateImageRequest>) -> Answer<v1::Operation> {
@@ -74,6 +88,31 @@ impl ImageService for Api {
         let build = |_: &View<'_>| Ok(Body::DeleteImage(record::DeleteImage { image }));
         self.change(call, change!(asked), place, NAMED, build).await
     }
+
+    async fn set_image_boot(&self, request: Request<v1::SetImageBootRequest>) -> Answer<v1::Operation> {
+        let (call, asked) = Self::open("images.setBoot", request)?;
+        let change = change!(asked);
+        let Named { place, last: image } = Named::of(&asked.name, "images");
+        let build = move |view: &View<'_>| {
+            let boot = fields::required(asked.boot, "boot")?;
+            let initrd = &boot.initrd;
+            Ok(Body::SetImageBoot(record::SetImageBoot {
+                image,
+                kernel: view.image_named(&boot.kernel, "boot.kernel")?,
+                initrd: (!initrd.is_empty()).then(|| view.image_named(initrd, "boot.initrd")).transpose()?,
+                cmdline: fields::text(&boot.cmdline, "boot.cmdline", CMDLINE_BYTES_MAX)?,
+            }))
+        };
+        self.change(call, change, place, BOOT, build).await
+    }
+}
+
+/// An image that the caller may read: a public one, or the project's own.
+pub(super) fn found<'a>(view: &View<'a>, last: &str) -> Result<&'a Image, Problem> {
+    if let Some(image) = view.public_image(view.project, last) {
+        return Ok(image);
+    }
+    view.found("image", last, |cell, id| cell.images.get(&ImageId(id)).map(|it| (it, it.project)))
 }
 
 fn values(image: &Image, field: &str) -> Vec<String> {

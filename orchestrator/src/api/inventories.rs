@@ -4,9 +4,9 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use windlass_sagas::ids::{FaultId, HostId, Time};
+use windlass_sagas::ids::{FaultId, HostId, ServerId, Time};
 use windlass_sagas::protocol::Inventory;
-use windlass_sagas::record::{Capacity, Role};
+use windlass_sagas::record::{Capacity, Refusal, Role};
 
 /// What one host holds.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -38,6 +38,15 @@ pub trait Inventories: Send + Sync {
     /// Asks these hosts what they hold and waits at most so long; the hosts that answered, each with all of its roles.
     async fn take(&self, hosts: Vec<HostId>, wait: Duration) -> Vec<Taken>;
 
+    /// Asks a host for what a server's guest wrote to its console last, at most so many bytes; the caller bounds the wait.
+    /// `None`: it is not connected here, or no longer.
+    async fn console(
+        &self,
+        host: HostId,
+        server: ServerId,
+        bytes_max: u32,
+    ) -> Option<Result<Vec<u8>, Refusal>>;
+
     /// A host's open stream; `None`: it is not connected here. Called on the leader's thread: it must not wait.
     fn contact(&self, host: HostId) -> Option<Contact>;
 
@@ -56,6 +65,10 @@ pub struct NoAgents;
 impl Inventories for NoAgents {
     async fn take(&self, _: Vec<HostId>, _: Duration) -> Vec<Taken> {
         Vec::new()
+    }
+
+    async fn console(&self, _: HostId, _: ServerId, _: u32) -> Option<Result<Vec<u8>, Refusal>> {
+        None
     }
 
     fn contact(&self, _: HostId) -> Option<Contact> {

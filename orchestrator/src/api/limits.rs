@@ -23,6 +23,8 @@ pub const FILTER_TERMS_MAX: usize = 16;
 pub const USER_DATA_BYTES_MAX: usize = 65_535;
 /// The longest key or value of a server's metadata, bytes.
 pub const METADATA_BYTES_MAX: usize = 255;
+/// How long a guest may take to power down where a request does not say, seconds.
+pub const GUEST_GRACE_S: u32 = 60;
 /// The longest name of a host, bytes (a label of the DNS).
 pub const HOST_NAME_BYTES_MAX: usize = 63;
 /// How far ahead a join token may end, microseconds.
@@ -30,6 +32,11 @@ pub const JOIN_TOKEN_AHEAD_US_MAX: i64 = 7 * 24 * 3600 * 1_000_000;
 /// The longest token in `authorization`, bytes.
 pub const TOKEN_BYTES_MAX: usize = 512;
 
+/// Bytes of a console whose request asks for 0, and the most of one answer.
+pub const CONSOLE_BYTES: u32 = 64 * 1024;
+pub const CONSOLE_BYTES_MAX: u32 = windlass_agent_wire::limits::CONSOLE_BYTES_MAX;
+/// How long a host may take to answer for a console.
+pub const CONSOLE_WAIT_MAX: Duration = Duration::from_secs(5);
 /// How long a read waits for its `min_position`.
 pub const POSITION_WAIT_MAX: Duration = Duration::from_secs(5);
 /// Reads that may wait for their `min_position` at a time.

@@ -8,6 +8,7 @@ pub(crate) mod attribution;
 mod auth;
 mod call;
 mod cell;
+mod console;
 mod convert;
 pub mod errors;
 mod explained;
@@ -18,6 +19,7 @@ mod flavor;
 mod history;
 mod host;
 mod image;
+mod image_data;
 pub mod inventories;
 mod key_pair;
 mod life;
@@ -60,8 +62,10 @@ use windlass_proto::v1::server_service_server::ServerServiceServer;
 use windlass_proto::v1::subnet_service_server::SubnetServiceServer;
 use windlass_proto::v1::volume_service_server::VolumeServiceServer;
 use windlass_proto::{FILE_DESCRIPTOR_SET, pool};
-use windlass_sagas::ids::{Hash, WriterId};
+use windlass_sagas::ids::WriterId;
 
+use crate::blobs::Directory;
+use crate::blobs::limits::{DOWNLOADS_MAX, UPLOADS_MAX};
 use crate::lead::handle::Leader;
 use errors::Problem;
 use explained::Explained;
@@ -77,8 +81,8 @@ pub struct Parts {
     pub finished: Arc<dyn Finished>,
     /// The agents' side.
     pub inventories: Arc<dyn Inventories>,
-    /// Where user data is kept; `None`: servers with user data are refused.
-    pub blobs: Option<Arc<dyn Blobs>>,
+    /// Where user data and images' bytes are kept; `None`: servers with user data and uploads are refused.
+    pub blobs: Option<Directory>,
     /// What the process says of itself.
     pub about: About,
 }
@@ -99,16 +103,6 @@ pub struct About {
     pub warnings: Arc<dyn Fn() -> Vec<String> + Send + Sync>,
 }
 
-/// Where large bodies are kept; only their hash is in history.
-#[tonic::async_trait]
-pub trait Blobs: Send + Sync {
-    /// Keeps these bytes under their SHA-256, durably; the same bytes again are no error.
-    ///
-    /// # Errors
-    /// Why they can't be kept.
-    async fn keep(&self, sha256: Hash, bytes: Vec<u8>) -> Result<(), String>;
-}
-
 /// The API's implementation of every service; cheap to clone.
 #[derive(Clone)]
 pub struct Api(Arc<Inner>);
@@ -119,6 +113,8 @@ struct Inner {
     waits: Semaphore,
     watches: Arc<Semaphore>,
     doctors: Semaphore,
+    uploads: Arc<Semaphore>,
+    downloads: Arc<Semaphore>,
 }
 
 impl Api {
@@ -130,6 +126,8 @@ impl Api {
             waits: Semaphore::new(limits::POSITION_WAITS_MAX),
             watches: Arc::new(Semaphore::new(limits::WATCHES_MAX)),
             doctors: Semaphore::new(limits::DOCTORS_MAX),
+            uploads: Arc::new(Semaphore::new(UPLOADS_MAX)),
+            downloads: Arc::new(Semaphore::new(DOWNLOADS_MAX)),
         }))
     }
 
@@ -142,7 +140,7 @@ impl Api {
     }
 
     /// Keeps user data before the request that names it is proposed.
-    async fn keep_blob(&self, sha256: Hash, bytes: Vec<u8>, validate_only: bool) -> Result<(), Problem> {
+    async fn keep_blob(&self, bytes: Vec<u8>, validate_only: bool) -> Result<(), Problem> {
         let Some(blobs) = &self.parts().blobs else {
             let message = "this cell keeps no user data";
             return Err(Problem::field("server.user_data", message));
@@ -150,7 +148,7 @@ impl Api {
         if validate_only {
             return Ok(());
         }
-        blobs.keep(sha256, bytes).await.map_err(|error| {
+        blobs.keep(bytes).await.map(|_| ()).map_err(|error| {
             let message = format!("the user data can't be kept: {error}");
             Problem::new(windlass_proto::v1::ErrorReason::JournalUnavailable, message)
                 .hint("send the same request again")

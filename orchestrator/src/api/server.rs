@@ -16,10 +16,11 @@ use super::Api;
 use super::call::{Answer, change, point};
 use super::convert::server_state;
 use super::errors::{FieldNames, Problem};
-use super::limits::{METADATA_BYTES_MAX, USER_DATA_BYTES_MAX};
+use super::limits::{GUEST_GRACE_S, METADATA_BYTES_MAX, USER_DATA_BYTES_MAX};
 use super::list::{Row, ask, page};
 use super::view::{Named, Place, View};
 use super::{fields, names};
+use crate::blobs::format::{Format, inspect};
 
 const FILTERS: [&str; 6] = ["state", "display_name", "host", "zone", "flavor", "image"];
 
@@ -42,7 +43,7 @@ const CREATE: FieldNames = &[
     ("placement.traits", "server.placement.traits"),
 ];
 
-const DELETE: FieldNames = &[("server", "name")];
+const NAMED: FieldNames = &[("server", "name"), ("grace_ms", "grace_s")];
 
 #[tonic::async_trait]
 impl ServerService for Api {
@@ -84,6 +85,9 @@ impl ServerService for Api {
         let user_data = asked.server.as_mut().map(|it| std::mem::take(&mut it.user_data)).unwrap_or_default();
         let hash = (!user_data.is_empty()).then(|| Hash(Sha256::digest(&user_data).into()));
         let bytes = user_data.len();
+        // It is kept beside images, and an image may be registered by any hash: what a host should not open as one must
+        // not come in this way either.
+        let strange = hash.and_then(|_| inspect(Format::Raw, &user_data, bytes as u64).err());
         let (change, place) = (change!(asked), Place::parent(&asked.parent));
         let entered = self
             .enter(call, &change, place, move |view| {
@@ -91,11 +95,17 @@ impl ServerService for Api {
                     let message = format!("user data has at most {USER_DATA_BYTES_MAX} bytes, this {bytes}");
                     return Err(Problem::field("server.user_data", message));
                 }
+                if let Some(unfit) = strange {
+                    return Err(Problem::field(
+                        "server.user_data",
+                        format!("user data is no image: {unfit}"),
+                    ));
+                }
                 body(view, &fields::required(asked.server, "server")?, hash)
             })
             .await?;
-        if let (Some(hash), true) = (hash, entered.is_good()) {
-            self.keep_blob(hash, user_data, change.validate_only).await?;
+        if hash.is_some() && entered.is_good() {
+            self.keep_blob(user_data, change.validate_only).await?;
         }
         Ok(tonic::Response::new(self.submit(call, &change, entered, CREATE).await?))
     }
@@ -104,8 +114,44 @@ impl ServerService for Api {
         let (call, asked) = Self::open("servers.delete", request)?;
         let Named { place, last: server } = Named::of(&asked.name, "servers");
         let build = |_: &View<'_>| Ok(Body::DeleteServer(record::DeleteServer { server }));
-        self.change(call, change!(asked), place, DELETE, build).await
+        self.change(call, change!(asked), place, NAMED, build).await
     }
+
+    async fn get_server_console(
+        &self,
+        request: Request<v1::GetServerConsoleRequest>,
+    ) -> Answer<v1::GetServerConsoleResponse> {
+        let (call, asked) = Self::open("serverConsoles.get", request)?;
+        Ok(tonic::Response::new(self.console(call, asked).await?))
+    }
+
+    async fn start_server(&self, request: Request<v1::StartServerRequest>) -> Answer<v1::Operation> {
+        let (call, asked) = Self::open("servers.start", request)?;
+        let Named { place, last: server } = Named::of(&asked.name, "servers");
+        let build = |_: &View<'_>| Ok(Body::StartServer(record::StartServer { server }));
+        self.change(call, change!(asked), place, NAMED, build).await
+    }
+
+    async fn stop_server(&self, request: Request<v1::StopServerRequest>) -> Answer<v1::Operation> {
+        let (call, asked) = Self::open("servers.stop", request)?;
+        let (Named { place, last: server }, grace_ms) =
+            (Named::of(&asked.name, "servers"), grace_ms(asked.grace_s));
+        let build = move |_: &View<'_>| Ok(Body::StopServer(record::StopServer { server, grace_ms }));
+        self.change(call, change!(asked), place, NAMED, build).await
+    }
+
+    async fn reboot_server(&self, request: Request<v1::RebootServerRequest>) -> Answer<v1::Operation> {
+        let (call, asked) = Self::open("servers.reboot", request)?;
+        let (Named { place, last: server }, grace_ms) =
+            (Named::of(&asked.name, "servers"), grace_ms(asked.grace_s));
+        let build = move |_: &View<'_>| Ok(Body::RebootServer(record::RebootServer { server, grace_ms }));
+        self.change(call, change!(asked), place, NAMED, build).await
+    }
+}
+
+/// What a guest may take to power down, milliseconds; whether that is too long is `decide`'s to say.
+fn grace_ms(asked_s: Option<u32>) -> u32 {
+    asked_s.unwrap_or(GUEST_GRACE_S).saturating_mul(1000)
 }
 
 /// A server's values of a field that lists are filtered by.

@@ -6,11 +6,12 @@ use std::time::Duration;
 
 use tokio::sync::mpsc;
 use tokio::time::{Instant, timeout_at};
-use windlass_sagas::ids::{FaultId, HostId, Position};
+use windlass_sagas::ids::{FaultId, HostId, Position, ServerId};
 use windlass_sagas::protocol::Inventory;
 use windlass_sagas::protocol::dispatcher::LinkId;
-use windlass_sagas::record::{LedgerId, Role};
+use windlass_sagas::record::{LedgerId, Refusal, Role};
 
+use super::consoles::Consoles;
 use super::strikes::Strikes;
 use crate::api::inventories::{Contact, Inventories, Taken};
 use crate::faults::OwnFaults;
@@ -26,6 +27,8 @@ pub struct Contacts {
     open: Mutex<BTreeMap<HostId, (LinkId, Contact)>>,
     /// How often planned faults have struck on hosts.
     pub(super) strikes: Strikes,
+    /// Consoles that are asked for on the streams.
+    pub(super) consoles: Consoles,
 }
 
 impl Contacts {
@@ -120,6 +123,15 @@ impl Inventories for Agents {
             }
         }
         by_host(&expected, taken)
+    }
+
+    async fn console(
+        &self,
+        host: HostId,
+        server: ServerId,
+        bytes_max: u32,
+    ) -> Option<Result<Vec<u8>, Refusal>> {
+        self.contacts.consoles.ask(host, server, bytes_max).await
     }
 
     fn contact(&self, host: HostId) -> Option<Contact> {

@@ -5,7 +5,10 @@ use std::sync::Arc;
 use sha2::{Digest, Sha256};
 use tonic::{Request, Response, Status};
 use windlass_proto::agent::v1::join_service_server::JoinService;
-use windlass_proto::agent::v1::{self, JoinRequest, JoinResponse, RenewRequest, RenewResponse};
+use windlass_proto::agent::v1::{
+    self, IssueVolumeCertificateRequest, IssueVolumeCertificateResponse, JoinRequest, JoinResponse,
+    RenewRequest, RenewResponse,
+};
 use windlass_sagas::cell::state::{Host, JoinToken};
 use windlass_sagas::ids::{Hash, HostId, Position, RequestId};
 use windlass_sagas::record::{Body, Cause, Fact, JoinHost, Principal, Request as Asked, Role};
@@ -65,6 +68,21 @@ impl Joining {
         let (position, host) =
             self.leader.read(Position(0), read).await.map_err(|refused| unavailable(&refused))?;
         Ok(host.map(|host| (host, position)))
+    }
+
+    /// The host that shows its certificate, as long as it is a member.
+    async fn member<T>(&self, request: &Request<T>) -> Result<Host, Status> {
+        let certificates = request.peer_certs();
+        let shown =
+            certificates.as_ref().and_then(|all| all.first()).and_then(|first| host_identity(first.as_ref()));
+        let shown = shown.filter(|shown| shown.cell == self.identity.genesis.cell);
+        let shown =
+            shown.ok_or_else(|| Status::unauthenticated("this call needs the host's valid certificate"))?;
+        let id = shown.host;
+        let read = move |cell: &windlass_sagas::cell::Cell| cell.hosts.get(&id).cloned();
+        let (_, host) = self.leader.read(Position(0), read).await.map_err(|refused| unavailable(&refused))?;
+        let host = host.filter(|host| host.life.is_member());
+        host.ok_or_else(|| Status::permission_denied("the host is gone or removed"))
     }
 
     fn answer(&self, csr: &[u8], host: &Host, position: Position) -> Result<Response<JoinResponse>, Status> {
@@ -154,16 +172,7 @@ impl JoinService for Joining {
     }
 
     async fn renew(&self, request: Request<RenewRequest>) -> Result<Response<RenewResponse>, Status> {
-        let certificates = request.peer_certs();
-        let shown =
-            certificates.as_ref().and_then(|all| all.first()).and_then(|first| host_identity(first.as_ref()));
-        let shown =
-            shown.ok_or_else(|| Status::unauthenticated("renewing needs the host's valid certificate"))?;
-        let id = shown.host;
-        let read = move |cell: &windlass_sagas::cell::Cell| cell.hosts.get(&id).cloned();
-        let (_, host) = self.leader.read(Position(0), read).await.map_err(|refused| unavailable(&refused))?;
-        let host = host.filter(|host| host.life.is_member());
-        let host = host.ok_or_else(|| Status::permission_denied("the host is gone or removed"))?;
+        let host = self.member(&request).await?;
         let asked = request.into_inner();
         if asked.csr_der.len() > CSR_BYTES_MAX {
             return Err(Status::invalid_argument("csr_der is over its bound"));
@@ -174,6 +183,26 @@ impl JoinService for Joining {
             ca_certificate_der: self.authority_der()?,
             orchestrators: self.orchestrators.clone(),
             expire_time: None,
+        }))
+    }
+
+    async fn issue_volume_certificate(
+        &self,
+        request: Request<IssueVolumeCertificateRequest>,
+    ) -> Result<Response<IssueVolumeCertificateResponse>, Status> {
+        let host = self.member(&request).await?;
+        let asked = request.into_inner();
+        if asked.csr_der.len() > CSR_BYTES_MAX {
+            return Err(Status::invalid_argument("csr_der is over its bound"));
+        }
+        let authority = &self.identity.authority;
+        let issued = authority
+            .volume(&asked.csr_der, host.id, host.address)
+            .map_err(|error| Status::invalid_argument(format!("csr_der: {error}")))?;
+        tracing::info!(host = %host.id, "a certificate for the host's data connections is issued");
+        Ok(Response::new(IssueVolumeCertificateResponse {
+            certificate_pem: issued.certificate_pem,
+            authority_pem: authority.certificate_pem().to_owned(),
         }))
     }
 }

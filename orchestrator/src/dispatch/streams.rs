@@ -10,7 +10,7 @@ use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tokio_stream::{Stream, StreamExt};
 use tonic::{Request, Response, Status, Streaming};
-use windlass_agent_wire::{Collector, decode_up, encode_down};
+use windlass_agent_wire::{Collector, ConsoleTold, decode_up, encode_down};
 use windlass_proto::agent::v1::agent_service_server::AgentService;
 use windlass_proto::agent::v1::{AgentMessage, OrchestratorMessage, agent_message};
 use windlass_sagas::ids::{CellId, HostId};
@@ -19,7 +19,8 @@ use windlass_sagas::protocol::{Down, Up};
 use windlass_sagas::record::Role;
 
 use super::Contacts;
-use crate::identity::{HostIdentity, host_identity};
+use super::peer::host_of;
+use crate::identity::HostIdentity;
 
 /// Messages that may wait for one agent; one that does not read is cut off.
 const OUT_QUEUE: usize = 4096;
@@ -94,17 +95,6 @@ impl Streams {
     pub const fn new(cell: CellId, events: mpsc::Sender<AgentEvent>, contacts: Arc<Contacts>) -> Self {
         Self { cell, events, next: AtomicU64::new(1), contacts }
     }
-
-    fn identity<T>(&self, request: &Request<T>) -> Result<HostIdentity, Status> {
-        let certificates =
-            request.peer_certs().ok_or_else(|| Status::unauthenticated("an agent shows its certificate"))?;
-        let identity = certificates.first().and_then(|certificate| host_identity(certificate.as_ref()));
-        let identity = identity.ok_or_else(|| Status::permission_denied("the certificate is no host's"))?;
-        if identity.cell != self.cell {
-            return Err(Status::permission_denied("the certificate is of another cell"));
-        }
-        Ok(identity)
-    }
 }
 
 type Out = Pin<Box<dyn Stream<Item = Result<OrchestratorMessage, Status>> + Send>>;
@@ -117,11 +107,12 @@ impl AgentService for Streams {
         &self,
         request: Request<Streaming<AgentMessage>>,
     ) -> Result<Response<Self::ConnectStream>, Status> {
-        let HostIdentity { host, roles, .. } = self.identity(&request)?;
+        let HostIdentity { host, roles, .. } = host_of(&request, self.cell)?;
         let id = LinkId(self.next.fetch_add(1, Ordering::Relaxed));
         let (out, messages) = mpsc::channel(OUT_QUEUE);
         let stopping = |_| Status::unavailable("the orchestrator stops");
         let contacts = Arc::clone(&self.contacts);
+        contacts.consoles.opened(host, id, &out);
         let link = Link { contacts, ..Link::new(id, host, roles.clone(), out) };
         self.events.send(AgentEvent::Connected(link)).await.map_err(stopping)?;
         let listener = Listener {
@@ -157,6 +148,17 @@ impl Listener {
             if let Some(agent_message::Kind::Hello(hello)) = &message.kind {
                 self.contacts.introduced(host, hello.build.clone());
             }
+            match ConsoleTold::decode(&message) {
+                Ok(None) => {}
+                Ok(Some(told)) => {
+                    self.contacts.consoles.told(link, told);
+                    continue;
+                }
+                Err(error) => {
+                    tracing::warn!(%host, %error, "an agent's message can't be used; cut off");
+                    break;
+                }
+            }
             let up = match decode_up(host, &mut collector, &message) {
                 Ok(None) => continue,
                 Ok(Some(up)) if within(&up, host, &self.roles) => up,
@@ -183,6 +185,7 @@ impl Listener {
             }
         }
         self.contacts.closed(host, link);
+        self.contacts.consoles.closed(host, link);
         // An error means that the leader's task is gone.
         drop(self.events.send(AgentEvent::Lost { link, host }).await);
     }

@@ -2,10 +2,12 @@
 //!
 //! A host's certificate names its cell, its id and its roles in one URI; nothing else of the request is believed.
 
+use std::net::IpAddr;
+
 use rcgen::string::Ia5String;
 use rcgen::{
-    BasicConstraints, CertificateParams, CertificateSigningRequestParams, DnType, ExtendedKeyUsagePurpose,
-    IsCa, Issuer, KeyPair, KeyUsagePurpose, SanType,
+    BasicConstraints, CertificateParams, CertificateSigningRequestParams, DistinguishedName, DnType,
+    ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose, SanType,
 };
 use sha2::{Digest, Sha256};
 use time::{Duration, OffsetDateTime};
@@ -17,6 +19,9 @@ use crate::clock;
 
 /// How long a host's certificate holds, days; agents renew at two thirds of it.
 const HOST_CERTIFICATE_DAYS: i64 = 7;
+/// How long the certificate of a host's data connections holds, days, where the authority does as long: what runs with it
+/// can't load another one.
+const VOLUME_CERTIFICATE_DAYS: i64 = 3650;
 const AUTHORITY_DAYS: i64 = 3650;
 const ORCHESTRATOR_DAYS: i64 = 365;
 
@@ -123,6 +128,42 @@ impl Authority {
         Ok(Issued { certificate_pem: certificate.pem(), key_pem: String::new(), sha256 })
     }
 
+    /// The certificate of a host's data connections, for the key of this request: only its key is taken from it. It has
+    /// no URI, so that nobody takes it for the host's own; it never outlives the authority. Others dial the host by its
+    /// `address`, and look for that in it.
+    ///
+    /// # Errors
+    /// Where the request is not one, or its signature is wrong.
+    pub fn volume(
+        &self,
+        request_der: &[u8],
+        host: HostId,
+        address: Option<IpAddr>,
+    ) -> Result<Issued, IdentityError> {
+        let mut request =
+            CertificateSigningRequestParams::from_der(&request_der.to_vec().into()).map_err(bad)?;
+        let mut params = CertificateParams::new(vec![host.to_string()]).map_err(bad)?;
+        params.subject_alt_names.extend(address.map(SanType::IpAddress));
+        // Whoever authorises by the whole name compares its text: nothing but the host's id may stand in it.
+        params.distinguished_name = DistinguishedName::new();
+        params.distinguished_name.push(DnType::CommonName, host.to_string());
+        params.extended_key_usages =
+            vec![ExtendedKeyUsagePurpose::ServerAuth, ExtendedKeyUsagePurpose::ClientAuth];
+        valid_for(&mut params, VOLUME_CERTIFICATE_DAYS)?;
+        params.not_after = params.not_after.min(self.ends()?);
+        request.params = params;
+        let certificate = request.signed_by(&self.issuer()?).map_err(bad)?;
+        let sha256 = Hash(Sha256::digest(certificate.der()).into());
+        Ok(Issued { certificate_pem: certificate.pem(), key_pem: String::new(), sha256 })
+    }
+
+    /// When the authority's own certificate ends.
+    fn ends(&self) -> Result<OffsetDateTime, IdentityError> {
+        let der = self.certificate_der();
+        let (_, certificate) = x509_parser::parse_x509_certificate(&der).map_err(bad)?;
+        Ok(certificate.validity().not_after.to_datetime())
+    }
+
     fn issuer(&self) -> Result<Issuer<'static, KeyPair>, IdentityError> {
         let key = KeyPair::from_pem(&self.key_pem).map_err(bad)?;
         Issuer::from_ca_cert_pem(&self.certificate_pem, key).map_err(bad)
@@ -172,6 +213,8 @@ fn bad(error: impl std::fmt::Display) -> IdentityError {
 
 #[cfg(test)]
 mod tests {
+    use rcgen::PublicKeyData as _;
+
     use super::*;
 
     #[test]
@@ -198,6 +241,35 @@ mod tests {
                 )
                 .is_err()
         );
+    }
+
+    #[test]
+    fn a_volume_certificate_names_the_host_alone_and_ends_with_the_authority() {
+        use x509_parser::extensions::GeneralName;
+        let authority = Authority::new("test").expect("an authority");
+        let key = KeyPair::generate().expect("a key");
+        let mut asked = CertificateParams::new(vec!["evil.example".to_string()]).expect("params");
+        asked.distinguished_name.push(DnType::OrganizationName, "evil");
+        asked.subject_alt_names.push(SanType::URI("windlass:cell:x".try_into().expect("ascii")));
+        let request = asked.serialize_request(&key).expect("a request");
+        let host = HostId([2; 16]);
+        let issued = authority.volume(request.der(), host, None).expect("issued");
+        let (_, pem) = x509_parser::pem::parse_x509_pem(issued.certificate_pem.as_bytes()).expect("pem");
+        assert_eq!(host_identity(&pem.contents), None, "it is no host's own");
+        let (_, certificate) = x509_parser::parse_x509_certificate(&pem.contents).expect("a certificate");
+        assert_eq!(certificate.subject().to_string(), format!("CN={host}"));
+        assert_eq!(certificate.subject().iter_attributes().count(), 1);
+        let names = certificate.subject_alternative_name().expect("readable").expect("there");
+        assert_eq!(names.value.general_names, [GeneralName::DNSName(&host.to_string())]);
+        let usage = certificate.extended_key_usage().expect("readable").expect("there").value;
+        assert!(usage.server_auth && usage.client_auth && !usage.any && usage.other.is_empty());
+        assert!(!certificate.is_ca());
+        assert_eq!(certificate.public_key().raw, key.subject_public_key_info());
+        let der = authority.certificate_der();
+        let (_, signer) = x509_parser::parse_x509_certificate(&der).expect("a certificate");
+        assert!(certificate.validity().not_after <= signer.validity().not_after);
+        assert_eq!(certificate.issuer(), signer.subject());
+        assert!(authority.volume(b"no request", host, None).is_err());
     }
 
     #[test]

@@ -16,6 +16,7 @@ use tonic::transport::server::TcpIncoming;
 use tonic::transport::{Certificate, Identity, Server, ServerTlsConfig};
 use windlass_journal::{Append, Read, embedded, jetstream};
 use windlass_proto::agent::v1::agent_service_server::AgentServiceServer;
+use windlass_proto::agent::v1::blob_service_server::BlobServiceServer;
 use windlass_proto::agent::v1::join_service_server::JoinServiceServer;
 use windlass_sagas::ids::{Position, WriterId};
 use windlass_sagas::protocol::orchestrator::Config as Node;
@@ -24,7 +25,7 @@ use windlass_store::Store;
 use crate::api::{About, Parts, routes};
 use crate::blobs::Directory;
 use crate::config::Config;
-use crate::dispatch::{AgentEvent, Agents, Contacts, Joining, Streams};
+use crate::dispatch::{AgentEvent, Agents, Contacts, Fetching, Joining, Streams};
 use crate::faults::{Faulty, OwnFaults};
 use crate::history::History;
 use crate::identity::{CellIdentity, IdentityError, random_id};
@@ -195,7 +196,7 @@ impl Process {
             leader: leader.clone(),
             finished: Arc::new(history),
             inventories: Arc::new(Agents::new(leader.clone(), Arc::clone(&contacts), faults)),
-            blobs: Some(Arc::new(blobs)),
+            blobs: Some(blobs.clone()),
             about: About {
                 build: BUILD.to_owned(),
                 writer,
@@ -205,7 +206,7 @@ impl Process {
                 warnings,
             },
         };
-        let served = Served { config: &config, identity, leader, events, contacts, address };
+        let served = Served { config: &config, identity, leader, events, contacts, blobs, address };
         let leading = tokio::spawn(shell::run(setup, stop.clone()));
         let ended = served.serve(parts, incoming, &stop, leading, ready).await;
         tracing::info!("the orchestrator ends");
@@ -220,6 +221,7 @@ struct Served<'a> {
     leader: Leader,
     events: mpsc::Sender<AgentEvent>,
     contacts: Arc<Contacts>,
+    blobs: Directory,
     address: SocketAddr,
 }
 
@@ -239,9 +241,11 @@ impl Served<'_> {
             named => named.to_vec(),
         };
         let streams = Streams::new(self.identity.genesis.cell, self.events, self.contacts);
+        let fetching = Fetching::new(self.identity.genesis.cell, self.blobs);
         let joining = Joining::new(Arc::clone(&self.identity), self.leader, advertised);
         let all = api
             .add_service(AgentServiceServer::new(streams).max_decoding_message_size(AGENT_BYTES_MAX))
+            .add_service(BlobServiceServer::new(fetching))
             .add_service(JoinServiceServer::new(joining));
         let end = stop.child_token();
         let server = server(&self.identity)?

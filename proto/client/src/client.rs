@@ -115,6 +115,10 @@ impl Client {
         tokio::time::timeout(self.0.deadline, tries).await.unwrap_or_else(|_| Err(out_of_time(WATCH_PATH)))
     }
 
+    pub(crate) fn deadline(&self) -> Duration {
+        self.0.deadline
+    }
+
     pub(crate) fn retry(&self) -> Retry {
         self.0.retry
     }
@@ -124,7 +128,7 @@ impl Client {
         self.leave(self.0.current.load(Ordering::Relaxed));
     }
 
-    async fn tries<T, F: Future<Output = Result<T, Status>>>(
+    pub(crate) async fn tries<T, F: Future<Output = Result<T, Status>>>(
         &self,
         once: impl Fn(Channel) -> F,
     ) -> Result<T, ClientError> {
@@ -163,7 +167,7 @@ impl Client {
         Ok(grpc.server_streaming(self.signed(request.clone()), path, codec).await?.into_inner())
     }
 
-    fn signed<T>(&self, message: T) -> Request<T> {
+    pub(crate) fn signed<T>(&self, message: T) -> Request<T> {
         let mut request = Request::new(message);
         if let Some(bearer) = &self.0.bearer {
             request.metadata_mut().insert("authorization", bearer.clone());
@@ -185,12 +189,12 @@ impl std::fmt::Debug for Client {
     }
 }
 
-async fn ready(channel: Channel) -> Result<Grpc<Channel>, Status> {
+pub(crate) async fn ready(channel: Channel) -> Result<Grpc<Channel>, Status> {
     let mut grpc = Grpc::new(channel).max_decoding_message_size(limits::ANSWER_BYTES_MAX);
     grpc.ready().await.map_err(|error| Status::from_error(Box::new(error)))?;
     Ok(grpc)
 }
 
-fn out_of_time(path: &str) -> ClientError {
+pub(crate) fn out_of_time(path: &str) -> ClientError {
     ClientError::own(Code::DeadlineExceeded, format!("no answer to {path} in time; its outcome is not known"))
 }

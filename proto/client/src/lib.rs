@@ -28,6 +28,7 @@
 mod client;
 mod config;
 mod error;
+mod images;
 pub mod limits;
 mod methods;
 mod pages;

@@ -22,6 +22,12 @@ pub const RETRIES_MAX: usize = 60;
 pub const RETRY_AFTER_MAX: Duration = Duration::from_secs(10);
 /// The largest answer, bytes.
 pub const ANSWER_BYTES_MAX: usize = 32 * 1024 * 1024;
+/// The bytes of an image that one message of an upload carries; a request has at most 256 KiB.
+pub const UPLOAD_CHUNK_BYTES: usize = 128 * 1024;
+/// Chunks of an upload that are read ahead.
+pub const UPLOAD_CHUNKS_QUEUE: usize = 4;
+/// How long a download may be silent before it counts as lost.
+pub const DOWNLOAD_SILENCE_MAX: Duration = Duration::from_secs(30);
 /// The most orchestrators in a configuration.
 pub const ENDPOINTS_MAX: usize = 16;
 /// Random bytes in a new secret.

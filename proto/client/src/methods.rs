@@ -88,6 +88,7 @@ methods! {
         GetKeyPairRequest "KeyPairService/GetKeyPair" => KeyPair;
         GetProjectRequest "ProjectService/GetProject" => Project;
         GetQuotaRequest "ProjectService/GetQuota" => Quota;
+        GetServerConsoleRequest "ServerService/GetServerConsole" => GetServerConsoleResponse;
         GetHostRequest "HostService/GetHost" => Host;
         GetFaultRequest "FaultService/GetFault" => PlannedFault;
         GetPrincipalRequest "AccessService/GetPrincipal" => Principal;
@@ -123,6 +124,9 @@ methods! {
     changes {
         CreateServerRequest "ServerService/CreateServer";
         DeleteServerRequest "ServerService/DeleteServer";
+        StartServerRequest "ServerService/StartServer";
+        StopServerRequest "ServerService/StopServer";
+        RebootServerRequest "ServerService/RebootServer";
         CreateVolumeRequest "VolumeService/CreateVolume";
         DeleteVolumeRequest "VolumeService/DeleteVolume";
         AttachVolumeRequest "VolumeService/AttachVolume";
@@ -140,6 +144,7 @@ methods! {
         DeleteFlavorRequest "FlavorService/DeleteFlavor";
         CreateImageRequest "ImageService/CreateImage";
         DeleteImageRequest "ImageService/DeleteImage";
+        SetImageBootRequest "ImageService/SetImageBoot";
         CreateKeyPairRequest "KeyPairService/CreateKeyPair";
         DeleteKeyPairRequest "KeyPairService/DeleteKeyPair";
         CreateProjectRequest "ProjectService/CreateProject";
@@ -181,7 +186,9 @@ mod tests {
         for service in
             windlass_proto::pool().services().filter(|service| service.package_name() == "windlass.v1")
         {
-            for method in service.methods().filter(|method| !method.is_server_streaming()) {
+            for method in
+                service.methods().filter(|it| !it.is_server_streaming() && !it.is_client_streaming())
+            {
                 let path = format!("/{}/{}", service.full_name(), method.name());
                 described.push((path, method.input().full_name().into(), method.output().full_name().into()));
             }

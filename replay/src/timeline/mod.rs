@@ -260,6 +260,7 @@ const fn saga_of(event: &Event) -> Option<SagaId> {
         | Event::FlavorDeleted(_)
         | Event::ImageRegistered(_)
         | Event::ImageDeleted(_)
+        | Event::ImageBootSet(_)
         | Event::KeyPairCreated(_)
         | Event::KeyPairDeleted(_)
         | Event::ProjectCreated(_)

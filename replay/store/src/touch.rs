@@ -126,6 +126,7 @@ pub(crate) fn touch(event: &Event, sink: &mut impl Touched) {
         FlavorDeleted(e): [R::Flavor(e.flavor)] [];
         ImageRegistered(e): [R::Image(e.id)] [];
         ImageDeleted(e): [R::Image(e.image)] [];
+        ImageBootSet(e): [R::Image(e.image)] [];
         KeyPairCreated(e): [R::KeyPair(e.id)] [];
         KeyPairDeleted(e): [R::KeyPair(e.key_pair)] [];
 

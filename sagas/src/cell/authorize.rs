@@ -86,6 +86,9 @@ pub(super) const fn needs(body: &Body) -> Permission {
     match body {
         Body::CreateServer(_)
         | Body::DeleteServer(_)
+        | Body::StartServer(_)
+        | Body::StopServer(_)
+        | Body::RebootServer(_)
         | Body::CreateVolume(_)
         | Body::DeleteVolume(_)
         | Body::AttachVolume(_)
@@ -101,6 +104,7 @@ pub(super) const fn needs(body: &Body) -> Permission {
         | Body::SetSecurityRules(_)
         | Body::RegisterImage(_)
         | Body::DeleteImage(_)
+        | Body::SetImageBoot(_)
         | Body::CreateKeyPair(_)
         | Body::DeleteKeyPair(_)
         | Body::CancelSaga(_) => Permission::Write,

@@ -218,7 +218,7 @@ fn open_call(cell: &Cell, saga: &Saga, step: StepIndex) -> Option<OpenCall> {
 /// they are while the step is open, so that every call of its key has the same body.
 fn exports(cell: &Cell, saga: &Saga, input: &StepInput) -> Vec<BoundExport> {
     let volumes: &[VolumeId] = match input {
-        StepInput::BootGuest(guest) => &guest.volumes,
+        StepInput::BootGuest(guest) | StepInput::BootKernel(guest, _) => &guest.volumes,
         StepInput::PlugVolume { volume, .. } | StepInput::UnplugVolume { volume, .. } => {
             core::slice::from_ref(volume)
         }
@@ -227,7 +227,8 @@ fn exports(cell: &Cell, saga: &Saga, input: &StepInput) -> Vec<BoundExport> {
         | StepInput::PreparePort(_)
         | StepInput::RemovePort { .. }
         | StepInput::DestroyGuest { .. }
-        | StepInput::ConfirmGuest { .. } => &[],
+        | StepInput::ConfirmGuest { .. }
+        | StepInput::StopGuest { .. } => &[],
     };
     let known = |volume: &VolumeId| {
         let attachments = &cell.volumes.get(volume)?.attachments;

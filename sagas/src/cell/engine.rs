@@ -150,6 +150,11 @@ impl<'a> Draft<'a> {
     /// What an outcome means.
     pub(super) fn report(mut self, report: &StepReport) -> Vec<Event> {
         match (report.direction, self.saga.at(report.step).clone()) {
+            (Direction::Forward, StepState::Forward { attempt, .. })
+                if self.saga.direction() == Direction::Undo =>
+            {
+                self.forward_behind_turn(report, attempt);
+            }
             (Direction::Forward, StepState::Forward { attempt, late, .. }) => {
                 self.forward(report, attempt, late);
             }
@@ -194,6 +199,9 @@ impl<'a> Draft<'a> {
             }
             Outcome::Done(_) if self.lost_by_reboot(step) => self.turn(Turn::HostRebooted(step)),
             Outcome::Done(output) => self.push(StepDone { saga, step, output: output.clone() }),
+            Outcome::Refused(refusal) if report.attempt == attempt && self.lost_behind_pivot(refusal) => {
+                self.push(StepSkipped { saga, step, reason: "host rebooted".into() });
+            }
             Outcome::Refused(refusal) if report.attempt == attempt => {
                 self.push(refused(report, refusal));
                 let limit = self.saga.step(step).map_or(1, |step| step.retry.attempts_max);
@@ -214,18 +222,27 @@ impl<'a> Draft<'a> {
         }
     }
 
+    /// What a forward step did after all, whose undo waits for others: it is undone whatever it was, and never tried again.
+    fn forward_behind_turn(&mut self, report: &StepReport, attempt: Attempt) {
+        let (saga, step) = (self.saga.id, report.step);
+        match &report.outcome {
+            Outcome::Done(output) => self.push(StepDone { saga, step, output: output.clone() }),
+            Outcome::Refused(refusal) if report.attempt == attempt => self.push(refused(report, refusal)),
+            Outcome::Refused(_) | Outcome::Impossible(_) | Outcome::Overdue => {}
+        }
+    }
+
     /// Whether this is the pivot, and its host rebooted since the saga made something volatile there: what the pivot
     /// would seal may be lost.
     fn lost_by_reboot(&self, pivot: StepIndex) -> bool {
-        let lost = |step: &StepIndex| {
-            let Some((plan, made)) = self.saga.step(*step).zip(self.saga.at(*step).dispatched()) else {
-                return false;
-            };
-            let host = self.cell.hosts.get(&plan.ledger.host);
-            plan.input.makes_volatile()
-                && host.and_then(|host| host.rebooted).is_some_and(|rebooted| made < rebooted)
-        };
-        self.saga.plan.pivot == Some(Pivot::Done(pivot)) && self.saga.indexes().any(|step| lost(&step))
+        self.saga.plan.pivot == Some(Pivot::Done(pivot)) && plan::lost_in_reboot(self.cell, &self.saga)
+    }
+
+    /// Whether a refusal only says that a reboot took what the step rests on, of a saga that goes forward: there is nothing
+    /// left to do there, and what is lost is made again as after any reboot (A6).
+    fn lost_behind_pivot(&self, refusal: &Refusal) -> bool {
+        let rests = matches!(refusal.code, RefusalCode::Missing | RefusalCode::NoEvidence);
+        rests && self.saga.past_pivot() && plan::lost_in_reboot(self.cell, &self.saga)
     }
 
     fn backward(&mut self, report: &StepReport, attempt: Attempt, late: bool) {

@@ -60,6 +60,11 @@ pub fn server_status(cell: &Cell, server: &Server) -> ServerStatus {
     }
     match &server.state {
         ServerState::Building => ServerStatus::Build,
+        ServerState::Active(_) | ServerState::Lost(_)
+            if holder(cell, server.lock) == Some(SagaKind::ServerReboot) =>
+        {
+            ServerStatus::Reboot
+        }
         ServerState::Active(_) => ServerStatus::Active,
         ServerState::Lost(_) if holder(cell, server.lock) == Some(SagaKind::ServerRestore) => {
             ServerStatus::Reboot

@@ -44,7 +44,7 @@ impl Steps {
     }
 
     /// A step behind the pivot, or itself a pivot when dispatched: never undone, tried without limit.
-    pub(super) fn remove(
+    pub(super) fn onward(
         &mut self,
         ledger: LedgerId,
         input: StepInput,
@@ -59,6 +59,13 @@ impl Steps {
     pub(super) fn closes(&mut self, index: StepIndex, keys: Vec<Maker>) {
         if let Some(step) = self.0.get_mut(usize::from(index.0)) {
             step.closes = keys;
+        }
+    }
+
+    /// A call of this step may stay unanswered for this long beside what any call may, milliseconds.
+    pub(super) fn answers_within(&mut self, index: StepIndex, more_ms: u32) {
+        if let Some(step) = self.0.get_mut(usize::from(index.0)) {
+            step.retry.call_ms = step.retry.call_ms.saturating_add(more_ms);
         }
     }
 

@@ -5,7 +5,8 @@ use alloc::vec::Vec;
 
 use super::example::Example;
 use super::{
-    server_create, server_delete, server_restore, volume_attach, volume_create, volume_delete, volume_detach,
+    server_create, server_delete, server_reboot, server_restore, server_start, server_stop, volume_attach,
+    volume_create, volume_delete, volume_detach,
 };
 use crate::cell::Cell;
 use crate::cell::state::Saga;
@@ -32,6 +33,9 @@ pub const REGISTERED: &[Registered] = &[
     server_create::SAGA,
     server_delete::SAGA,
     server_restore::SAGA,
+    server_start::SAGA,
+    server_stop::SAGA,
+    server_reboot::SAGA,
     volume_create::SAGA,
     volume_delete::SAGA,
     volume_attach::SAGA,

@@ -15,7 +15,7 @@ use super::policy::Steps;
 use super::registry::Registered;
 use super::{export_of, maker};
 use crate::cell::Cell;
-use crate::cell::state::{PortState, Saga};
+use crate::cell::state::{ImageBoot, PortState, Saga, Server};
 use crate::ids::*;
 use crate::record::*;
 
@@ -44,6 +44,8 @@ pub(crate) struct Input {
     pub(crate) ports: Vec<PortSetup>,
     /// Data volumes: id, size in GiB, storage host.
     pub(crate) volumes: Vec<(VolumeId, u64, HostId)>,
+    /// What the guest boots with, where not from its disk.
+    pub(crate) kernel: Option<DirectBoot>,
     /// The public key for the guest.
     pub(crate) public_key: Option<alloc::string::String>,
 }
@@ -76,8 +78,9 @@ pub(crate) fn plan(saga: SagaId, input: &Input) -> Plan {
     for port in &input.ports {
         boot_after.push(steps.add(on(Role::Network), StepInput::PreparePort(port.clone()), &[]));
     }
-    let guest = StepInput::BootGuest(guest(&input.server, input.public_key.clone()));
-    let boot = steps.add(on(Role::Hypervisor), guest, &boot_after);
+    let guest = guest(&input.server, input.public_key.clone());
+    let boot = StepInput::boot(guest, input.kernel.clone());
+    let boot = steps.add(on(Role::Hypervisor), boot, &boot_after);
     let mut last = alloc::vec![boot];
     let mut instead = Vec::new();
     for ((volume, _, _), reserved) in input.volumes.iter().zip(reserved) {
@@ -109,11 +112,21 @@ pub(crate) fn guest(server: &ServerSpec, public_key: Option<alloc::string::Strin
     }
 }
 
+/// What a server that exists boots with, where not from its disk: its image's word, which stands as long as the server.
+pub(crate) fn kernel(cell: &Cell, server: &ServerSpec) -> Option<DirectBoot> {
+    cell.images.get(&server.image)?.boot.as_ref().map(ImageBoot::direct)
+}
+
+/// The public key of a server that exists.
+pub(crate) fn public_key(cell: &Cell, server: &ServerSpec) -> Option<alloc::string::String> {
+    cell.key_pairs.get(&server.key_pair?).map(|key_pair| key_pair.public_key.clone())
+}
+
 /// ACTIVE, and everything that a client reads with it, in one commit.
 pub(crate) fn completed(cell: &Cell, saga: &Saga) -> Vec<Event> {
     let ResourceRef::Server(id) = saga.subject else { return Vec::new() };
     let Some(server) = cell.servers.get(&id) else { return Vec::new() };
-    let Some(booted_by) = maker(saga, |input| matches!(input, StepInput::BootGuest(_))) else {
+    let Some(booted_by) = maker(saga, |input| input.boots().is_some()) else {
         return Vec::new();
     };
     let mut events: Vec<Event> = Vec::new();
@@ -128,15 +141,19 @@ pub(crate) fn completed(cell: &Cell, saga: &Saga) -> Vec<Event> {
         );
     }
     events.extend(attachments(saga));
-    for port in &server.spec.ports {
-        let prepares =
-            |input: &StepInput| matches!(input, StepInput::PreparePort(setup) if setup.port == *port);
-        if let Some(prepared_by) = maker(saga, prepares) {
-            events.push(PortReady { port: *port, prepared_by }.into());
-        }
-    }
+    events.extend(ports_ready(saga, server));
     events.push(ServerActivated { server: id, booted_by }.into());
     events
+}
+
+/// The ports of a server that the saga prepared.
+pub(super) fn ports_ready(saga: &Saga, server: &Server) -> Vec<Event> {
+    let ready = |port: &PortId| {
+        let prepares =
+            |input: &StepInput| matches!(input, StepInput::PreparePort(setup) if setup.port == *port);
+        Some(PortReady { port: *port, prepared_by: maker(saga, prepares)? }.into())
+    };
+    server.spec.ports.iter().filter_map(ready).collect()
 }
 
 /// The attachments that the saga's plugs made.

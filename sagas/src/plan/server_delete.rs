@@ -42,19 +42,19 @@ pub(crate) fn plan(cell: &Cell, server: &Server) -> Plan {
     closes.extend(plugs.map(|attachment| attachment.plugged_by));
 
     let mut steps = Steps::default();
-    let destroy = steps.remove(on(Role::Hypervisor), StepInput::DestroyGuest { server: id }, &[], closes);
+    let destroy = steps.onward(on(Role::Hypervisor), StepInput::DestroyGuest { server: id }, &[], closes);
     for port in server.spec.ports.iter().filter_map(|port| cell.ports.get(port)) {
         let closes =
             if let PortState::Ready(_, _, maker) = port.state { alloc::vec![maker] } else { Vec::new() };
         let input = StepInput::RemovePort { port: port.spec.id, network: port.spec.network };
-        steps.remove(on(Role::Network), input, &[destroy], closes);
+        steps.onward(on(Role::Network), input, &[destroy], closes);
     }
     for volume in volumes {
         let delete = volume.spec.root_of == Some(id) && !server.spec.keep_root;
         let input =
             StepInput::ReleaseVolume { volume: volume.spec.id, export_to: Some(server.spec.host), delete };
         let ledger = LedgerId { host: volume.spec.host, role: Role::Storage };
-        steps.remove(ledger, input, &[destroy], keys_of(volume, id, delete));
+        steps.onward(ledger, input, &[destroy], keys_of(volume, id, delete));
     }
     steps.plan(Pivot::Dispatched(destroy), &[])
 }

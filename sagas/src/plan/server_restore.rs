@@ -12,7 +12,7 @@ use super::example::{self, Begin, Example};
 use super::maker;
 use super::policy::Steps;
 use super::registry::Registered;
-use super::server_create::guest;
+use super::server_create::{guest, kernel, ports_ready, public_key};
 use super::server_delete::volumes_of;
 use crate::cell::Cell;
 use crate::cell::state::{Attachment, Saga, Server};
@@ -44,14 +44,10 @@ pub(crate) fn plan(
         .into_iter()
         .map(|port| steps.add(on(Role::Network), StepInput::PreparePort(port), &[]))
         .collect();
-    let public_key = server
-        .spec
-        .key_pair
-        .and_then(|id| cell.key_pairs.get(&id))
-        .map(|key_pair| key_pair.public_key.clone());
     let volumes = in_device_order(cell, server.spec.id, detached);
-    let setup = GuestSetup { volumes, ..guest(&server.spec, public_key) };
-    let boot = steps.add(on(Role::Hypervisor), StepInput::BootGuest(setup), &prepared);
+    let setup = GuestSetup { volumes, ..guest(&server.spec, public_key(cell, &server.spec)) };
+    let boot = StepInput::boot(setup, kernel(cell, &server.spec));
+    let boot = steps.add(on(Role::Hypervisor), boot, &prepared);
     let confirm = StepInput::ConfirmGuest { server: server.spec.id, evidence: server.spec.evidence };
     let confirm = steps.look(on(Role::Hypervisor), confirm, &[boot]);
     steps.plan(Pivot::Done(confirm), &[])
@@ -70,17 +66,10 @@ fn in_device_order(cell: &Cell, server: ServerId, detached: impl Fn(AttachmentId
 pub(crate) fn completed(cell: &Cell, saga: &Saga) -> Vec<Event> {
     let ResourceRef::Server(id) = saga.subject else { return Vec::new() };
     let Some(server) = cell.servers.get(&id) else { return Vec::new() };
-    let Some(booted_by) = maker(saga, |input| matches!(input, StepInput::BootGuest(_))) else {
+    let Some(booted_by) = maker(saga, |input| input.boots().is_some()) else {
         return Vec::new();
     };
-    let mut events: Vec<Event> = Vec::new();
-    for port in &server.spec.ports {
-        let prepares =
-            |input: &StepInput| matches!(input, StepInput::PreparePort(setup) if setup.port == *port);
-        if let Some(prepared_by) = maker(saga, prepares) {
-            events.push(PortReady { port: *port, prepared_by }.into());
-        }
-    }
+    let mut events = ports_ready(saga, server);
     events.push(ServerActivated { server: id, booted_by }.into());
     events
 }

@@ -33,7 +33,7 @@ pub(crate) fn plan(volume: &Volume) -> Plan {
     let mut steps = Steps::default();
     let ledger = LedgerId { host: volume.spec.host, role: Role::Storage };
     let input = StepInput::ReleaseVolume { volume: volume.spec.id, export_to: None, delete: true };
-    let release = steps.remove(ledger, input, &[], alloc::vec![made_by]);
+    let release = steps.onward(ledger, input, &[], alloc::vec![made_by]);
     steps.plan(Pivot::Dispatched(release), &[])
 }
 

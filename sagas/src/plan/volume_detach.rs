@@ -43,7 +43,7 @@ pub(crate) fn plan(volume: &Volume, attachment: &Attachment, server: &Server) ->
     steps.closes(unplugged, alloc::vec![attachment.plugged_by]);
     let storage = LedgerId { host: volume.spec.host, role: Role::Storage };
     let input = StepInput::ReleaseVolume { volume: volume.spec.id, export_to: Some(host), delete: false };
-    steps.remove(storage, input, &[unplugged], alloc::vec![attachment.exported_by]);
+    steps.onward(storage, input, &[unplugged], alloc::vec![attachment.exported_by]);
     steps.plan(Pivot::Done(unplugged), &[])
 }
 

@@ -107,6 +107,8 @@ records! {
         KeyPairCreated(KeyPairCreated) = 84 v 1,
         /// A key pair is no more.
         KeyPairDeleted(KeyPairDeleted) = 85 v 1,
+        /// What guests of an image boot with was set.
+        ImageBootSet(ImageBootSet) = 86 v 1,
 
         /// A project was made.
         ProjectCreated(ProjectCreated) = 90 v 1,

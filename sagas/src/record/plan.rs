@@ -12,13 +12,13 @@ use crate::ids::StepIndex;
 recorded_enum! {
     /// Which saga; its bindings (what completion and rollback mean for the resources) are chosen by it.
     SagaKind {
-        ServerCreate = 1, ServerDelete = 2, ServerRestore = 3,
+        ServerCreate = 1, ServerDelete = 2, ServerRestore = 3, ServerStart = 4, ServerStop = 5, ServerReboot = 6,
         VolumeCreate = 10, VolumeDelete = 11, VolumeAttach = 12, VolumeDetach = 13,
         NetworkCreate = 20, NetworkDelete = 21, SubnetCreate = 22, SubnetDelete = 23,
         PortCreate = 24, PortDelete = 25, SecurityGroupCreate = 26, SecurityGroupDelete = 27,
         SecurityGroupSetRules = 28,
         FlavorCreate = 40, FlavorDelete = 41, ImageRegister = 42, ImageDelete = 43, KeyPairCreate = 44,
-        KeyPairDelete = 45,
+        KeyPairDelete = 45, ImageSetBoot = 46,
         ProjectCreate = 60, ProjectDelete = 61, QuotaSet = 62, PrincipalCreate = 63, PrincipalDelete = 64,
         CredentialCreate = 65, CredentialRevoke = 66, RoleGrant = 67, RoleRevoke = 68,
         JoinTokenCreate = 80, JoinTokenRevoke = 81, HostDrain = 82, HostUndrain = 83, HostDeclareGone = 84,
@@ -37,6 +37,9 @@ impl SagaKind {
             Self::ServerCreate => "server.create",
             Self::ServerDelete => "server.delete",
             Self::ServerRestore => "server.restore",
+            Self::ServerStart => "server.start",
+            Self::ServerStop => "server.stop",
+            Self::ServerReboot => "server.reboot",
             Self::VolumeCreate => "volume.create",
             Self::VolumeDelete => "volume.delete",
             Self::VolumeAttach => "volume.attach",
@@ -54,6 +57,7 @@ impl SagaKind {
             Self::FlavorDelete => "flavor.delete",
             Self::ImageRegister => "image.create",
             Self::ImageDelete => "image.delete",
+            Self::ImageSetBoot => "image.set_boot",
             Self::KeyPairCreate => "key_pair.create",
             Self::KeyPairDelete => "key_pair.delete",
             Self::ProjectCreate => "project.create",

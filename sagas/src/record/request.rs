@@ -33,6 +33,12 @@ records! {
         CreateServer(CreateServer) = 100 v 1,
         /// Delete a server.
         DeleteServer(DeleteServer) = 101 v 1,
+        /// Give a stopped server its guest again.
+        StartServer(StartServer) = 102 v 1,
+        /// Stop a server's guest.
+        StopServer(StopServer) = 103 v 1,
+        /// Stop a server's guest and give it another one.
+        RebootServer(RebootServer) = 104 v 1,
         /// Make a volume.
         CreateVolume(CreateVolume) = 110 v 1,
         /// Delete a volume.
@@ -71,6 +77,8 @@ records! {
         CreateKeyPair(CreateKeyPair) = 144 v 1,
         /// Delete a key pair.
         DeleteKeyPair(DeleteKeyPair) = 145 v 1,
+        /// Say what guests of an image boot with.
+        SetImageBoot(SetImageBoot) = 146 v 1,
         /// Make a project.
         CreateProject(CreateProject) = 160 v 1,
         /// Delete an empty project.
@@ -204,6 +212,24 @@ pub struct AttachVolume {
     pub server: String,
 }
 
+/// Stop a server's guest: `server.stop`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StopServer {
+    /// Name or id.
+    pub server: String,
+    /// How long the guest may take to power down, milliseconds, at most `GUEST_GRACE_MS_MAX`; 0: off at once.
+    pub grace_ms: u32,
+}
+
+/// Stop a server's guest and give it another one: `server.reboot`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RebootServer {
+    /// Name or id.
+    pub server: String,
+    /// How long the guest may take to power down, milliseconds, at most `GUEST_GRACE_MS_MAX`; 0: off at once.
+    pub grace_ms: u32,
+}
+
 /// Make a network.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CreateNetwork {
@@ -316,6 +342,19 @@ pub struct RegisterImage {
     pub visibility: Visibility,
 }
 
+/// Say what guests of an image boot with, instead of their disk's own loader.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SetImageBoot {
+    /// Name or id of the image; no server may use it.
+    pub image: String,
+    /// Name or id of the image that is the kernel; raw.
+    pub kernel: String,
+    /// Name or id of the image that is the initial RAM disk; raw.
+    pub initrd: Option<String>,
+    /// The kernel's command line.
+    pub cmdline: String,
+}
+
 /// Register a public key.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CreateKeyPair {
@@ -339,6 +378,8 @@ macro_rules! by_name {
 by_name! {
     /// Delete a server: `server.delete`.
     DeleteServer { server }
+    /// Give a stopped server its guest again: `server.start`.
+    StartServer { server }
     /// Delete a volume: `volume.delete`.
     DeleteVolume { volume }
     /// Detach a volume from its server: `volume.detach`.

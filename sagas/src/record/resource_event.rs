@@ -159,6 +159,19 @@ bodies! {
         /// Who may see it.
         visibility: Visibility,
     }
+    /// What guests of an image boot with was set, in place of what was set before.
+    ImageBootSet {
+        /// Which.
+        image: ImageId,
+        /// The image that is the kernel.
+        kernel: ImageId,
+        /// SHA-256 of the kernel's bytes.
+        kernel_sha256: Hash,
+        /// The image that is the initial RAM disk, and SHA-256 of its bytes.
+        initrd: Option<(ImageId, Hash)>,
+        /// The kernel's command line.
+        cmdline: String,
+    }
     /// A public key was registered.
     KeyPairCreated {
         /// Its id.

@@ -117,6 +117,17 @@ pub struct GuestSetup {
     pub metadata: Vec<(String, String)>,
 }
 
+/// What a guest boots with instead of its disk's own loader; kernel and initial RAM disk are fetched by hash.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DirectBoot {
+    /// SHA-256 of the kernel.
+    pub kernel: Hash,
+    /// SHA-256 of the initial RAM disk.
+    pub initrd: Option<Hash>,
+    /// The kernel's command line; at most `CMDLINE_BYTES_MAX`, printable ASCII.
+    pub cmdline: String,
+}
+
 /// The inputs of a step. Forward and undo get the same; an undo never gets the forward's output.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum StepInput {
@@ -189,6 +200,16 @@ pub enum StepInput {
         /// What counts as evidence.
         evidence: Evidence,
     },
+    /// Hypervisor: as `BootGuest`, but from this kernel.
+    BootKernel(GuestSetup, DirectBoot),
+    /// Hypervisor: power the guest down by ACPI, hard once the grace is over, and forget it. Its ports and exports stay.
+    /// A guest that is gone is stopped.
+    StopGuest {
+        /// The server.
+        server: ServerId,
+        /// How long the guest may take, milliseconds; 0: hard at once.
+        grace_ms: u32,
+    },
 }
 
 impl StepInput {
@@ -196,18 +217,47 @@ impl StepInput {
     #[must_use]
     pub const fn makes_volatile(&self) -> bool {
         match self {
-            Self::PreparePort(_) | Self::BootGuest(_) | Self::PlugVolume { .. } => true,
+            Self::PreparePort(_) | Self::BootGuest(_) | Self::BootKernel(..) | Self::PlugVolume { .. } => {
+                true
+            }
             Self::ReserveVolume { .. }
             | Self::ReleaseVolume { .. }
             | Self::RemovePort { .. }
             | Self::DestroyGuest { .. }
             | Self::UnplugVolume { .. }
-            | Self::ConfirmGuest { .. } => false,
+            | Self::ConfirmGuest { .. }
+            | Self::StopGuest { .. } => false,
+        }
+    }
+
+    /// The guest that the step boots, from whatever; `None` for a step that boots none.
+    #[must_use]
+    pub const fn boots(&self) -> Option<&GuestSetup> {
+        match self {
+            Self::BootGuest(setup) | Self::BootKernel(setup, _) => Some(setup),
+            Self::ReserveVolume { .. }
+            | Self::ReleaseVolume { .. }
+            | Self::PreparePort(_)
+            | Self::RemovePort { .. }
+            | Self::DestroyGuest { .. }
+            | Self::PlugVolume { .. }
+            | Self::UnplugVolume { .. }
+            | Self::ConfirmGuest { .. }
+            | Self::StopGuest { .. } => None,
+        }
+    }
+
+    /// The step that boots this guest, from the kernel where one is given.
+    #[must_use]
+    pub fn boot(setup: GuestSetup, kernel: Option<DirectBoot>) -> Self {
+        match kernel {
+            Some(kernel) => Self::BootKernel(setup, kernel),
+            None => Self::BootGuest(setup),
         }
     }
 
     /// The names of all steps, in the order of the source.
-    pub const NAMES: [&'static str; 9] = [
+    pub const NAMES: [&'static str; 10] = [
         "reserve_volume",
         "release_volume",
         "prepare_port",
@@ -217,6 +267,7 @@ impl StepInput {
         "attach",
         "detach",
         "confirm",
+        "stop_vm",
     ];
 
     /// The step's name in plans, histories and lists; one of `NAMES`.
@@ -227,11 +278,12 @@ impl StepInput {
             Self::ReleaseVolume { .. } => "release_volume",
             Self::PreparePort(_) => "prepare_port",
             Self::RemovePort { .. } => "remove_port",
-            Self::BootGuest(_) => "boot_vm",
+            Self::BootGuest(_) | Self::BootKernel(..) => "boot_vm",
             Self::DestroyGuest { .. } => "destroy_vm",
             Self::PlugVolume { .. } => "attach",
             Self::UnplugVolume { .. } => "detach",
             Self::ConfirmGuest { .. } => "confirm",
+            Self::StopGuest { .. } => "stop_vm",
         }
     }
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use proptest::prelude::*;
 use windlass_sagas::cell::state::{Host, StepState};
-use windlass_sagas::cell::{Cell, Decline, decide};
+use windlass_sagas::cell::{Cell, Decline, Rejection, decide};
 use windlass_sagas::ids::*;
 use windlass_sagas::record::*;
 
@@ -15,6 +15,7 @@ use crate::support::*;
 enum Move {
     Create(u8, bool),
     Delete(u8),
+    Power(u8, u8),
     Volume(u8),
     DeleteVolume(u8),
     Attach(u8, u8),
@@ -35,6 +36,7 @@ fn moves() -> impl Strategy<Value = Vec<Move>> {
     let one = prop_oneof![
         3 => (0..4_u8, any::<bool>()).prop_map(|(n, v)| Move::Create(n, v)),
         2 => (0..4_u8).prop_map(Move::Delete),
+        3 => (0..4_u8, any::<u8>()).prop_map(|(n, how)| Move::Power(n, how)),
         2 => (0..3_u8).prop_map(Move::Volume),
         1 => (0..3_u8).prop_map(Move::DeleteVolume),
         2 => (0..3_u8, 0..4_u8).prop_map(|(v, s)| Move::Attach(v, s)),
@@ -68,6 +70,7 @@ fn play(world: &mut World, one: &Move, boots: &mut u8) {
             world.ask(create_server(&format!("s{n}"), volumes))
         }
         Move::Delete(n) => world.ask(DeleteServer { server: format!("s{n}") }),
+        Move::Power(n, how) => power(world, &format!("s{n}"), *how),
         Move::Volume(n) => world.ask(create_volume(&format!("v{n}"))),
         Move::DeleteVolume(n) => world.ask(DeleteVolume { volume: format!("v{n}") }),
         Move::Attach(v, s) => world.ask(AttachVolume { volume: format!("v{v}"), server: format!("s{s}") }),
@@ -110,6 +113,15 @@ fn play(world: &mut World, one: &Move, boots: &mut u8) {
         }
     };
     drop(result);
+}
+
+fn power(world: &mut World, server: &str, how: u8) -> Result<SagaId, Rejection> {
+    let server = server.to_owned();
+    match how % 3 {
+        0 => world.ask(StartServer { server }),
+        1 => world.ask(StopServer { server, grace_ms: 0 }),
+        _ => world.ask(RebootServer { server, grace_ms: 0 }),
+    }
 }
 
 /// Somebody leads. By an operator's order no ledger is admitted from then on, and none is forgotten.

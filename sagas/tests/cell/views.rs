@@ -78,3 +78,29 @@ fn a9_rules_that_are_replaced_reach_the_hosts_of_their_group() {
     world.ask(SetSecurityRules { group: "web".into(), rules: vec![rule(None)] }).expect("set");
     assert_eq!(host_view(&world.cell, web).content_hash(), before);
 }
+
+#[test]
+fn a9_subnets_of_a_network_reach_the_hosts_of_its_ports() {
+    let mut world = grouped();
+    let host = server(&mut world, "web", &["web"]);
+    let before = host_view(&world.cell, host);
+    assert_eq!(before.networks.values().map(|network| network.subnets.len()).collect::<Vec<_>>(), [1]);
+    let cidr = Cidr { address: "10.1.0.0".parse().expect("an address"), prefix_bits: 24 };
+    let dns: Vec<std::net::IpAddr> = vec!["10.1.0.53".parse().expect("an address")];
+    let subnet = CreateSubnet {
+        name: "more".into(),
+        network: "net".into(),
+        cidr,
+        gateway: None,
+        pools: vec![],
+        dns: dns.clone(),
+        dhcp: false,
+    };
+    world.ask(subnet).expect("made");
+    let with = host_view(&world.cell, host);
+    let subnets: Vec<_> = with.networks.values().flat_map(|network| network.subnets.clone()).collect();
+    let more = subnets.iter().find(|subnet| subnet.cidr == cidr).expect("the new one");
+    assert_eq!((more.dns.clone(), more.dhcp, subnets.len()), (dns, false, 2));
+    world.ask(DeleteSubnet { subnet: "more".into() }).expect("no address in use");
+    assert_eq!(host_view(&world.cell, host), before);
+}

@@ -103,9 +103,6 @@ fn a6_a_restore_that_follows_a_detach_boots_without_the_detached_volume() {
     world.answer("detach", done("detach", Direction::Forward));
     world.answer("release_volume", done("release_volume", Direction::Forward));
     let saga = world.cell.sagas.values().next().expect("the restore follows in the same commit");
-    let boots = saga.plan.steps.iter().find_map(|step| match &step.input {
-        StepInput::BootGuest(setup) => Some(setup.volumes.clone()),
-        _ => None,
-    });
+    let boots = saga.plan.steps.iter().find_map(|step| Some(step.input.boots()?.volumes.clone()));
     assert_eq!((saga.kind, boots), (SagaKind::ServerRestore, Some(vec![root])));
 }

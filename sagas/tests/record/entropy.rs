@@ -109,9 +109,9 @@ macro_rules! by_kind {
 by_kind! { report -> Report { Genesis Campaign RaiseFormat Step Overdue HostSeen HostSilent Ledger } }
 
 by_kind! { body -> Body {
-    CreateServer DeleteServer CreateVolume DeleteVolume AttachVolume DetachVolume CreateNetwork DeleteNetwork
+    CreateServer DeleteServer StartServer StopServer RebootServer CreateVolume DeleteVolume AttachVolume DetachVolume CreateNetwork DeleteNetwork
     CreateSubnet DeleteSubnet CreatePort DeletePort CreateSecurityGroup DeleteSecurityGroup SetSecurityRules
-    CreateFlavor DeleteFlavor RegisterImage DeleteImage CreateKeyPair DeleteKeyPair CreateProject DeleteProject
+    CreateFlavor DeleteFlavor RegisterImage DeleteImage SetImageBoot CreateKeyPair DeleteKeyPair CreateProject DeleteProject
     SetQuota CreatePrincipal DeletePrincipal CreateCredential RevokeCredential GrantRole RevokeRole CreateJoinToken
     RevokeJoinToken DrainHost UndrainHost DeclareHostGone AffirmHostOff RejoinHost JoinHost CancelSaga RetrySaga
     SkipStep AbandonSaga AdoptResource DiscardResource ArmFault DisarmFault
@@ -123,7 +123,7 @@ by_kind! { event -> Event {
     ServerActivated ServerFailed ServerDeleted ServerStopped VolumeClaimed VolumeReady VolumeFailed VolumeAttached
     VolumeDetached VolumeDeleted PortClaimed PortBound PortReady PortUnbound PortDeleted NetworkCreated NetworkDeleted
     SubnetCreated SubnetDeleted SecurityGroupCreated SecurityRulesSet SecurityGroupDeleted FlavorCreated FlavorDeleted
-    ImageRegistered ImageDeleted KeyPairCreated KeyPairDeleted ProjectCreated ProjectDeleted QuotaSet PrincipalCreated
+    ImageRegistered ImageDeleted ImageBootSet KeyPairCreated KeyPairDeleted ProjectCreated ProjectDeleted QuotaSet PrincipalCreated
     PrincipalDeleted CredentialCreated CredentialRevoked RoleGranted RoleRevoked JoinTokenCreated JoinTokenEnded
     HostJoined HostUp HostDown HostRebooted HostDraining HostGone HostOff HostRejoined IncarnationAdmitted
     InventoryDiffers ResourceAdopted ResourceDiscarded FaultArmed FaultDisarmed FaultForgotten

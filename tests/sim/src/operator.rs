@@ -186,7 +186,7 @@ fn remove(world: &mut World, item: &Item) {
         Item::Volume(volume, _) => vec![Change::DeleteVolume { volume }],
         Item::Export(volume, _) => vec![Change::CloseExport { volume }],
         Item::Port(port, _) => vec![Change::RemoveLink { port }],
-        Item::Guest(server, ..) => vec![Change::Stop { server }, Change::Undefine { server }],
+        Item::Guest(server, ..) => vec![Change::Stop { server }, Change::Undefine { server, stopped: false }],
         Item::Device(server, volume) => {
             vec![Change::Unplug { server, volume }, Change::RemoveNode { server, volume }]
         }

@@ -225,6 +225,7 @@ impl Scenario {
         scenario.one_replica = rng.chance(300);
         scenario.gives_up = rng.chance(250);
         scenario.draw_more(&mut Rng::of(seed, 0x5cf), plan == Plan::Calm);
+        workload::power(&mut Rng::of(seed, 0x5d1), &mut scenario.wishes);
         (scenario, plan)
     }
 

@@ -240,3 +240,21 @@ fn later(rng: &mut Rng, at: u64, before: usize) -> Wish {
     };
     wish.insisting(if rng.chance(700) { 12 } else { 0 })
 }
+
+/// Guests that are stopped and started again, or rebooted. Drawn from a stream of its own, behind everything else.
+pub(crate) fn power(rng: &mut Rng, wishes: &mut Vec<Wish>) {
+    if !rng.chance(250) {
+        return;
+    }
+    for _ in 0..rng.between(1, 3) {
+        let server = rng.pick(&SERVERS).map(|name| (*name).to_string()).unwrap_or_default();
+        let (at, then) = (rng.between(2_000, 14_000), rng.between(300, 6_000));
+        let grace_ms = u32::try_from(rng.below(3)).unwrap_or(0) * 500;
+        if rng.chance(400) {
+            wishes.push(Wish::ask(at, RebootServer { server, grace_ms }).insisting(6));
+        } else {
+            wishes.push(Wish::ask(at, StopServer { server: server.clone(), grace_ms }).insisting(6));
+            wishes.push(Wish::ask(at + then, StartServer { server }).insisting(9));
+        }
+    }
+}

@@ -1,7 +1,9 @@
 //! What one side writes the other reads, for every message; what is missing is named.
 
 use windlass_agent_wire::limits::INVENTORY_ITEMS_MAX;
-use windlass_agent_wire::{Collector, decode_down, decode_up, encode_down, encode_up};
+use windlass_agent_wire::{
+    Collector, ConsoleAsked, ConsoleTold, decode_down, decode_up, encode_down, encode_up,
+};
 use windlass_proto::agent::v1;
 use windlass_sagas::ids::*;
 use windlass_sagas::protocol::*;
@@ -75,4 +77,23 @@ fn what_is_missing_is_named() {
     });
     let message = encode_up(CELL, "test", &other).remove(0);
     assert_eq!(decode_up(HOST, &mut Collector::default(), &message).expect_err("refused").field, "host");
+}
+
+#[test]
+fn a_console_that_is_asked_for_and_told_reads_back_and_bad_ones_are_refused() {
+    let asked = ConsoleAsked { id: 7, server: ServerId([3; 16]), bytes_max: 262_144 };
+    assert_eq!(ConsoleAsked::decode(&asked.encode()), Ok(Some(asked)));
+    for bytes_max in [0, 262_145, u32::MAX] {
+        let error = ConsoleAsked::decode(&ConsoleAsked { bytes_max, ..asked }.encode());
+        assert_eq!(error.map_err(|error| error.field), Err("bytes_max"));
+    }
+    let refusal = Refusal { code: RefusalCode::Missing, retryable: false, message: "none".into() };
+    for result in [Ok(vec![0, 255, 10]), Ok(vec![0; 262_144]), Err(refusal)] {
+        let told = ConsoleTold { id: 7, result };
+        assert_eq!(ConsoleTold::decode(&told.clone().encode()), Ok(Some(told)));
+    }
+    let long = ConsoleTold { id: 7, result: Ok(vec![0; 262_145]) }.encode();
+    assert_eq!(ConsoleTold::decode(&long).map_err(|error| error.field), Err("text"));
+    assert_eq!(ConsoleAsked::decode(&Default::default()), Ok(None));
+    assert_eq!(ConsoleTold::decode(&Default::default()), Ok(None));
 }

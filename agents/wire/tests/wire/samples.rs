@@ -1,6 +1,6 @@
 //! One message of every kind, with every optional part there and missing.
 
-use windlass_sagas::cell::views::{HostView, NetworkView, PortView};
+use windlass_sagas::cell::views::{HostView, NetworkView, PortView, SubnetView};
 use windlass_sagas::fault::FaultKind;
 use windlass_sagas::ids::*;
 use windlass_sagas::protocol::*;
@@ -18,6 +18,18 @@ pub(crate) fn inputs() -> Vec<StepInput> {
     let attachment = AttachmentId([7; 16]);
     let ip = "10.0.0.2".parse().expect("an address");
     let image = ImageSource { image: ImageId([8; 16]), sha256: Hash([9; 32]), format: ImageFormat::Qcow2 };
+    let guest = GuestSetup {
+        server,
+        name: "web".into(),
+        vcpus: 2,
+        ram_mib: 1024,
+        volumes: vec![volume],
+        ports: vec![port],
+        public_key: Some("ssh-ed25519 AAAA".into()),
+        user_data: Some(Hash([5; 32])),
+        metadata: vec![("a".into(), "b".into())],
+    };
+    let kernel = |initrd| DirectBoot { kernel: Hash([6; 32]), initrd, cmdline: "quiet".into() };
     vec![
         StepInput::ReserveVolume {
             volume,
@@ -40,21 +52,14 @@ pub(crate) fn inputs() -> Vec<StepInput> {
             ],
         }),
         StepInput::RemovePort { port, network },
-        StepInput::BootGuest(GuestSetup {
-            server,
-            name: "web".into(),
-            vcpus: 2,
-            ram_mib: 1024,
-            volumes: vec![volume],
-            ports: vec![port],
-            public_key: Some("ssh-ed25519 AAAA".into()),
-            user_data: Some(Hash([5; 32])),
-            metadata: vec![("a".into(), "b".into())],
-        }),
+        StepInput::BootGuest(guest.clone()),
         StepInput::DestroyGuest { server },
         StepInput::PlugVolume { attachment, server, volume, device: 1 },
         StepInput::UnplugVolume { attachment, server, volume, device: 1 },
         StepInput::ConfirmGuest { server, evidence: Evidence::Hello },
+        StepInput::BootKernel(guest.clone(), kernel(Some(Hash([7; 32])))),
+        StepInput::BootKernel(guest, kernel(None)),
+        StepInput::StopGuest { server, grace_ms: 60_000 },
     ]
 }
 
@@ -140,8 +145,17 @@ fn view() -> HostView {
     ];
     let port = PortView { network, mac: Mac([1; 6]), addresses: vec![ip("10.0.0.2"), ip("fd00::2")], rules };
     let peers = [ip("192.0.2.1"), ip("192.0.2.2")].into();
+    let subnets = vec![
+        SubnetView {
+            cidr: range,
+            gateway: Some(ip("10.0.0.1")),
+            dns: vec![ip("10.0.0.53"), ip("fd00::53")],
+            dhcp: true,
+        },
+        SubnetView { cidr: range, gateway: None, dns: Vec::new(), dhcp: false },
+    ];
     HostView {
-        networks: [(network, NetworkView { vni: 4096, mtu: 1450, peers })].into(),
+        networks: [(network, NetworkView { vni: 4096, mtu: 1450, peers, subnets })].into(),
         ports: [(PortId([5; 16]), port)].into(),
         groups: [(group, [ip("10.0.0.9")].into())].into(),
     }

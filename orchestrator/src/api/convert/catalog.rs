@@ -5,7 +5,7 @@ use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD};
 use sha2::{Digest, Sha256};
 use windlass_proto::v1;
 use windlass_sagas::cell::state::{Flavor, Image, KeyPair};
-use windlass_sagas::record::{Evidence, ImageFormat, Visibility};
+use windlass_sagas::record::{Evidence, ImageFormat, ResourceRef, Visibility};
 
 use crate::api::fields::stamp;
 use crate::api::names;
@@ -51,6 +51,16 @@ impl View<'_> {
                 Evidence::Runs => v1::image::Evidence::Runs,
             }
             .into(),
+            // The fold does not know it: who answers looks.
+            data_present: false,
+            boot: image.boot.as_ref().map(|boot| v1::image::Boot {
+                kernel: self.name(ResourceRef::Image(boot.kernel), image.project),
+                initrd: boot
+                    .initrd
+                    .map(|(initrd, _)| self.name(ResourceRef::Image(initrd), image.project))
+                    .unwrap_or_default(),
+                cmdline: boot.cmdline.clone(),
+            }),
         }
     }
 

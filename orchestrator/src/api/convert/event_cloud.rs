@@ -140,6 +140,12 @@ fn catalogue(event: &Event) -> Option<Told> {
         Event::ImageDeleted(e) => {
             Told::new("image.deleted", "the image is no more").of(ResourceRef::Image(e.image)).removes()
         }
+        Event::ImageBootSet(e) => {
+            Told::new("image.boot_set", "guests of the image boot from a kernel of their own")
+                .of(ResourceRef::Image(e.image))
+                .with("kernel", e.kernel)
+                .with("cmdline", &e.cmdline)
+        }
         Event::KeyPairCreated(e) => Told::new("key_pair.created", format!("key pair {} is made", e.name))
             .of(ResourceRef::KeyPair(e.id))
             .makes(&e.name),

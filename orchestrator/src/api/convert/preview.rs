@@ -142,7 +142,12 @@ fn changes(view: &View<'_>, started: &SagaStarted, events: &[Event]) -> Vec<v1::
         events.iter().filter_map(|event| change(view, event, project)).collect();
     let whole = match started.kind {
         SagaKind::ServerDelete | SagaKind::VolumeDelete => Some(Action::Delete),
-        SagaKind::VolumeAttach | SagaKind::VolumeDetach => Some(Action::Update),
+        SagaKind::VolumeAttach
+        | SagaKind::VolumeDetach
+        | SagaKind::ServerStart
+        | SagaKind::ServerStop
+        | SagaKind::ServerReboot
+        | SagaKind::ImageSetBoot => Some(Action::Update),
         _ => None,
     };
     if let Some(action) = whole {

@@ -81,10 +81,10 @@ pub(super) const fn resource(input: &StepInput) -> ResourceRef {
         | StepInput::UnplugVolume { volume, .. } => ResourceRef::Volume(*volume),
         StepInput::PreparePort(setup) => ResourceRef::Port(setup.port),
         StepInput::RemovePort { port, .. } => ResourceRef::Port(*port),
-        StepInput::BootGuest(guest) => ResourceRef::Server(guest.server),
-        StepInput::DestroyGuest { server } | StepInput::ConfirmGuest { server, .. } => {
-            ResourceRef::Server(*server)
-        }
+        StepInput::BootGuest(guest) | StepInput::BootKernel(guest, _) => ResourceRef::Server(guest.server),
+        StepInput::DestroyGuest { server }
+        | StepInput::ConfirmGuest { server, .. }
+        | StepInput::StopGuest { server, .. } => ResourceRef::Server(*server),
     }
 }
 
@@ -101,6 +101,9 @@ pub(super) const fn forward(step: &Step) -> &'static str {
         StepInput::PreparePort(_) => "make the port's link, rules and reservation",
         StepInput::RemovePort { .. } => "remove the port's link, rules and reservation",
         StepInput::BootGuest(_) => "define and start the guest",
+        StepInput::BootKernel(..) => "define and start the guest, from its image's kernel",
+        StepInput::StopGuest { grace_ms: 0, .. } => "power the guest off",
+        StepInput::StopGuest { .. } => "power the guest down, and off once its grace is over",
         StepInput::DestroyGuest { .. } => "destroy the guest",
         StepInput::PlugVolume { .. } => "plug the volume into the guest",
         StepInput::UnplugVolume { .. } => "unplug the volume from the guest, with evidence",
@@ -119,8 +122,8 @@ pub(super) const fn undo(step: &Step) -> &'static str {
         StepInput::ReleaseVolume { .. } => "open the export again",
         StepInput::PreparePort(_) => "remove the port's link, rules and reservation",
         StepInput::RemovePort { .. } => "make the port's link, rules and reservation again",
-        StepInput::BootGuest(_) => "destroy the guest",
-        StepInput::DestroyGuest { .. } => "start the guest again",
+        StepInput::BootGuest(_) | StepInput::BootKernel(..) => "destroy the guest",
+        StepInput::DestroyGuest { .. } | StepInput::StopGuest { .. } => "start the guest again",
         StepInput::PlugVolume { .. } => "unplug the volume from the guest, with evidence",
         StepInput::UnplugVolume { .. } => "plug the volume in again",
         StepInput::ConfirmGuest { .. } => "none",

@@ -1,6 +1,7 @@
 //! A cell under test: the leader's task over a memory journal, the API on a loopback socket, clients by token.
 
 pub(crate) mod agent;
+pub(crate) mod console;
 pub(crate) mod furniture;
 pub(crate) mod history;
 pub(crate) mod raw;
@@ -12,6 +13,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tempfile::TempDir;
 use tokio::sync::{broadcast, mpsc};
 use tokio_util::sync::CancellationToken;
 use tonic::service::Routes;
@@ -20,8 +22,8 @@ use tonic::transport::server::TcpIncoming;
 use windlass_client::{Client, ClientError, Config as ClientConfig, NewSecret, Retry, Unary};
 use windlass_journal::Memory;
 use windlass_journal::memory::{Replicas, Settings, Sync};
-use windlass_orchestrator::api::inventories::NoAgents;
 use windlass_orchestrator::api::{About, Parts, routes};
+use windlass_orchestrator::blobs::Directory;
 use windlass_orchestrator::clock;
 use windlass_orchestrator::dispatch::AgentEvent;
 use windlass_orchestrator::lead::handle::Leader;
@@ -33,6 +35,7 @@ use windlass_sagas::protocol::Cursor;
 use windlass_sagas::protocol::orchestrator::Config;
 use windlass_sagas::record::*;
 
+use console::Consoles;
 use history::History;
 
 pub(crate) const CELL: CellId = CellId([1; 16]);
@@ -51,6 +54,8 @@ pub(crate) struct World {
     pub(crate) address: SocketAddr,
     /// The same services, without a socket.
     pub(crate) routes: Routes,
+    /// Where images' bytes are kept.
+    pub(crate) blobs: TempDir,
     stop: CancellationToken,
 }
 
@@ -123,11 +128,12 @@ impl World {
             ca_certificate_der: Vec::new(),
             warnings: Arc::new(Vec::new),
         };
+        let blobs = tempfile::tempdir().expect("a directory");
         let parts = Parts {
             leader: leader.clone(),
             finished: Arc::clone(&history) as _,
-            inventories: Arc::new(NoAgents),
-            blobs: None,
+            inventories: Arc::new(Consoles(leader.clone())),
+            blobs: Some(Directory::open(blobs.path().into()).expect("a directory")),
             about,
         };
         let (routes, _health) = routes(parts).await.expect("the descriptor reflects");
@@ -135,7 +141,7 @@ impl World {
         let address = incoming.local_addr().expect("bound");
         let router = Server::builder().add_routes(routes.clone());
         tokio::spawn(router.serve_with_incoming_shutdown(incoming, stop.clone().cancelled_owned()));
-        let world = Self { journal, leader, agents, history, address, routes, stop };
+        let world = Self { journal, leader, agents, history, address, routes, blobs, stop };
         world.until("it leads", move |cell| cell.term.elected > before).await;
         world
     }

@@ -8,8 +8,9 @@ use tonic::codegen::http::uri::PathAndQuery;
 use tonic::service::Routes;
 use tonic::{Request, Status};
 
-/// The only method that answers a stream.
+/// The methods that answer a stream.
 pub(crate) const WATCH: &str = "/windlass.v1.OperationService/WatchOperations";
+pub(crate) const DOWNLOAD: &str = "/windlass.v1.ImageService/DownloadImageData";
 
 /// Bytes as they are.
 #[derive(Clone, Copy, Debug, Default)]
@@ -66,7 +67,7 @@ pub(crate) async fn call(
         request.metadata_mut().insert("authorization", header);
     }
     let uri = PathAndQuery::try_from(path).expect("a path");
-    if path == WATCH {
+    if [WATCH, DOWNLOAD].contains(&path) {
         let mut stream = grpc.server_streaming(request, uri, Bytes).await?.into_inner();
         return stream.next().await.unwrap_or_else(|| Ok(Vec::new()));
     }

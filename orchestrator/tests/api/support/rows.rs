@@ -7,7 +7,7 @@ use windlass_proto::v1::ErrorReason::*;
 use windlass_proto::v1::*;
 
 use super::furniture::*;
-use super::raw::WATCH;
+use super::raw::{DOWNLOAD, WATCH};
 use super::request_id;
 use super::rows_cell;
 use super::stage::{Stage, key_pair, security_group};
@@ -65,9 +65,12 @@ pub(crate) fn all(stage: &Stage) -> Vec<Row> {
     lists(&mut rows, stage);
     creates(&mut rows);
     servers(&mut rows);
+    power(&mut rows);
+    console(&mut rows);
     deletes(&mut rows);
     rows_cell::add(&mut rows, stage);
     watch(&mut rows, stage);
+    download(&mut rows);
     rows.rows
 }
 
@@ -290,7 +293,7 @@ fn servers(rows: &mut Rows) {
             (spoilt!(server.key_pair = "projects/blue/keyPairs/none".into()), NotFound, "server.key_pair"),
             (spoilt!(server.volumes = vec![Attachment::default()]), InvalidField, "server.volumes[0].volume"),
             (spoilt!(server.user_data = vec![1; 70_000]), InvalidField, "server.user_data"),
-            (spoilt!(server.user_data = vec![1]), InvalidField, "server.user_data"),
+            (spoilt!(server.user_data = b"QFI\xfb, an image".to_vec()), InvalidField, "server.user_data"),
             (
                 |it| drop(it.server.as_mut().expect("set").metadata.insert(String::new(), "x".into())),
                 InvalidField,
@@ -314,9 +317,65 @@ fn servers(rows: &mut Rows) {
     );
 }
 
+fn console(rows: &mut Rows) {
+    rows.add(
+        GetServerConsoleRequest { name: "projects/blue/servers/web".into(), ..Default::default() },
+        &[
+            (|it| it.name = "nonsense".into(), InvalidField, "name"),
+            (|it| it.name = "projects/blue/servers/none".into(), NotFound, "name"),
+            (|it| it.bytes_max = 262_145, InvalidField, "bytes_max"),
+            (|it| it.name = "projects/blue/servers/off".into(), WrongState, ""),
+        ],
+    );
+}
+
+fn power(rows: &mut Rows) {
+    let web = "projects/blue/servers/web";
+    rows.add(
+        StopServerRequest { name: web.into(), ..Default::default() },
+        &[
+            (|it| it.name = "nonsense".into(), InvalidField, "name"),
+            (|it| it.name = "projects/blue/servers/none".into(), NotFound, "name"),
+            (|it| it.name = "projects/blue/servers/off".into(), WrongState, ""),
+            (|it| it.grace_s = Some(241), InvalidField, "grace_s"),
+            (|it| it.grace_s = Some(u32::MAX), InvalidField, "grace_s"),
+        ],
+    );
+    rows.add(
+        RebootServerRequest { name: web.into(), grace_s: Some(0), ..Default::default() },
+        &[
+            (|it| it.name = "nonsense".into(), InvalidField, "name"),
+            (|it| it.name = "projects/blue/servers/none".into(), NotFound, "name"),
+            (|it| it.name = "projects/blue/servers/off".into(), WrongState, ""),
+            (|it| it.grace_s = Some(241), InvalidField, "grace_s"),
+        ],
+    );
+    let boot = image::Boot {
+        kernel: "projects/blue/images/kernel".into(),
+        initrd: "projects/blue/images/kernel".into(),
+        cmdline: "console=ttyS0".into(),
+    };
+    let name = "projects/blue/images/spare".into();
+    rows.add(
+        SetImageBootRequest { name, boot: Some(boot), ..Default::default() },
+        &[
+            (|it| it.name = "nonsense".into(), InvalidField, "name"),
+            (|it| it.name = "projects/blue/images/none".into(), NotFound, "name"),
+            (|it| it.name = "projects/blue/images/debian".into(), ResourceInUse, ""),
+            (|it| it.boot = None, InvalidField, "boot"),
+            (spoilt!(boot.kernel = "projects/blue/images/none".into()), NotFound, "boot.kernel"),
+            (spoilt!(boot.kernel = "projects/blue/images/debian".into()), InvalidField, "boot.kernel"),
+            (spoilt!(boot.initrd = "nonsense".into()), InvalidField, "boot.initrd"),
+            (spoilt!(boot.cmdline = "x".repeat(1_025)), InvalidField, "boot.cmdline"),
+            (spoilt!(boot.cmdline = "é".into()), InvalidField, "boot.cmdline"),
+        ],
+    );
+}
+
 fn deletes(rows: &mut Rows) {
     named! { rows,
         DeleteServerRequest "projects/blue/servers/web";
+        StartServerRequest "projects/blue/servers/off";
         DeleteVolumeRequest "projects/blue/volumes/free";
         DetachVolumeRequest "projects/blue/volumes/used";
         DeleteNetworkRequest "projects/blue/networks/spare";
@@ -330,7 +389,27 @@ fn deletes(rows: &mut Rows) {
     }
 }
 
-/// The one method that answers a stream; it is no `Unary`.
+/// It answers a stream and is no `Unary`.
+fn download(rows: &mut Rows) {
+    let valid = DownloadImageDataRequest { name: "projects/blue/images/bytes".into(), ..Default::default() };
+    let bad = |name: &str, reason| {
+        let request = DownloadImageDataRequest { name: name.into(), ..Default::default() };
+        Bad {
+            request: request.encode_to_vec(),
+            reason,
+            field: if reason == InvalidField { "name" } else { "" },
+        }
+    };
+    let bad = vec![
+        bad("nonsense", InvalidField),
+        bad("projects/blue/volumes/free", InvalidField),
+        bad("projects/blue/images/none", NotFound),
+        bad("projects/blue/images/debian", ImageDataMissing),
+    ];
+    rows.rows.push(Row { path: DOWNLOAD.into(), valid: valid.encode_to_vec(), bad });
+}
+
+/// It answers a stream and is no `Unary`.
 fn watch(rows: &mut Rows, stage: &Stage) {
     let valid = WatchOperationsRequest { parent: stage.running.clone(), ..Default::default() };
     let bad = |spoil: fn(&mut WatchOperationsRequest), reason, field| {

@@ -53,11 +53,34 @@ async fn spares(world: &World, admin: &Client) {
     ask(admin, subnet("spare", "projects/blue/networks/other", "10.9.0.0/24")).await;
     ask(admin, flavor("spare", 512)).await;
     ask(admin, image("spare")).await;
+    bytes(admin, "bytes").await;
+    let mut kernel = image("kernel");
+    kernel.image.as_mut().expect("set").format = image::Format::Raw.into();
+    ask(admin, kernel).await;
     ask(admin, port("spare")).await;
     ask(admin, key_pair("spare")).await;
     ask(admin, security_group("spare")).await;
     ask(admin, join_token("h9")).await;
     drop(world.principal("ben", &[(role_grant::Role::Reader, "projects/blue")]).await);
+}
+
+/// A private image whose bytes are uploaded.
+pub(crate) async fn bytes(admin: &Client, name: &str) -> Image {
+    let file = tempfile::NamedTempFile::new().expect("a file");
+    std::fs::write(file.path(), [7; 4096]).expect("written");
+    let raw = image::Format::Raw;
+    let uploaded = admin.upload_image("projects/blue", raw, file.path(), |_, _| ()).await.expect("taken");
+    let mut request = image(name);
+    let image = request.image.as_mut().expect("set");
+    (image.sha256, image.size_bytes) = (uploaded.sha256, uploaded.size_bytes);
+    (image.format, image.visibility) = (raw.into(), image::Visibility::Private.into());
+    let made = ask(admin, request).await;
+    match made.result {
+        Some(operation::Result::Response(OperationResponse {
+            resource: Some(operation_response::Resource::Image(image)),
+        })) => image,
+        other => panic!("{other:?}"),
+    }
 }
 
 /// A fault that never strikes here: the agents are the test's own.
@@ -70,13 +93,18 @@ async fn armed(admin: &Client) -> String {
     }
 }
 
-/// Things that are used: a server with a volume, and a volume that waits for one.
+/// Things that are used: a server with a volume, a volume that waits for one, and a server that is SHUTOFF.
 async fn used(admin: &Client) {
     let mut web = server("web");
     let root = server::Root { size_gib: 5, keep: false, volume: String::new() };
     web.server.as_mut().expect("set").root = Some(root);
     let made = ask(admin, web).await;
     completed(admin, &made).await;
+    let off = ask(admin, server("off")).await;
+    completed(admin, &off).await;
+    let (name, grace_s) = ("projects/blue/servers/off".into(), Some(0));
+    let off = ask(admin, StopServerRequest { name, grace_s, ..Default::default() }).await;
+    completed(admin, &off).await;
     for name in ["free", "used", "left", "lost"] {
         let made = ask(admin, volume(name)).await;
         completed(admin, &made).await;

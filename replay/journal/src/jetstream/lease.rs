@@ -36,6 +36,8 @@ pub enum LeaseTold {
 pub struct Lease {
     context: Context,
     stream: Stream,
+    /// What the stream is made with. It is in memory: a server that starts anew has none of it.
+    config: Config,
     subject: String,
     holder: String,
     /// The sequence of our message, while we hold it.
@@ -74,10 +76,10 @@ impl Lease {
             num_replicas: (*replicas).max(1),
             ..Config::default()
         };
-        let made = context.get_or_create_stream(config).await;
+        let made = context.get_or_create_stream(config.clone()).await;
         let stream = made.map_err(|error| OpenError::Stream { stream: name, reason: error.to_string() })?;
         let (context, until) = (context.clone(), Instant::now());
-        Ok(Self { context, stream, subject, holder, held: None, until })
+        Ok(Self { context, stream, config, subject, holder, held: None, until })
     }
 
     /// Tries to hold it until told to stop, and then lets go of it. `asked`: the number of the last renewal that is
@@ -131,13 +133,29 @@ impl Lease {
         }
     }
 
-    async fn write(&self) -> Answer {
+    /// Makes the stream again that a server has lost; who holds the lease then is settled on it.
+    async fn make_again(&mut self) {
+        let made = timeout(ANSWER_TIME_MAX, self.context.get_or_create_stream(self.config.clone())).await;
+        if let Ok(Ok(stream)) = made {
+            tracing::warn!(
+                stream = self.config.name,
+                "the broker had lost the lease's stream; it is made again"
+            );
+            self.stream = stream;
+        }
+    }
+
+    async fn write(&mut self) -> Answer {
         let message = PublishMessage::build()
             .expected_last_subject_sequence(self.held.unwrap_or(0))
             .payload(self.holder.clone().into_bytes().into());
         match publish(&self.context, &self.subject, message).await {
             Some(Ok(ack)) => Answer::Ours(ack.sequence),
             Some(Err(error)) if error.kind() == PublishErrorKind::WrongLastSequence => Answer::Anothers,
+            Some(Err(error)) if error.kind() == PublishErrorKind::StreamNotFound => {
+                self.make_again().await;
+                Answer::None
+            }
             Some(Err(_)) | None => Answer::None,
         }
     }

@@ -209,6 +209,12 @@ fn catalogue(cell: &mut Cell) {
             min_ram_mib: 256,
             evidence: Evidence::Lease,
             visibility,
+            boot: (visibility == Visibility::Private).then(|| ImageBoot {
+                kernel: ImageId([81; 16]),
+                kernel_sha256: Hash([6; 32]),
+                initrd: Some((ImageId([82; 16]), Hash([9; 32]))),
+                cmdline: "quiet".into(),
+            }),
             created: T,
         };
         name(cell, scope, "image", "debian", image.id.0);
@@ -388,6 +394,7 @@ fn inputs() -> Vec<StepInput> {
         user_data: Some(Hash([5; 32])),
         metadata: vec![("role".into(), "web".into())],
     };
+    let kernel = DirectBoot { kernel: Hash([7; 32]), initrd: Some(Hash([8; 32])), cmdline: "quiet".into() };
     vec![
         StepInput::ReserveVolume {
             volume,
@@ -399,10 +406,12 @@ fn inputs() -> Vec<StepInput> {
         StepInput::ReleaseVolume { volume, export_to: Some(HOST), delete: true },
         StepInput::PreparePort(setup),
         StepInput::RemovePort { port, network },
-        StepInput::BootGuest(guest),
+        StepInput::BootGuest(guest.clone()),
         StepInput::DestroyGuest { server },
         StepInput::PlugVolume { attachment, server, volume, device },
         StepInput::UnplugVolume { attachment, server, volume, device },
         StepInput::ConfirmGuest { server, evidence: Evidence::Runs },
+        StepInput::BootKernel(guest, kernel),
+        StepInput::StopGuest { server, grace_ms: 30_000 },
     ]
 }

@@ -298,7 +298,7 @@ pub(crate) fn image(name: &str, visibility: Visibility) -> RegisterImage {
         name: name.into(),
         sha256: Hash([3; 32]),
         size_bytes: 1 << 20,
-        format: ImageFormat::Qcow2,
+        format: ImageFormat::Raw,
         min_disk_gib: 1,
         min_ram_mib: 64,
         evidence: Evidence::Hello,

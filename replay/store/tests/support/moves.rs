@@ -68,6 +68,13 @@ fn request(world: &mut World, what: u8, a: u8, b: u8) {
         23 if b.is_multiple_of(2) => {
             image(&format!("i{n}"), if a % 8 > 3 { Visibility::Public } else { Visibility::Private }).into()
         }
+        23 if b % 4 == 1 => SetImageBoot {
+            image: format!("i{n}"),
+            kernel: "debian".into(),
+            initrd: None,
+            cmdline: "quiet".into(),
+        }
+        .into(),
         23 => DeleteImage { image: format!("i{n}") }.into(),
         24 if b.is_multiple_of(2) => CreateKeyPair {
             name: format!("k{n}"),

@@ -199,6 +199,7 @@ impl Cell {
             min_ram_mib: e.min_ram_mib,
             evidence: e.evidence,
             visibility: e.visibility,
+            boot: None,
             created: self.time,
         };
         self.images.insert(e.id, image);
@@ -207,6 +208,13 @@ impl Cell {
     pub(super) fn image_deleted(&mut self, id: ImageId) {
         if let Some(image) = self.images.remove(&id) {
             self.name_freed(image_scope(image.project, image.visibility), "image", &image.name);
+        }
+    }
+
+    pub(super) fn image_boot_set(&mut self, e: &ImageBootSet) {
+        let ImageBootSet { kernel, kernel_sha256, initrd, cmdline, .. } = e.clone();
+        if let Some(image) = self.images.get_mut(&e.image) {
+            image.boot = Some(ImageBoot { kernel, kernel_sha256, initrd, cmdline });
         }
     }
 

@@ -79,6 +79,7 @@ impl Cell {
             Event::FlavorDeleted(e) => self.flavor_deleted(e.flavor),
             Event::ImageRegistered(e) => self.image_registered(e),
             Event::ImageDeleted(e) => self.image_deleted(e.image),
+            Event::ImageBootSet(e) => self.image_boot_set(e),
             Event::KeyPairCreated(e) => self.key_pair_created(e),
             Event::KeyPairDeleted(e) => self.key_pair_deleted(e.key_pair),
 

@@ -6,6 +6,7 @@ use super::{Asked, Preview, at_most};
 use crate::cell::authorize::{Permission, authorize};
 use crate::cell::lookup::{self, NO_PROJECT};
 use crate::cell::rejection::{Decline, Reason, Rejection};
+use crate::cell::state::{Cell, Image, Server, ServerState};
 use crate::ids::*;
 use crate::limits::*;
 use crate::record::*;
@@ -79,13 +80,76 @@ pub(super) fn register_image(asked: Asked<'_>, body: &RegisterImage) -> Result<P
 }
 
 pub(super) fn delete_image(asked: Asked<'_>, body: &DeleteImage) -> Result<Preview, Decline> {
-    let image = lookup::image(asked.cell, asked.project, "image", &body.image)?;
-    if image.project != asked.project {
-        let message = format!("image {} is another project's", image.name);
-        return Err(Rejection::new(Reason::PermissionDenied, message, "ask its project").into());
+    let image = own_image(asked, &body.image)?;
+    let boots = |other: &&Image| other.boot.as_ref().is_some_and(|boot| boot.uses(image.id));
+    if let Some(other) = asked.cell.images.values().find(boots) {
+        let message = format!("image {} is what guests of image {} boot with", image.name, other.id);
+        return Err(in_use(image, message, "delete that image first").into());
+    }
+    if image.boot.is_some() {
+        without_servers(asked.cell, image)?;
     }
     let event = ImageDeleted { image: image.id };
     asked.at_once(SagaKind::ImageDelete, ResourceRef::Image(image.id), alloc::vec![event.into()])
+}
+
+/// Only while no server is made from it: a server is started again with what it was made with, which is looked up here.
+pub(super) fn set_image_boot(asked: Asked<'_>, body: &SetImageBoot) -> Result<Preview, Decline> {
+    let image = own_image(asked, &body.image)?;
+    let part = |field: &str, name: &str| {
+        let part = lookup::image(asked.cell, asked.project, field, name)?;
+        if part.format != ImageFormat::Raw {
+            return Err(Rejection::field(field, format!("image {} is not raw", part.name)));
+        }
+        if part.id == image.id {
+            return Err(Rejection::field(field, "an image does not boot itself"));
+        }
+        Ok(part)
+    };
+    let kernel = part("kernel", &body.kernel)?;
+    let initrd = body.initrd.as_deref().map(|name| part("initrd", name)).transpose()?;
+    let cmdline = &body.cmdline;
+    if cmdline.len() > CMDLINE_BYTES_MAX || !cmdline.bytes().all(|byte| matches!(byte, b' '..=b'~')) {
+        let message = format!("a command line is at most {CMDLINE_BYTES_MAX} bytes of printable ASCII");
+        return Err(Rejection::field("cmdline", message).into());
+    }
+    without_servers(asked.cell, image)?;
+    let event = ImageBootSet {
+        image: image.id,
+        kernel: kernel.id,
+        kernel_sha256: kernel.sha256,
+        initrd: initrd.map(|initrd| (initrd.id, initrd.sha256)),
+        cmdline: cmdline.clone(),
+    };
+    asked.at_once(SagaKind::ImageSetBoot, ResourceRef::Image(image.id), alloc::vec![event.into()])
+}
+
+/// An image that the caller's project may change.
+fn own_image<'a>(asked: Asked<'a>, name: &str) -> Result<&'a Image, Rejection> {
+    let image = lookup::image(asked.cell, asked.project, "image", name)?;
+    if image.project != asked.project {
+        let message = format!("image {} is another project's", image.name);
+        return Err(Rejection::new(Reason::PermissionDenied, message, "ask its project"));
+    }
+    Ok(image)
+}
+
+/// Refuses an image that a server was made from, but for one whose create was undone. A walk over all servers: what asks
+/// for it is rare.
+fn without_servers(cell: &Cell, image: &Image) -> Result<(), Rejection> {
+    let uses =
+        |server: &&Server| server.spec.image == image.id && !matches!(server.state, ServerState::Failed(_));
+    match cell.servers.values().find(uses) {
+        Some(server) => {
+            let message = format!("server {} is made from image {}", server.spec.id, image.name);
+            Err(in_use(image, message, "register another image, or delete its servers first"))
+        }
+        None => Ok(()),
+    }
+}
+
+fn in_use(image: &Image, message: alloc::string::String, hint: &str) -> Rejection {
+    Rejection::new(Reason::ResourceInUse, message, hint).of(ResourceRef::Image(image.id))
 }
 
 pub(super) fn create_key_pair(asked: Asked<'_>, body: &CreateKeyPair) -> Result<Preview, Decline> {

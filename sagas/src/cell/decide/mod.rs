@@ -7,6 +7,7 @@ mod fault;
 mod host;
 mod network;
 mod operation;
+mod power;
 mod report;
 mod request;
 mod restore;

@@ -153,6 +153,12 @@ pub(super) fn discard(asked: Asked<'_>, body: &DiscardResource) -> Result<Previe
                 .of(body.resource)
                 .into());
         }
+        let attached = asked.cell.servers.get(&id).and_then(|server| server.attached.first());
+        if let Some(volume) = attached {
+            let message = format!("{} still has volume {volume}", body.resource);
+            let hint = "discard its volumes first, or adopt the server and delete it";
+            return Err(Rejection::new(Reason::ResourceInUse, message, hint).of(body.resource).into());
+        }
     }
     let event = ResourceDiscarded { resource: body.resource, reason: body.reason.clone() };
     asked.at_once(SagaKind::ResourceDiscard, body.resource, alloc::vec![event.into()])

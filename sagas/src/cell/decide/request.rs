@@ -2,7 +2,7 @@
 
 use alloc::format;
 
-use super::{Asked, Preview, access, catalog, fault, host, network, operation, server, volume};
+use super::{Asked, Preview, access, catalog, fault, host, network, operation, power, server, volume};
 use crate::cell::authorize::{authorize, needs};
 use crate::cell::rejection::{Decline, Reason, Rejection};
 use crate::cell::state::Cell;
@@ -20,6 +20,9 @@ pub(super) fn decide(cell: &Cell, request: &Request, now: Time) -> Result<Previe
     match &request.body {
         Body::CreateServer(body) => server::create(asked, body),
         Body::DeleteServer(body) => server::delete(asked, body),
+        Body::StartServer(body) => power::start(asked, body),
+        Body::StopServer(body) => power::stop(asked, body),
+        Body::RebootServer(body) => power::reboot(asked, body),
         Body::CreateVolume(body) => volume::create(asked, body),
         Body::DeleteVolume(body) => volume::delete(asked, body),
         Body::AttachVolume(body) => volume::attach(asked, body),
@@ -37,6 +40,7 @@ pub(super) fn decide(cell: &Cell, request: &Request, now: Time) -> Result<Previe
         Body::DeleteFlavor(body) => catalog::delete_flavor(asked, body),
         Body::RegisterImage(body) => catalog::register_image(asked, body),
         Body::DeleteImage(body) => catalog::delete_image(asked, body),
+        Body::SetImageBoot(body) => catalog::set_image_boot(asked, body),
         Body::CreateKeyPair(body) => catalog::create_key_pair(asked, body),
         Body::DeleteKeyPair(body) => catalog::delete_key_pair(asked, body),
         Body::CreateProject(body) => access::create_project(asked, body),

@@ -74,6 +74,7 @@ pub(super) fn create(asked: Asked<'_>, body: &CreateServer) -> Result<Preview, D
         new_ports: nics.new,
         ports: nics.setups,
         volumes,
+        kernel: image.boot.as_ref().map(ImageBoot::direct),
         public_key: key_pair.map(|key_pair| key_pair.public_key.clone()),
     };
     start(asked, input, placed, root_host)

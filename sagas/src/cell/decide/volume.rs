@@ -3,6 +3,7 @@
 use alloc::format;
 use alloc::vec::Vec;
 
+use super::power::not_in_state;
 use super::server::{attachable, storage_demand};
 use super::{Asked, Preview};
 use crate::cell::placement::place;
@@ -68,7 +69,7 @@ pub(super) fn attach(asked: Asked<'_>, body: &AttachVolume) -> Result<Preview, D
     let volume = lookup::volume(cell, asked.project, "volume", &body.volume)?;
     attachable(volume)?;
     let server = lookup::server(cell, asked.project, "server", &body.server)?;
-    running(server)?;
+    running(cell, server)?;
     let device = free_device(cell, server)?;
     let plan = volume_attach::plan(asked.saga, volume, server, device);
     let subject = ResourceRef::Volume(volume.spec.id);
@@ -93,20 +94,18 @@ pub(super) fn detach(asked: Asked<'_>, body: &DetachVolume) -> Result<Preview, D
     if attachment.device == 0 {
         return Err(not("is its server's root", "delete the server instead").into());
     }
-    running(server)?;
+    running(cell, server)?;
     let plan = volume_detach::plan(volume, attachment, server);
     let holds = alloc::vec![subject, ResourceRef::Server(server.spec.id)];
     asked.begin(SagaKind::VolumeDetach, subject, Vec::new(), holds, plan)
 }
 
-fn running(server: &Server) -> Result<(), Rejection> {
-    let resource = ResourceRef::Server(server.spec.id);
-    lookup::free(server.lock, resource)?;
+fn running(cell: &Cell, server: &Server) -> Result<(), Rejection> {
+    lookup::free(server.lock, ResourceRef::Server(server.spec.id))?;
     match &server.state {
         ServerState::Active(_) => Ok(()),
         ServerState::Building | ServerState::Lost(_) | ServerState::Stopped(_) | ServerState::Failed(_) => {
-            let message = format!("{resource} is not ACTIVE");
-            Err(Rejection::new(Reason::WrongState, message, "wait until it is ACTIVE").of(resource))
+            Err(not_in_state(cell, server, "ACTIVE"))
         }
     }
 }

@@ -7,7 +7,9 @@ use serde::{Deserialize, Serialize};
 
 use super::lock::Lock;
 use crate::ids::*;
-use crate::record::{AttachmentSpec, Evidence, ImageFormat, Maker, ServerSpec, Visibility, VolumeSpec};
+use crate::record::{
+    AttachmentSpec, DirectBoot, Evidence, ImageFormat, Maker, ServerSpec, Visibility, VolumeSpec,
+};
 
 /// Where a server stands, apart from what a saga does with it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -112,8 +114,38 @@ pub struct Image {
     pub evidence: Evidence,
     /// Who may see it.
     pub visibility: Visibility,
+    /// What its guests boot with; `None`: their disk's own loader. No server of it outlives it, nor sees it change.
+    pub boot: Option<ImageBoot>,
     /// When it was registered.
     pub created: Time,
+}
+
+/// What the guests of an image boot with: other images, raw.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ImageBoot {
+    /// The kernel.
+    pub kernel: ImageId,
+    /// SHA-256 of the kernel's bytes.
+    pub kernel_sha256: Hash,
+    /// The initial RAM disk, and SHA-256 of its bytes.
+    pub initrd: Option<(ImageId, Hash)>,
+    /// The kernel's command line.
+    pub cmdline: String,
+}
+
+impl ImageBoot {
+    /// Whether it needs this image's bytes.
+    #[must_use]
+    pub fn uses(&self, image: ImageId) -> bool {
+        self.kernel == image || self.initrd.is_some_and(|(initrd, _)| initrd == image)
+    }
+
+    /// As a hypervisor agent needs it.
+    #[must_use]
+    pub fn direct(&self) -> DirectBoot {
+        let initrd = self.initrd.map(|(_, sha256)| sha256);
+        DirectBoot { kernel: self.kernel_sha256, initrd, cmdline: self.cmdline.clone() }
+    }
 }
 
 /// A public key.

@@ -14,7 +14,7 @@ mod saga;
 
 pub use access::{Credential, JoinToken, PrincipalState, Project};
 pub use cell::{Cell, IMAGE_FORMAT, RequestMemo, Settings, under};
-pub use cloud::{Attachment, Flavor, Image, KeyPair, Server, ServerState, Volume, VolumeState};
+pub use cloud::{Attachment, Flavor, Image, ImageBoot, KeyPair, Server, ServerState, Volume, VolumeState};
 pub use fault::Fault;
 pub use host::{Host, HostLife};
 pub use lock::Lock;

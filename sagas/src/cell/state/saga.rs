@@ -330,6 +330,7 @@ impl Saga {
             | Event::FlavorDeleted(_)
             | Event::ImageRegistered(_)
             | Event::ImageDeleted(_)
+            | Event::ImageBootSet(_)
             | Event::KeyPairCreated(_)
             | Event::KeyPairDeleted(_)
             | Event::ProjectCreated(_)

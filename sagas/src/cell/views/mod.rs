@@ -8,9 +8,9 @@ use core::net::IpAddr;
 
 use sha2::{Digest, Sha256};
 
-use super::state::{Cell, Port, under};
+use super::state::{Cell, Port, Subnet, under};
 use crate::ids::*;
-use crate::record::{Commit, Event, Mac, Remote, ResourceRef, SecurityRule, whole};
+use crate::record::{Cidr, Commit, Event, Mac, Remote, ResourceRef, SecurityRule, whole};
 
 /// What the network agent of a host should know.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -29,6 +29,10 @@ type Stored = (
     Vec<(PortId, NetworkId, Mac, Vec<IpAddr>, Vec<SecurityRule>)>,
     BTreeMap<SecurityGroupId, BTreeSet<IpAddr>>,
 );
+/// A view with subnets, as stored: behind the rest, so that a view without any has the bytes that it always had, and one
+/// layout's bytes are never the other's.
+type StoredWithSubnets = (Stored, BTreeMap<NetworkId, Vec<StoredSubnet>>);
+type StoredSubnet = (Cidr, Option<IpAddr>, Vec<IpAddr>, bool);
 
 /// A network, as a host sees it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -39,6 +43,21 @@ pub struct NetworkView {
     pub mtu: u16,
     /// Addresses of the other hosts with ports of the network.
     pub peers: BTreeSet<IpAddr>,
+    /// Its subnets, in the order of their ids.
+    pub subnets: Vec<SubnetView>,
+}
+
+/// A subnet, as a host that answers its DHCP needs it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SubnetView {
+    /// Its range.
+    pub cidr: Cidr,
+    /// Its gateway.
+    pub gateway: Option<IpAddr>,
+    /// Name servers.
+    pub dns: Vec<IpAddr>,
+    /// Whether DHCP answers.
+    pub dhcp: bool,
 }
 
 /// A port, as its host sees it.
@@ -70,14 +89,30 @@ impl HostView {
         };
         let networks: Vec<_> = self.networks.iter().map(network).collect();
         let ports: Vec<_> = self.ports.iter().map(port).collect();
-        postcard::to_allocvec(&(networks, ports, &self.groups)).unwrap_or_default()
+        let rest = (networks, ports, &self.groups);
+        let subnet = |view: &SubnetView| (view.cidr, view.gateway, view.dns.clone(), view.dhcp);
+        let with_some = self.networks.iter().filter(|(_, view)| !view.subnets.is_empty());
+        let subnets: BTreeMap<NetworkId, Vec<StoredSubnet>> =
+            with_some.map(|(id, view)| (*id, view.subnets.iter().map(subnet).collect())).collect();
+        if subnets.is_empty() {
+            postcard::to_allocvec(&rest)
+        } else {
+            postcard::to_allocvec(&(rest, subnets))
+        }
+        .unwrap_or_default()
     }
 
     /// Reads bytes that `encode` wrote; total. `None` where they are none.
     #[must_use]
     pub fn decode(bytes: &[u8]) -> Option<Self> {
-        let (networks, ports, groups): Stored = whole(bytes).ok()?;
-        let network = |(id, vni, mtu, peers)| (id, NetworkView { vni, mtu, peers });
+        let old = || Some((whole::<Stored>(bytes).ok()?, BTreeMap::new()));
+        let (rest, mut subnets) = whole::<StoredWithSubnets>(bytes).ok().or_else(old)?;
+        let (networks, ports, groups) = rest;
+        let subnet = |(cidr, gateway, dns, dhcp)| SubnetView { cidr, gateway, dns, dhcp };
+        let network = |(id, vni, mtu, peers)| {
+            let subnets = subnets.remove(&id).unwrap_or_default().into_iter().map(subnet).collect();
+            (id, NetworkView { vni, mtu, peers, subnets })
+        };
         let port = |(id, network, mac, addresses, rules)| (id, PortView { network, mac, addresses, rules });
         let networks = networks.into_iter().map(network).collect();
         Some(Self { networks, ports: ports.into_iter().map(port).collect(), groups })
@@ -147,7 +182,15 @@ impl Known<'_> {
         let Some(network) = self.cell.networks.get(&id) else { return NetworkView::default() };
         let others = network.hosts.keys().filter(|other| **other != host);
         let peers = others.filter_map(|other| self.cell.hosts.get(other)?.address).collect();
-        NetworkView { vni: network.vni, mtu: network.mtu, peers }
+        let subnets = network.subnets.iter().filter_map(|id| self.cell.subnets.get(id));
+        let subnet = |subnet: &Subnet| SubnetView {
+            cidr: subnet.cidr,
+            gateway: subnet.gateway,
+            dns: subnet.dns.clone(),
+            dhcp: subnet.dhcp,
+        };
+        let subnets = subnets.map(subnet).collect();
+        NetworkView { vni: network.vni, mtu: network.mtu, peers, subnets }
     }
 }
 
@@ -164,6 +207,9 @@ pub fn left(cell: &Cell, commit: &Commit) -> BTreeSet<HostId> {
         match event {
             Event::PortUnbound(e) => changed.place(cell, e.port),
             Event::PortDeleted(e) => changed.member(cell, e.port),
+            Event::SubnetDeleted(e) => {
+                changed.networks.extend(cell.subnets.get(&e.subnet).map(|it| it.network));
+            }
             Event::ResourceDiscarded(e) => {
                 if let ResourceRef::Port(port) = e.resource {
                     changed.member(cell, port);
@@ -183,6 +229,9 @@ pub fn touched(cell: &Cell, commit: &Commit) -> BTreeSet<HostId> {
         match event {
             Event::PortClaimed(e) => changed.members.extend(&e.groups),
             Event::PortBound(e) => changed.place(cell, e.port),
+            Event::SubnetCreated(e) => {
+                changed.networks.insert(e.network);
+            }
             Event::SecurityRulesSet(e) => {
                 changed.rules.insert(e.group);
             }
@@ -201,7 +250,7 @@ pub fn touched(cell: &Cell, commit: &Commit) -> BTreeSet<HostId> {
 struct Changed {
     /// How many ports came to a host in a network, or left it.
     places: BTreeMap<(NetworkId, HostId), usize>,
-    /// Networks whose hosts have other peers.
+    /// Networks whose hosts have other peers or subnets.
     networks: BTreeSet<NetworkId>,
     /// Groups that have other members.
     members: BTreeSet<SecurityGroupId>,

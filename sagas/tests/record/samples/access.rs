@@ -36,6 +36,13 @@ fn catalogue() -> Vec<Event> {
             visibility: Visibility::Private,
         }),
         Event::ImageDeleted(ImageDeleted { image: ImageId(hex(1)) }),
+        Event::ImageBootSet(ImageBootSet {
+            image: ImageId(hex(1)),
+            kernel: ImageId(hex(2)),
+            kernel_sha256: hash(3),
+            initrd: Some((ImageId(hex(4)), hash(5))),
+            cmdline: "root=/dev/vda quiet".into(),
+        }),
         Event::KeyPairCreated(KeyPairCreated {
             id: KeyPairId(hex(1)),
             project: ProjectId(hex(2)),

@@ -139,6 +139,12 @@ shapes! {
             device: 4,
         },
         ConfirmGuest = 8: StepInput::ConfirmGuest { server: ServerId(hex(1)), evidence: Evidence::Runs },
+        BootKernel = 9: StepInput::BootKernel(guest_setup(), DirectBoot {
+            kernel: hash(6),
+            initrd: Some(hash(7)),
+            cmdline: "root=/dev/vda quiet".into(),
+        }),
+        StopGuest = 10: StepInput::StopGuest { server: ServerId(hex(1)), grace_ms: 60_000 },
     }
     StepOutput {
         None = 0: StepOutput::None,

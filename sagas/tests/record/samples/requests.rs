@@ -15,6 +15,9 @@ fn servers_and_volumes() -> Vec<Body> {
     vec![
         Body::CreateServer(create_server()),
         Body::DeleteServer(DeleteServer { server: "web-1".into() }),
+        Body::StartServer(StartServer { server: "web-1".into() }),
+        Body::StopServer(StopServer { server: "web-1".into(), grace_ms: 60_000 }),
+        Body::RebootServer(RebootServer { server: "web-1".into(), grace_ms: 60_000 }),
         Body::CreateVolume(CreateVolume {
             name: "data-1".into(),
             size_gib: 300,
@@ -120,6 +123,12 @@ fn catalogue() -> Vec<Body> {
             visibility: Visibility::Public,
         }),
         Body::DeleteImage(DeleteImage { image: "debian-13".into() }),
+        Body::SetImageBoot(SetImageBoot {
+            image: "debian-13".into(),
+            kernel: "kernel-6".into(),
+            initrd: Some("initrd-6".into()),
+            cmdline: "root=/dev/vda quiet".into(),
+        }),
         Body::CreateKeyPair(CreateKeyPair {
             name: "laptop".into(),
             public_key: "ssh-ed25519 AAAA me".into(),

@@ -84,3 +84,22 @@ async fn who_can_not_renew_knows_it_as_lost_before_another_can_have_it() {
         }
     }
 }
+
+#[tokio::test]
+async fn a_broker_that_starts_anew_has_lost_the_lease_and_gives_one_again() {
+    let broker = super::Broker::start(1);
+    let connection = broker.connect("anew").await;
+    let mut first = holder(&connection, "first").await;
+    assert_eq!(first.next().await, LeaseTold::Granted);
+    let server = broker.servers.lock().unwrap()[0].take().unwrap();
+    let again = crate::jetstream::local::Server::start(&super::program(), server.stop()).unwrap();
+    broker.servers.lock().unwrap()[0] = Some(again);
+    loop {
+        match first.next().await {
+            // The last renewals before the end may still be told.
+            LeaseTold::Renewed(_) => {}
+            told => break assert_eq!(told, LeaseTold::Lost),
+        }
+    }
+    assert_eq!(first.next().await, LeaseTold::Granted);
+}

@@ -3,8 +3,9 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::cell::views::{HostView, NetworkView};
+use crate::cell::views::{HostView, NetworkView, SubnetView};
 use crate::protocol::PlacedView;
+use crate::record::Cidr;
 
 fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
@@ -17,6 +18,17 @@ fn entry(forward: Forward, undo: Backward) -> Entry {
 fn view() -> HostView {
     let network = NetworkView { vni: 4096, mtu: 1450, ..NetworkView::default() };
     HostView { networks: BTreeMap::from([(NetworkId([1; 16]), network)]), ..HostView::default() }
+}
+
+/// The same with a subnet: what came later stands behind what was there before.
+fn subnets() -> HostView {
+    let ip = |text: &str| text.parse().unwrap();
+    let cidr = Cidr { address: ip("10.0.0.0"), prefix_bits: 24 };
+    let subnet =
+        SubnetView { cidr, gateway: Some(ip("10.0.0.1")), dns: alloc::vec![ip("fd00::53")], dhcp: true };
+    let mut view = view();
+    view.networks.values_mut().for_each(|network| network.subnets.push(subnet.clone()));
+    view
 }
 
 fn samples() -> Vec<Row> {
@@ -36,6 +48,11 @@ fn samples() -> Vec<Row> {
         ),
         Row::Entry(key(4), Box::new(closed)),
         Row::View(Box::new(PlacedView { position: Position(20), hash: Hash([0xef; 32]), content: view() })),
+        Row::View(Box::new(PlacedView {
+            position: Position(21),
+            hash: Hash([0xee; 32]),
+            content: subnets()
+        })),
     ]
 }
 
@@ -129,7 +146,7 @@ proptest! {
 
     /// A row with one bit turned reads as a row or is refused; what reads, writes itself back as it was read.
     #[test]
-    fn a_turned_bit_is_read_or_refused(which in 0_usize..8, at in 0_usize..64, bit in 0_u8..8) {
+    fn a_turned_bit_is_read_or_refused(which in 0_usize..9, at in 0_usize..64, bit in 0_u8..8) {
         let row = &samples()[which];
         let mut value = row.value_bytes().unwrap();
         let at = at % value.len();

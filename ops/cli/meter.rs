@@ -1,18 +1,17 @@
-//! How far a long reading of a journal is, on standard error: a live line on a terminal, a rare plain one elsewhere. A
-//! short reading says nothing.
+//! How far something long is, as the reading of a journal, on standard error: a live line on a terminal, a rare plain one
+//! elsewhere. What is short says nothing.
 
 use std::io::{IsTerminal, Write};
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
-use windlass_sagas::protocol::Cursor;
-
 use crate::limits::PROGRESS_EVERY;
 
-/// A reading that is under way.
-pub(super) struct Meter {
+/// Something long that is under way.
+pub(crate) struct Meter {
     what: &'static str,
-    last: Cursor,
+    unit: &'static str,
+    last: u64,
     began: Instant,
     live: bool,
     /// When it last said something.
@@ -20,20 +19,20 @@ pub(super) struct Meter {
 }
 
 impl Meter {
-    /// Before the first frame of a journal that ends at `last`.
-    pub(super) fn new(what: &'static str, last: Cursor) -> Self {
+    /// Before the first of `last` units, as `frame` or `byte`.
+    pub(crate) fn new(what: &'static str, unit: &'static str, last: u64) -> Self {
         let (began, live) = (Instant::now(), std::io::stderr().is_terminal());
-        Self { what, last, began, live, said: Mutex::new(began) }
+        Self { what, unit, last, began, live, said: Mutex::new(began) }
     }
 
-    /// All up to this frame is read.
-    pub(super) fn at(&self, cursor: Cursor) {
+    /// All up to this one is done.
+    pub(crate) fn at(&self, at: u64) {
         let [live, plain] = PROGRESS_EVERY;
         let every = if self.live { live } else { plain };
         let Ok(mut said) = self.said.lock() else { return };
         if said.elapsed() >= every {
             *said = Instant::now();
-            let line = line(self.what, cursor, self.last, self.began.elapsed());
+            let line = line((self.what, self.unit), at, self.last, self.began.elapsed());
             let (before, behind) = if self.live { ("\r\x1b[2K", "") } else { ("", "\n") };
             let mut out = std::io::stderr().lock();
             write!(out, "{before}{line}{behind}").and_then(|()| out.flush()).ok();
@@ -41,18 +40,18 @@ impl Meter {
     }
 
     /// Clears the live line.
-    pub(super) fn end(&self) {
+    pub(crate) fn end(&self) {
         if self.live {
             write!(std::io::stderr().lock(), "\r\x1b[2K").ok();
         }
     }
 }
 
-fn line(what: &str, at: Cursor, last: Cursor, elapsed: Duration) -> String {
-    let percent = at.0.saturating_mul(100).checked_div(last.0).unwrap_or_default().min(100);
-    let left = last.0.saturating_sub(at.0);
-    let to_go = elapsed.as_millis().saturating_mul(left.into()) / u128::from(at.0.max(1)) / 1000;
-    format!("{what}: frame {} of {}, {percent} %, about {to_go} s to go", at.0, last.0)
+fn line((what, unit): (&str, &str), at: u64, last: u64, elapsed: Duration) -> String {
+    let percent = at.saturating_mul(100).checked_div(last).unwrap_or_default().min(100);
+    let left = last.saturating_sub(at);
+    let to_go = elapsed.as_millis().saturating_mul(left.into()) / u128::from(at.max(1)) / 1000;
+    format!("{what}: {unit} {at} of {last}, {percent} %, about {to_go} s to go")
 }
 
 #[cfg(test)]
@@ -61,7 +60,7 @@ mod tests {
 
     #[test]
     fn the_rest_takes_as_long_as_what_was_read() {
-        let line = |at, last| line("reading", Cursor(at), Cursor(last), Duration::from_secs(3));
+        let line = |at, last| line(("reading", "frame"), at, last, Duration::from_secs(3));
         assert_eq!(line(250, 1000), "reading: frame 250 of 1000, 25 %, about 9 s to go");
         assert_eq!(line(0, 0), "reading: frame 0 of 0, 0 %, about 0 s to go");
     }
