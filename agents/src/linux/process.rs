@@ -135,16 +135,17 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let mark = directory.path().join("mark").display().to_string();
         let errors = directory.path().join("errors");
-        // `tail -f /dev/null MARK` would complain; sleep with a mark in its name's place is a shell.
-        let arguments = ["-c".to_owned(), "while :; do sleep 1; done".to_owned(), mark.clone()];
-        start("sh", &arguments, &errors).await.unwrap();
-        let mut found = Process::all("sh", &mark);
+        // One that never forks: between a fork and its exec a child has its parent's command line.
+        fs::write(&mark, "").unwrap();
+        let arguments = ["-f".to_owned(), mark.clone()];
+        start("tail", &arguments, &errors).await.unwrap();
+        let mut found = Process::all("tail", &mark);
         for _ in 0..200 {
             if !found.is_empty() {
                 break;
             }
             sleep(Duration::from_millis(10)).await;
-            found = Process::all("sh", &mark);
+            found = Process::all("tail", &mark);
         }
         assert_eq!(found.len(), 1);
         let file = directory.path().join("pid");
@@ -152,7 +153,7 @@ mod tests {
         assert_eq!(Process::of_file(&file, &mark).as_ref(), found.first());
         assert_eq!(Process::of_file(&file, "another mark"), None);
         found[0].end(Duration::from_secs(5)).await.unwrap();
-        assert!(Process::all("sh", &mark).is_empty());
+        assert!(Process::all("tail", &mark).is_empty());
         assert_eq!(Process::of_file(&file, &mark), None);
     }
 }
