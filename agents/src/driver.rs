@@ -7,9 +7,9 @@
 use std::pin::Pin;
 
 use windlass_sagas::ids::{BootId, ServerId};
-use windlass_sagas::protocol::ledger::{Observed, Op, Work, WorkResult};
+use windlass_sagas::protocol::ledger::{Op, Work, WorkResult};
 use windlass_sagas::protocol::{InventoryItem, PlacedView};
-use windlass_sagas::record::{Capacity, Refusal, RefusalCode, Role, StepOutput};
+use windlass_sagas::record::{Capacity, Refusal, RefusalCode, Role};
 
 use crate::AgentError;
 
@@ -18,14 +18,9 @@ pub type Pending<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 
 /// The driver of one or more roles of a host.
 pub trait Driver: Send + Sync {
-    /// Looks how much of the step's change is there, by names alone.
-    fn observe(&self, role: Role, work: Work) -> Pending<Result<Observed, Refusal>>;
-
-    /// Makes the change, or finishes it.
-    fn execute(&self, role: Role, work: Work) -> Pending<Result<StepOutput, Refusal>>;
-
-    /// Removes whatever of the change is there.
-    fn undo(&self, role: Role, work: Work) -> Pending<Result<(), Refusal>>;
+    /// Does one piece of work, and ends as the work's `op` asks: looks how much of the step's change is there, by names
+    /// alone; makes the change, or finishes it; or removes whatever of it is there.
+    fn work(&self, role: Role, work: Work) -> Pending<WorkResult>;
 
     /// Everything that the role holds, partial things too.
     fn inventory(&self, role: Role) -> Pending<Result<Vec<InventoryItem>, Refusal>>;
@@ -60,15 +55,6 @@ pub fn kernel_boot() -> Result<BootId, AgentError> {
     let failed = |error| AgentError::File { path: PATH.into(), error };
     let text = std::fs::read_to_string(PATH).map_err(failed)?;
     text.trim().parse().map_err(|error| failed(std::io::Error::other(error)))
-}
-
-/// Lets the driver do one piece of work.
-pub(crate) async fn work(driver: &dyn Driver, role: Role, work: Work) -> WorkResult {
-    match work.op {
-        Op::Observe => WorkResult::Observed(driver.observe(role, work).await),
-        Op::Execute => WorkResult::Executed(driver.execute(role, work).await),
-        Op::Undo => WorkResult::Undone(driver.undo(role, work).await),
-    }
 }
 
 /// The end of work that a refusal ends.

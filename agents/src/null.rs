@@ -2,7 +2,7 @@
 //! the channel, not the hosts. It must never be what a file or a flag chooses.
 
 use windlass_sagas::ids::ServerId;
-use windlass_sagas::protocol::ledger::{Observed, Work};
+use windlass_sagas::protocol::ledger::{Observed, Op, Work, WorkResult};
 use windlass_sagas::protocol::{InventoryItem, PlacedView};
 use windlass_sagas::record::{Capacity, Endpoint, Refusal, RefusalCode, Role, StepInput, StepOutput};
 
@@ -52,16 +52,12 @@ impl Null {
 }
 
 impl Driver for Null {
-    fn observe(&self, _role: Role, _work: Work) -> Pending<Result<Observed, Refusal>> {
-        Box::pin(std::future::ready(Ok(Observed::Absent)))
-    }
-
-    fn execute(&self, _role: Role, work: Work) -> Pending<Result<StepOutput, Refusal>> {
-        Box::pin(std::future::ready(self.done(&work.input)))
-    }
-
-    fn undo(&self, _role: Role, _work: Work) -> Pending<Result<(), Refusal>> {
-        Box::pin(std::future::ready(Ok(())))
+    fn work(&self, _role: Role, work: Work) -> Pending<WorkResult> {
+        Box::pin(std::future::ready(match work.op {
+            Op::Observe => WorkResult::Observed(Ok(Observed::Absent)),
+            Op::Execute => WorkResult::Executed(self.done(&work.input)),
+            Op::Undo => WorkResult::Undone(Ok(())),
+        }))
     }
 
     fn inventory(&self, _role: Role) -> Pending<Result<Vec<InventoryItem>, Refusal>> {

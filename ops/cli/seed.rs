@@ -54,19 +54,9 @@ pub(crate) async fn is_there(client: &Client) -> anyhow::Result<bool> {
 
 /// Makes project, flavor, image, network and subnet.
 pub(crate) async fn seed(client: &Client) -> anyhow::Result<()> {
-    let (parent, display_name) = (format!("projects/{PROJECT}"), String::from);
-    let project = v1::Project { display_name: display_name(PROJECT), ..Default::default() };
-    done(client, v1::CreateProjectRequest { project: Some(project), ..Default::default() }).await?;
-    let flavor = v1::Flavor {
-        display_name: display_name(FLAVOR),
-        vcpus: 1,
-        ram_mib: 512,
-        root_gib: 4,
-        ..Default::default()
-    };
-    done(client, v1::CreateFlavorRequest { flavor: Some(flavor), ..Default::default() }).await?;
+    let parent = project(client, 512, 4).await?;
     let image = v1::Image {
-        display_name: display_name(IMAGE),
+        display_name: IMAGE.to_owned(),
         sha256: NewSecret::of(IMAGE).sha256,
         size_bytes: 1 << 30,
         format: v1::image::Format::Raw.into(),
@@ -76,6 +66,17 @@ pub(crate) async fn seed(client: &Client) -> anyhow::Result<()> {
     done(client, v1::CreateImageRequest { parent: parent.clone(), image: Some(image), ..Default::default() })
         .await?;
     network(client).await
+}
+
+/// Makes the project and a flavor of this size; gives the project's resource name.
+async fn project(client: &Client, ram_mib: u64, root_gib: u64) -> anyhow::Result<String> {
+    let display_name = String::from;
+    let project = v1::Project { display_name: display_name(PROJECT), ..Default::default() };
+    done(client, v1::CreateProjectRequest { project: Some(project), ..Default::default() }).await?;
+    let flavor =
+        v1::Flavor { display_name: display_name(FLAVOR), vcpus: 1, ram_mib, root_gib, ..Default::default() };
+    done(client, v1::CreateFlavorRequest { flavor: Some(flavor), ..Default::default() }).await?;
+    Ok(format!("projects/{PROJECT}"))
 }
 
 /// Makes a network with a subnet.
@@ -103,17 +104,7 @@ const GUEST_CMDLINE: &str =
 
 /// Makes project, flavor, network and subnet, and the image of the guest in this directory, for real hosts.
 pub(crate) async fn seed_real(client: &Client, guest: &Path) -> anyhow::Result<()> {
-    let (parent, display_name) = (format!("projects/{PROJECT}"), String::from);
-    let project = v1::Project { display_name: display_name(PROJECT), ..Default::default() };
-    done(client, v1::CreateProjectRequest { project: Some(project), ..Default::default() }).await?;
-    let flavor = v1::Flavor {
-        display_name: display_name(FLAVOR),
-        vcpus: 1,
-        ram_mib: 128,
-        root_gib: 1,
-        ..Default::default()
-    };
-    done(client, v1::CreateFlavorRequest { flavor: Some(flavor), ..Default::default() }).await?;
+    let parent = project(client, 128, 1).await?;
     image(client, GUEST, &guest.join("root")).await?;
     for part in ["kernel", "initrd"] {
         image(client, &format!("{GUEST}-{part}"), &guest.join(part)).await?;

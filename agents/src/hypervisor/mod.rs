@@ -32,7 +32,7 @@ use crate::clock;
 use crate::config::HypervisorConfig;
 use crate::driver::driver_failed;
 use crate::limits::{KERNEL_BYTES_MAX, USER_DATA_BYTES_MAX};
-use crate::linux::{Hand, Host, fetched, ids_of, tls};
+use crate::linux::{Hand, Host, fetched, ids_of, owner, tls};
 use crate::network::{self, Tap};
 use command::{Kernel, Launch};
 use guest::{Guest, Record, Standing};
@@ -339,12 +339,6 @@ fn server_of(input: &StepInput) -> Result<ServerId, Refusal> {
 /// How long the work may go on and still be answered.
 fn time_left(work: &Work) -> Duration {
     Duration::from_millis(work.remaining_ms.into()).saturating_sub(ANSWER)
-}
-
-/// Whose a work's change is.
-fn owner(work: &Work) -> [String; 4] {
-    let (cell, project) = (work.owner.cell.to_string(), work.owner.project.to_string());
-    [cell, project, work.key.saga.to_string(), work.key.step.0.to_string()]
 }
 
 fn gone(message: &str) -> Refusal {

@@ -7,6 +7,7 @@ mod fetched;
 mod hand;
 mod locks;
 mod machine;
+mod owner;
 pub(crate) mod process;
 mod run;
 #[cfg(test)]
@@ -17,6 +18,7 @@ mod users;
 
 pub(crate) use fetched::fetched;
 pub(crate) use hand::Hand;
+pub(crate) use owner::owner;
 pub(crate) use run::Run;
 pub(crate) use tool::{Tool, complained};
 pub(crate) use users::ids_of;
@@ -27,14 +29,14 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use windlass_sagas::ids::{BootId, HostId, ServerId};
-use windlass_sagas::protocol::ledger::{Observed, Work, WorkResult};
+use windlass_sagas::protocol::ledger::{Work, WorkResult};
 use windlass_sagas::protocol::{InventoryItem, PlacedView};
-use windlass_sagas::record::{Capacity, Refusal, Role, StepOutput};
+use windlass_sagas::record::{Capacity, Refusal, Role};
 
 use crate::AgentError;
 use crate::blobs::Blobs;
 use crate::config::LinuxConfig;
-use crate::driver::{Driver, Pending, driver_failed};
+use crate::driver::{Driver, Pending, driver_failed, refused};
 use crate::hypervisor::Hypervisor;
 use crate::network::Network;
 use crate::storage::Storage;
@@ -113,42 +115,14 @@ impl Linux {
             (Role::Hypervisor, Some(hand), _, _) => hand::drive(hand, striker, role, &work).await,
             (Role::Storage, _, Some(hand), _) => hand::drive(hand, striker, role, &work).await,
             (Role::Network, _, _, Some(hand)) => hand::drive(hand, striker, role, &work).await,
-            (Role::Hypervisor | Role::Storage | Role::Network, ..) => {
-                crate::driver::refused(work.op, not_served(role))
-            }
+            (Role::Hypervisor | Role::Storage | Role::Network, ..) => refused(work.op, not_served(role)),
         }
     }
 }
 
 impl Driver for Linux {
-    fn observe(&self, role: Role, work: Work) -> Pending<Result<Observed, Refusal>> {
-        let drive = self.clone().drive(role, work);
-        Box::pin(async move {
-            match drive.await {
-                WorkResult::Observed(seen) => seen,
-                WorkResult::Executed(_) | WorkResult::Undone(_) => Err(strange()),
-            }
-        })
-    }
-
-    fn execute(&self, role: Role, work: Work) -> Pending<Result<StepOutput, Refusal>> {
-        let drive = self.clone().drive(role, work);
-        Box::pin(async move {
-            match drive.await {
-                WorkResult::Executed(done) => done,
-                WorkResult::Observed(_) | WorkResult::Undone(_) => Err(strange()),
-            }
-        })
-    }
-
-    fn undo(&self, role: Role, work: Work) -> Pending<Result<(), Refusal>> {
-        let drive = self.clone().drive(role, work);
-        Box::pin(async move {
-            match drive.await {
-                WorkResult::Undone(gone) => gone,
-                WorkResult::Observed(_) | WorkResult::Executed(_) => Err(strange()),
-            }
-        })
+    fn work(&self, role: Role, work: Work) -> Pending<WorkResult> {
+        Box::pin(self.clone().drive(role, work))
     }
 
     fn inventory(&self, role: Role) -> Pending<Result<Vec<InventoryItem>, Refusal>> {
@@ -198,8 +172,4 @@ impl Driver for Linux {
 
 fn not_served(role: Role) -> Refusal {
     driver_failed(&format!("this agent does not serve the role {}", role.name()))
-}
-
-fn strange() -> Refusal {
-    driver_failed("the host answered another question")
 }

@@ -27,7 +27,7 @@ use super::{Ended, Inputs};
 use crate::AgentError;
 use crate::clock::Steady;
 use crate::config::role_name;
-use crate::driver::{self, Driver, driver_failed, refused};
+use crate::driver::{Driver, driver_failed, refused};
 use crate::faults::Faults;
 use crate::identity::Identity;
 use crate::limits::{DRAIN_TIME_MAX, HEARTBEAT_EVERY, INVENTORY_TIME_MAX, VIEW_TIME_MAX, WORK_TIME_MAX};
@@ -219,7 +219,7 @@ impl Shell {
         tracing::debug!(role = role_name(role), ?op, step, %saga, "driver work begins");
         let driver = Arc::clone(&self.driver);
         let task = self.tasks.spawn(async move {
-            let ended = tokio::time::timeout(limit, driver::work(&*driver, role, work)).await;
+            let ended = tokio::time::timeout(limit, driver.work(role, work)).await;
             let result = ended.unwrap_or_else(|_| {
                 tracing::warn!(role = role_name(role), ?op, step, %saga, "driver work took too long and is killed");
                 refused(op, driver_failed("the driver took too long"))

@@ -7,14 +7,14 @@ use std::path::Path;
 use std::sync::Arc;
 
 use windlass_sagas::ids::{BootId, HostId, ServerId};
-use windlass_sagas::protocol::ledger::{Observed, Op, Work, WorkResult};
+use windlass_sagas::protocol::ledger::{Op, Work, WorkResult};
 use windlass_sagas::protocol::{InventoryItem, PlacedView};
-use windlass_sagas::record::{Capacity, Direction, Refusal, Role, StepOutput};
+use windlass_sagas::record::{Capacity, Direction, Refusal, Role};
 use windlass_world::{Operation, Progress};
 
 use crate::AgentError;
 use crate::config::SimConfig;
-use crate::driver::{Driver, Pending, driver_failed, refused};
+use crate::driver::{Driver, Pending, refused};
 use crate::faults::{Place, Point};
 use crate::strike::{Striker, Struck};
 use keeper::Keeper;
@@ -106,34 +106,8 @@ impl Sim {
 }
 
 impl Driver for Sim {
-    fn observe(&self, role: Role, work: Work) -> Pending<Result<Observed, Refusal>> {
-        let drive = self.clone().drive(role, work);
-        Box::pin(async move {
-            match drive.await {
-                WorkResult::Observed(seen) => seen,
-                WorkResult::Executed(_) | WorkResult::Undone(_) => Err(strange()),
-            }
-        })
-    }
-
-    fn execute(&self, role: Role, work: Work) -> Pending<Result<StepOutput, Refusal>> {
-        let drive = self.clone().drive(role, work);
-        Box::pin(async move {
-            match drive.await {
-                WorkResult::Executed(done) => done,
-                WorkResult::Observed(_) | WorkResult::Undone(_) => Err(strange()),
-            }
-        })
-    }
-
-    fn undo(&self, role: Role, work: Work) -> Pending<Result<(), Refusal>> {
-        let drive = self.clone().drive(role, work);
-        Box::pin(async move {
-            match drive.await {
-                WorkResult::Undone(gone) => gone,
-                WorkResult::Observed(_) | WorkResult::Executed(_) => Err(strange()),
-            }
-        })
+    fn work(&self, role: Role, work: Work) -> Pending<WorkResult> {
+        Box::pin(self.clone().drive(role, work))
     }
 
     fn inventory(&self, role: Role) -> Pending<Result<Vec<InventoryItem>, Refusal>> {
@@ -167,10 +141,6 @@ impl Driver for Sim {
     fn boot(&self) -> Result<BootId, AgentError> {
         Ok(self.0.boot)
     }
-}
-
-fn strange() -> Refusal {
-    driver_failed("the world answered another question")
 }
 
 #[cfg(test)]

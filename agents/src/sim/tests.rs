@@ -7,13 +7,40 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 use windlass_sagas::ids::*;
 use windlass_sagas::protocol::Owner;
-use windlass_sagas::protocol::ledger::WorkId;
-use windlass_sagas::record::{Endpoint, RefusalCode, StepInput, StepKey};
+use windlass_sagas::protocol::ledger::{Observed, WorkId};
+use windlass_sagas::record::{Endpoint, RefusalCode, StepInput, StepKey, StepOutput};
 
 use super::*;
 use crate::config::OnFall;
 use crate::faults::Faults;
 use crate::runtime::{Downfall, Fall, Gate};
+
+impl Sim {
+    async fn observe(&self, role: Role, work: Work) -> Result<Observed, Refusal> {
+        match Driver::work(self, role, work).await {
+            WorkResult::Observed(seen) => seen,
+            other => panic!("it was to look: {other:?}"),
+        }
+    }
+
+    /// The work is there at once; it begins when it is polled.
+    fn execute(&self, role: Role, work: Work) -> Pending<Result<StepOutput, Refusal>> {
+        let work = Driver::work(self, role, work);
+        Box::pin(async move {
+            match work.await {
+                WorkResult::Executed(done) => done,
+                other => panic!("it was to execute: {other:?}"),
+            }
+        })
+    }
+
+    async fn undo(&self, role: Role, work: Work) -> Result<(), Refusal> {
+        match Driver::work(self, role, work).await {
+            WorkResult::Undone(gone) => gone,
+            other => panic!("it was to undo: {other:?}"),
+        }
+    }
+}
 
 struct Host {
     sim: Sim,

@@ -25,9 +25,9 @@ use crate::config::StorageConfig;
 use crate::driver::driver_failed;
 use crate::files::make_directory;
 use crate::limits::{IMAGE_BYTES_MAX, SUPERVISE_EVERY};
-use crate::linux::{Hand, Host, fetched, ids_of};
+use crate::linux::{Hand, Host, fetched, ids_of, owner};
 use pool::{Pool, failed};
-use record::{Export, Records, owner};
+use record::{Export, Records};
 use serve::Server;
 
 /// The driver.

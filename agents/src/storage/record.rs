@@ -8,7 +8,6 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 use windlass_sagas::ids::{HostId, VolumeId};
-use windlass_sagas::protocol::ledger::Work;
 
 use crate::files::{PRIVATE, replace, sync_parent};
 
@@ -81,12 +80,6 @@ impl Records {
             |port: &u16| !taken.contains(port) && std::net::TcpListener::bind((address, *port)).is_ok();
         Ok((first..=last).find(unused))
     }
-}
-
-/// Whose a work's change is.
-pub(super) fn owner(work: &Work) -> [String; 4] {
-    let (cell, project) = (work.owner.cell.to_string(), work.owner.project.to_string());
-    [cell, project, work.key.saga.to_string(), work.key.step.0.to_string()]
 }
 
 /// The volumes that files in a directory are named from, each with this ending.
