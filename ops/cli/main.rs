@@ -16,7 +16,6 @@ mod doctor;
 mod exit;
 mod explain;
 mod fault;
-mod history;
 mod host;
 mod image;
 mod init;
@@ -40,6 +39,7 @@ mod serve;
 mod server;
 #[cfg(feature = "lab")]
 mod sim;
+mod timeline;
 #[cfg(test)]
 mod tree;
 mod up;

@@ -8,7 +8,7 @@ use crate::app::{App, of_cell};
 use crate::names::Names;
 use crate::output::{self, Format, lower, note, say, time};
 use crate::resource::{self, Listed};
-use crate::{exit, history, progress, wait};
+use crate::{exit, progress, timeline, wait};
 
 /// Operations.
 #[derive(Subcommand, Debug)]
@@ -128,7 +128,7 @@ pub(crate) async fn run(app: &App, command: Operation) -> anyhow::Result<u8> {
                 .await
         }
         Operation::Get { id, wait: follow } => get(app, full(&id), follow).await,
-        Operation::History(id) => history::run(app, full(&id.id)).await,
+        Operation::History(id) => timeline::run(app, full(&id.id)).await,
         Operation::Watch { id, after } => {
             let parent = id.map_or_else(|| project_or_all(app), |id| full(&id));
             watch(app, parent, after).await
