@@ -195,7 +195,7 @@ async fn timeline(place: &Place, id: &str, format: Format) -> anyhow::Result<u8>
     meter.end();
     source.close().await;
     let (timeline, hosts) = told?;
-    if timeline.begun.is_none() {
+    if timeline.begun().is_none() {
         anyhow::bail!(Hinted {
             message: format!("operation {saga} is not in this journal"),
             hint: "`windlass replay timeline` without an id lists its operations".into(),

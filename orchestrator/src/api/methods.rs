@@ -39,6 +39,7 @@ pub const TABLE: &[(&str, Needs)] = &[
     ("flavors.get", Needs::Credential),
     ("flavors.list", Needs::Credential),
     ("history.list", READ),
+    ("history.watch", READ),
     ("hosts.affirmPoweredOff", OPERATE),
     ("hosts.declareGone", OPERATE),
     ("hosts.drain", OPERATE),

@@ -11,6 +11,7 @@ mod cell;
 mod console;
 mod convert;
 pub mod errors;
+mod events;
 mod explained;
 mod fault;
 mod fields;
@@ -36,9 +37,12 @@ mod recovery;
 mod security_group;
 mod server;
 mod subnet;
+mod touched;
 mod view;
 mod volume;
 mod watch;
+mod watch_events;
+mod watch_operations;
 
 use std::sync::Arc;
 

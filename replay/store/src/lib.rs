@@ -42,5 +42,6 @@ pub use error::{OpenError, StoreError};
 pub use query::{List, Page, PageKey, Place};
 
 pub use summary::{SagaStanding, Summary};
+pub use touch::named;
 pub use tracker::Tracker;
 pub use writer::{Busy, Writer};
