@@ -13,6 +13,7 @@ mod console;
 mod context;
 mod demo;
 mod doctor;
+mod events;
 mod exit;
 mod explain;
 mod fault;
@@ -39,6 +40,7 @@ mod serve;
 mod server;
 #[cfg(feature = "lab")]
 mod sim;
+mod tail;
 mod timeline;
 #[cfg(test)]
 mod tree;
