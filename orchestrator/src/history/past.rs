@@ -11,12 +11,14 @@ use std::time::Duration;
 use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
-use windlass_journal::Read;
+use windlass_journal::{Frame, Read, ReadError};
 use windlass_replay::{ReplayError, Until, fold, fold_of_image};
 use windlass_sagas::cell::Cell;
 use windlass_sagas::ids::{CellId, Position, Time};
-use windlass_sagas::protocol::Fold;
+use windlass_sagas::limits::FRAME_COMMITS_MAX;
+use windlass_sagas::protocol::{Cursor, Fold};
 use windlass_sagas::record::Tip;
+use windlass_store::limits::KEPT_EVERY;
 use windlass_store::{Image, Store};
 
 use super::frames;
@@ -74,27 +76,56 @@ impl<R: Read + 'static> Inner<R> {
         if let Some(cell) = self.remembered(position) {
             return Ok(cell);
         }
-        let start = self.start(position).await?;
-        let folded = fold(&self.reader, start, Until::Position(position)).await.map_err(not_told)?;
+        let mut at = self.start(position).await?;
+        while position.0.saturating_sub(at.tip().position.0) > KEPT_EVERY {
+            at = self.stride(at, position).await?;
+        }
+        let folded = fold(&self.reader, at, Until::Position(position)).await.map_err(not_told)?;
         let cell = Arc::new(folded.fold.into_cell());
         self.remember(position, Arc::clone(&cell));
         Ok(cell)
     }
 
+    /// Folds on by whole frames, so many as can't pass `position`, and keeps an image there where none is near: the next
+    /// question is answered sooner.
+    async fn stride(&self, from: Fold, position: Position) -> Result<Fold, NotTold> {
+        let behind = position.0.saturating_sub(from.tip().position.0);
+        let end = Cursor(from.cursor().0 + (behind / FRAME_COMMITS_MAX as u64).max(1));
+        let folded = fold(&UpTo { journal: &self.reader, end }, from, Until::End).await.map_err(not_told)?;
+        let (fold, frames) = (folded.fold, folded.frames);
+        if frames == 0 {
+            return Err(NotTold::Unread(format!("the journal ends before position {position}")));
+        }
+        let at = fold.tip().position;
+        if let Some(store) = self.store.as_ref().filter(|store| store.wants_kept(at)) {
+            let image = Image { cell: fold.cell().clone(), tip: *fold.tip(), cursor: fold.cursor() };
+            if let Err(error) = store.keep(&image) {
+                tracing::warn!(%error, position = %at, "no image is kept of this moment");
+            }
+        }
+        Ok(fold)
+    }
+
     /// The nearest kept image at or before a position that is of this journal, as a fold.
     async fn start(&self, position: Position) -> Result<Fold, NotTold> {
-        if let Some(image) = self.image_before(position) {
-            if let Some(fold) = fold_of_image(&self.reader, image, self.expected).await.map_err(not_told)? {
-                return Ok(fold);
+        while let Some(image) = self.image_before(position) {
+            let at = image.tip.position;
+            match fold_of_image(&self.reader, image, self.expected).await.map_err(not_told)? {
+                Some(fold) => return Ok(fold),
+                None => match &self.store {
+                    Some(store) if store.kept().iter().any(|(kept, _)| *kept == at) => {
+                        store.drop_kept(at, "it is not of this journal");
+                    }
+                    Some(_) | None => break,
+                },
             }
-            tracing::warn!(%position, "an image is not of this journal; the past is folded from its first frame");
         }
         Ok(Fold::new(self.expected))
     }
 
     /// What the store can't give is folded; it is only slower.
     fn image_before(&self, position: Position) -> Option<Image> {
-        let found = self.store.as_ref()?.load().map(|it| it.filter(|it| it.tip.position <= position));
+        let found = self.store.as_ref()?.image_before(position);
         found.inspect_err(|error| tracing::warn!(%error, "no image of the past can be read")).ok().flatten()
     }
 
@@ -110,6 +141,30 @@ impl<R: Read + 'static> Inner<R> {
             (Tip { position: Position(0), .. }, Some(first)) => Err(NotTold::Before(first)),
             (tip, _) => Ok(tip.position),
         }
+    }
+}
+
+/// A journal as if it ended at a frame.
+struct UpTo<'a, R> {
+    journal: &'a R,
+    end: Cursor,
+}
+
+impl<R: Read> Read for UpTo<'_, R> {
+    async fn read(&self, after: Cursor, frames_max: usize) -> Result<Vec<(Cursor, Frame)>, ReadError> {
+        let left = usize::try_from(self.end.0.saturating_sub(after.0)).unwrap_or(usize::MAX);
+        match left.min(frames_max) {
+            0 => Ok(Vec::new()),
+            frames_max => self.journal.read(after, frames_max).await,
+        }
+    }
+
+    async fn last(&self) -> Result<Cursor, ReadError> {
+        Ok(self.journal.last().await?.min(self.end))
+    }
+
+    async fn wait(&self, after: Cursor) -> Result<(), ReadError> {
+        self.journal.wait(after).await
     }
 }
 
