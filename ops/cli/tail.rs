@@ -38,7 +38,9 @@ pub(crate) async fn run(app: &App, command: Tail) -> anyhow::Result<u8> {
         after_position: command.after,
         min_position: 0,
         filter: command.filter,
-        until_end: command.no_follow,
+        // Nothing comes to the end of a journal that nobody leads.
+        until_end: command.no_follow || app.past,
+        read_at: None,
     };
     let mut interrupted = signal(SignalKind::interrupt())?;
     let mut tail = app.client.tail(request);

@@ -217,7 +217,7 @@ pub(crate) fn in_steps(state: &str, done: bool, steps: Value, ended: Value) -> V
         "metadata": {
             "uid": OPERATION, "kind": "server.create", "state": state, "project": PROJECT,
             "subject": format!("{PROJECT}/servers/{}", uid(1)), "principal": format!("principals/{}", uid(13)),
-            "createTime": at(0), "endTime": ended, "steps": steps, "startPosition": "31", "lastPosition": "40",
+            "requestId": "01a0c450-6c0f-7000-8000-00000000000a", "createTime": at(0), "endTime": ended, "steps": steps, "startPosition": "31", "lastPosition": "40",
             "pivot": { "step": 1, "passed": done }, "cancellable": !done,
         },
     })

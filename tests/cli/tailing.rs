@@ -30,13 +30,17 @@ fn cell() -> Cell {
 #[test]
 fn a_stream_that_breaks_is_gone_on_with_and_ends_where_it_says_so() {
     let cell = cell();
-    let ran = windlass(Some(&cell), &["events", "tail", "--after", "30", "--no-follow", "--filter", "host!=h9"]);
+    let ran =
+        windlass(Some(&cell), &["events", "tail", "--after", "30", "--no-follow", "--filter", "host!=h9"]);
     assert_eq!(ran.code, 0, "{ran:?}");
     let lines: Vec<&str> = ran.out.lines().collect();
     assert_eq!(lines.len(), 2, "{ran:?}");
     assert!(lines[0].contains("31  2026-09-21 14:13:20.000Z  saga.started"), "{ran:?}");
     assert!(lines[0].contains(" web ") && lines[0].ends_with("server.create of 2 steps begins"), "{ran:?}");
-    assert!(lines[1].contains("server.create 01a0c450") && lines[1].ends_with("1. boot_vm: step 1 is done"), "{ran:?}");
+    assert!(
+        lines[1].contains("server.create 01a0c450") && lines[1].ends_with("1. boot_vm: step 1 is done"),
+        "{ran:?}"
+    );
     let asked: Vec<Value> = cell
         .calls()
         .into_iter()

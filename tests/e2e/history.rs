@@ -22,7 +22,8 @@ async fn arm(cell: &mut Cell, nth_call: u64, permanent: bool) {
         reason: "a drill".into(),
         ..Default::default()
     };
-    let armed = cell.client.call(v1::ArmFaultRequest { fault: Some(fault), ..Default::default() }).await.unwrap();
+    let armed =
+        cell.client.call(v1::ArmFaultRequest { fault: Some(fault), ..Default::default() }).await.unwrap();
     cell.completes(armed).await;
 }
 
@@ -71,11 +72,15 @@ async fn a_failed_create_shows_its_retry_and_its_undo() {
     let told = text(&cell.windlass(&["operation", "history", id]).await);
     let step = told.split("\n\n").find(|part| part.contains(" boot_vm on h1")).expect("the step");
     let place = |words: &str| step.find(words).unwrap_or_else(|| panic!("{words:?} in:\n{told}"));
-    assert!(place("refused for now") < place("after a pause of") && place("after a pause of") < place("refused for good"));
+    assert!(
+        place("refused for now") < place("after a pause of")
+            && place("after a pause of") < place("refused for good")
+    );
     assert!(place("refused for good") < place(" - undone after"), "{told}");
     assert!(told.contains("rolled back after") && told.contains(", request "), "{told}");
     let json = text(&cell.windlass(&["operation", "history", id, "-o", "json"]).await);
-    let json: v1::ListEventsResponse = windlass_proto::from_json(serde_json::from_str(&json).unwrap()).unwrap();
+    let json: v1::ListEventsResponse =
+        windlass_proto::from_json(serde_json::from_str(&json).unwrap()).unwrap();
     assert_eq!(json.events, events, "the file for programs is the API's own answer");
     let drawing = text(&cell.windlass(&["operation", "history", id, "--svg", "-"]).await);
     assert!(drawing.starts_with("<svg") && drawing.contains("f-refused") && drawing.contains("f-undo"));
@@ -127,8 +132,11 @@ async fn events_are_followed_over_a_leaders_death_none_left_out_none_twice() {
     assert_eq!(positions, dense, "every commit has its events, in order");
     assert_eq!(all.iter().filter(|event| event.kind == "leader.elected").count(), 3);
 
-    let printed = text(&cell.windlass(&["events", "tail", "--cell", "--after", "0", "--no-follow", "-o", "json"]).await);
-    let lines = printed.lines().map(|line| windlass_proto::from_json(serde_json::from_str(line).unwrap()).unwrap());
+    let printed = text(
+        &cell.windlass(&["events", "tail", "--cell", "--after", "0", "--no-follow", "-o", "json"]).await,
+    );
+    let lines =
+        printed.lines().map(|line| windlass_proto::from_json(serde_json::from_str(line).unwrap()).unwrap());
     let lines: Vec<v1::Event> = lines.collect();
     assert!(lines.starts_with(&all), "one event a line");
     cell.nothing_left().await;

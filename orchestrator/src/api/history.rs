@@ -14,6 +14,7 @@ use super::errors::Problem;
 use super::events::{FILTERS, Sieve};
 use super::limits::PAGE_BYTES_MAX;
 use super::list::{Ask, Key, ask};
+use super::visit::point;
 use super::watch;
 use super::watch_events::Events;
 
@@ -25,8 +26,7 @@ impl HistoryService for Api {
         if !asked.parent.is_empty() && !asked.parent.starts_with("operations/") {
             return Ok(Response::new(self.events_of_resource(call, &ask, &asked).await?));
         }
-        let min_position = Position(asked.min_position);
-        let seen = self.seen(call, min_position, asked.read_at.as_ref(), "parent", &asked.parent).await?;
+        let seen = self.seen(call, point!(asked), "parent", &asked.parent).await?;
         // What can't be read is refused before anything is.
         let filter = ask.filter(&FILTERS)?;
         let sieve = self.fold_as(seen.at, seen.project, move |view| Sieve::of(filter, view)).await?;

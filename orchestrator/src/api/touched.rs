@@ -13,7 +13,7 @@ use windlass_sagas::record::ResourceRef;
 
 use super::Api;
 use super::attribution::{sagas, started};
-use super::call::{Call, ReadBack, unread};
+use super::call::{Call, unread};
 use super::convert::{self, Audience};
 use super::errors::Problem;
 use super::events::{FILTERS, Sieve, Teller};
@@ -22,7 +22,8 @@ use super::limits::*;
 use super::list::Ask;
 use super::names::{self, NO_PROJECT};
 use super::operation::read_back;
-use super::view::{Place, View, only_now};
+use super::view::{Place, View};
+use super::visit::{ReadBack, point};
 use crate::lead::handle::Durable;
 
 /// A resource whose history the caller may read.
@@ -68,9 +69,8 @@ impl Api {
             ["projects", project, ..] => self.project_of_past(&asked.parent, project).await,
             _ => Ok(Place::Cell),
         };
-        let (ask, parent, read_at) = (ask.clone(), asked.parent.clone(), asked.read_at);
+        let (ask, parent) = (ask.clone(), asked.parent.clone());
         let look = move |view: &View<'_>| {
-            only_now(read_at.as_ref())?;
             let (resource, lives) = named(view, &parent)?;
             let sieve = Sieve::of(ask.filter(&FILTERS)?, view);
             // What can't be read is refused before anything is.
@@ -79,7 +79,7 @@ impl Api {
             let audience = if auditor { Audience::Auditors } else { Audience::Readers };
             Ok(Found { resource, project: view.project, lives, at: read_back(view), audience, sieve })
         };
-        self.visit(call, Position(asked.min_position), place, look).await
+        self.visit(call, point!(asked), place, look).await
     }
 
     /// The project that a name begins with; one that is no more is known by its id.

@@ -31,9 +31,9 @@ pub(super) trait Tale: Send + 'static {
     /// The one operation that is watched, with which the watch ends.
     fn only(&self) -> Option<SagaId>;
 
-    /// Whether the watch ends when everything that is durable is told.
-    fn ends_with_the_past(&self) -> bool {
-        false
+    /// Where the watch ends; `None`: it goes on.
+    fn until(&self) -> Option<Position> {
+        None
     }
 
     /// Looks again whether the caller may watch this: tokens and roles end while a watch lasts.
@@ -141,7 +141,7 @@ impl<T: Tale> Watch<T> {
         if flow == Flow::On {
             flow = self.catch_up().await?;
         }
-        if flow == Flow::On && self.tale.ends_with_the_past() {
+        if flow == Flow::On && self.tale.until().is_some() {
             let last = self.tale.last(self.cursor);
             self.send(last).await;
             flow = Flow::Ended;
@@ -176,6 +176,7 @@ impl<T: Tale> Watch<T> {
     /// Reads on in the history, up to what is durable now.
     async fn catch_up(&mut self) -> Result<Flow, Problem> {
         let head = self.api.fold(self.cursor, |cell| cell.position).await?;
+        let head = self.tale.until().map_or(head, |until| until.min(head));
         if let Some(saga) = self.tale.only() {
             return self.catch_up_with(saga, head).await;
         }
@@ -186,8 +187,8 @@ impl<T: Tale> Watch<T> {
             if commits.is_empty() {
                 return Err(Problem::internal(format!("the history ends before position {head}")));
             }
-            for commit in commits {
-                if self.take(&commit).await? == Flow::Ended {
+            for commit in commits.iter().filter(|commit| commit.header.position <= head) {
+                if self.take(commit).await? == Flow::Ended {
                     return Ok(Flow::Ended);
                 }
             }

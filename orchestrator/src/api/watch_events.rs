@@ -15,6 +15,7 @@ use super::list::Filter;
 use super::names;
 use super::operation::Readable;
 use super::view::{Place, View};
+use super::visit::{Point, point};
 use super::watch::{Snapshot, Tale};
 
 /// Whose events are told.
@@ -44,7 +45,8 @@ pub(super) struct Events {
     api: Api,
     call: Call,
     place: Place,
-    until_end: bool,
+    /// Where it ends.
+    until: Option<Position>,
     /// It begins with where it begins, so that who comes back before the first event misses none.
     from_now: bool,
     scope: Scope,
@@ -70,13 +72,12 @@ impl Events {
             let sieve = Sieve::of(Filter::parse(&filter, &FILTERS)?, view);
             Ok((sieve, Scope::of(view, &of), view.cell.position))
         };
-        let min_position = Position(asked.min_position);
-        let (sieve, scope, end) = api.visit(call, min_position, place.clone(), look).await?;
+        let (sieve, scope, end) = api.visit(call, point!(asked), place.clone(), look).await?;
         let events = Self {
             api: api.clone(),
             call,
             place: place?,
-            until_end: asked.until_end,
+            until: (asked.until_end || asked.read_at.is_some()).then_some(end),
             from_now: asked.after_position.is_none(),
             scope,
             audience: Audience::Readers,
@@ -96,8 +97,8 @@ impl Tale for Events {
         None
     }
 
-    fn ends_with_the_past(&self) -> bool {
-        self.until_end
+    fn until(&self) -> Option<Position> {
+        self.until
     }
 
     async fn let_in(&mut self) -> Result<(), Problem> {
@@ -110,7 +111,7 @@ impl Tale for Events {
             Ok((sieve, Scope::of(view, &of), audience))
         };
         (self.sieve, self.scope, self.audience) =
-            self.api.visit(self.call, Position(0), Ok(place), look).await?;
+            self.api.visit(self.call, Point::default(), Ok(place), look).await?;
         Ok(())
     }
 

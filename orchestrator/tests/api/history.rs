@@ -49,8 +49,13 @@ async fn stream(
 /// All events of a parent behind a position, to the journal's end.
 async fn told(world: &World, parent: &str, after: u64, filter: &str) -> Vec<Event> {
     let (parent, filter) = (parent.into(), filter.into());
-    let request =
-        WatchEventsRequest { parent, filter, after_position: Some(after), min_position: 0, until_end: true };
+    let request = WatchEventsRequest {
+        parent,
+        filter,
+        after_position: Some(after),
+        until_end: true,
+        ..Default::default()
+    };
     let mut stream = stream(world, TOKEN, request).await.expect("watched");
     let (mut events, mut ended, mut position) = (Vec::new(), false, after);
     while let Some(answer) = stream.next().await {

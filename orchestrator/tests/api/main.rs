@@ -12,6 +12,7 @@ mod image_data;
 mod lists;
 mod mutations;
 mod operations;
+mod past;
 mod power;
 mod reads;
 mod reasons;
