@@ -77,7 +77,7 @@ async fn a_failed_create_shows_its_retry_and_its_undo() {
             && place("after a pause of") < place("refused for good")
     );
     assert!(place("refused for good") < place(" - undone after"), "{told}");
-    assert!(told.contains("rolled back after") && told.contains(", request "), "{told}");
+    assert!(told.contains("rolled back after") && told.contains("\nrequest "), "{told}");
     let json = text(&cell.windlass(&["operation", "history", id, "-o", "json"]).await);
     let json: v1::ListEventsResponse =
         windlass_proto::from_json(serde_json::from_str(&json).unwrap()).unwrap();

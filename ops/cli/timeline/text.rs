@@ -56,19 +56,22 @@ impl Telling<'_> {
         let who =
             if saga.principal.is_empty() { "the cell itself".into() } else { names.show(&saga.principal) };
         let cause = events.first().and_then(|event| event.cause.clone()).unwrap_or_default();
-        let from = [
-            (" from ", &cause.source_address),
-            (", request ", &saga.request_id),
-            (", credential ", &cause.credential),
-            (", trace ", &cause.trace_id),
-        ];
-        let from: String =
-            from.iter().filter(|(_, it)| !it.is_empty()).map(|(word, it)| format!("{word}{it}")).collect();
-        vec![
+        let from = if cause.source_address.is_empty() {
+            String::new()
+        } else {
+            format!(" from {}", cause.source_address)
+        };
+        let ids =
+            [("request", &saga.request_id), ("trace", &cause.trace_id), ("credential", &cause.credential)];
+        let ids = ids.iter().filter(|(_, id)| !id.is_empty()).map(|(word, id)| format!("{word} {id}"));
+        let mut lines = vec![
             format!("{}{subject}: {state}{took}", saga.kind),
             format!("operation {}", saga.uid),
-            format!("{}, asked by {who}{from}\n", time(saga.create_time.as_ref())),
-        ]
+            format!("{}, asked by {who}{from}", time(saga.create_time.as_ref())),
+        ];
+        lines.extend(ids);
+        lines.push(String::new());
+        lines
     }
 
     fn step(&self, step: &v1::Step, never: bool) -> String {

@@ -298,6 +298,34 @@ async fn a_host_s_history_has_every_step_that_it_was_asked_for_and_its_own_ups_a
 }
 
 #[tokio::test]
+async fn the_past_is_told_up_to_its_moment_and_no_further() {
+    let (world, _hosts) = World::with_hosts().await;
+    let admin = world.admin();
+    let made = ask(&admin, server("web")).await;
+    completed(&admin, &made).await;
+    let saga = made.metadata.expect("a saga");
+    let until = saga.start_position + 1;
+    let read_at = Some(ReadAt { point: Some(read_at::Point::Position(until)) });
+    let upto = |events: Vec<Event>| events.into_iter().filter(|it| it.position <= until).collect::<Vec<_>>();
+    let request =
+        WatchEventsRequest { parent: "cell".into(), after_position: Some(0), read_at, ..Default::default() };
+    let mut stream = stream(&world, TOKEN, request).await.expect("watched");
+    let (mut seen, mut ended) = (Vec::new(), None);
+    while let Some(answer) = stream.next().await {
+        let answer = answer.expect("an answer");
+        ended = answer.ended.then_some(answer.position);
+        seen.extend(answer.events);
+    }
+    assert_eq!((seen, ended), (upto(told(&world, "cell", 0, "").await), Some(until)));
+    for parent in [&made.name, &saga.subject, &"hosts/h0".to_owned()] {
+        let then = admin.list(ListEventsRequest { read_at, ..get_events(parent) }).take(10_000).await;
+        let now = events(&admin, parent, 0, "", "").await;
+        assert_eq!(then.expect("listed"), upto(now.clone()), "{parent}");
+        assert!(now.len() > upto(now).len());
+    }
+}
+
+#[tokio::test]
 async fn a_reader_of_events_that_is_too_slow_is_cut_off_and_goes_on_where_it_was() {
     let world = World::on(journal(), 1, 16).await;
     let admin = world.admin();
