@@ -37,6 +37,11 @@ impl HistoryService for Api {
         Ok(Response::new(v1::ListEventsResponse { events, next_page_token, position: seen.at.position.0 }))
     }
 
+    async fn diff(&self, request: Request<v1::DiffRequest>) -> Answer<v1::DiffResponse> {
+        let (call, asked) = Self::open("history.diff", request)?;
+        Ok(Response::new(self.diff_of(call, asked).await?))
+    }
+
     type WatchEventsStream = ReceiverStream<Result<v1::WatchEventsResponse, Status>>;
 
     async fn watch_events(
