@@ -239,7 +239,9 @@ fn differing(from: &Cell, to: &Cell) -> BTreeSet<ResourceRef> {
     all
 }
 
-fn exists(cell: &Cell, resource: ResourceRef) -> bool {
+/// Whether a fold has a resource.
+#[must_use]
+pub fn exists(cell: &Cell, resource: ResourceRef) -> bool {
     match resource {
         ResourceRef::Server(id) => cell.servers.contains_key(&id),
         ResourceRef::Volume(id) => cell.volumes.contains_key(&id),

@@ -18,7 +18,7 @@ mod verify;
 mod when;
 
 pub use check::{Checked, Difference, Group, Intended, IntendedError, Unchecked, Verdict, check, check_by};
-pub use diff::{Changed, Diff, Fields};
+pub use diff::{Changed, Diff, Fields, exists};
 pub use error::ReplayError;
 pub use export::{ExportError, Exported, export};
 pub use file::{File, FileError};

@@ -122,10 +122,16 @@ async fn the_commands_of_what_did_the_cell_look_like_tell_the_past() {
 async fn the_commands_of_before_you_upgrade_check_the_history() {
     let scene = Scene::set().await;
     let intended = scene.files.path().join("intended.toml");
-    std::fs::write(intended, "[[intended]]\nbuild = \"windlass 0.1.0\"\nrule = \"CreateServer\"\nreason = \"none\"\n")
-        .expect("written");
+    std::fs::write(
+        intended,
+        "[[intended]]\nbuild = \"windlass 0.1.0\"\nrule = \"CreateServer\"\nreason = \"none\"\n",
+    )
+    .expect("written");
     let all = scene.run("upgrade.md").await;
     assert!(said(&all, "replay check --journal before.wlj").contains("0 differ"), "{all:?}");
-    assert!(said(&all, "replay check --journal before.wlj --intended").contains("no longer needed"), "{all:?}");
+    assert!(
+        said(&all, "replay check --journal before.wlj --intended").contains("no longer needed"),
+        "{all:?}"
+    );
     assert!(said(&all, "server list").contains("web-7"), "{all:?}");
 }

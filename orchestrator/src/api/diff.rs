@@ -7,13 +7,13 @@ use serde_json::Value;
 use windlass_proto::v1::operation_response::Resource;
 use windlass_proto::v1::resource_diff::Change;
 use windlass_proto::v1::{self, ErrorReason};
-use windlass_replay::{Changed, Diff, Fields};
+use windlass_replay::{Changed, Diff, Fields, exists};
 use windlass_sagas::cell::Cell;
 use windlass_sagas::ids::*;
 use windlass_sagas::record::{ResourceRef, SagaKind};
 
 use super::Api;
-use super::attribution::touched;
+use super::attribution;
 use super::call::{Call, unread};
 use super::convert::{self, Audience};
 use super::errors::Problem;
@@ -21,7 +21,8 @@ use super::fields::stamp;
 use super::inventories::NoAgents;
 use super::limits::{DIFF_BATCH_COMMITS, DIFF_COMMITS_MAX, DIFF_RESOURCES_MAX};
 use super::names::{self, NO_PROJECT};
-use super::view::{Place, View};
+use super::touched;
+use super::view::{Place, View, project_of};
 use super::visit::Point;
 use super::who::Who;
 use crate::lead::handle::Durable;
@@ -33,8 +34,8 @@ const NOT_COMPARED: [&str; 7] =
 /// What is compared.
 struct Scope {
     place: Place,
-    /// One resource: its kind's word, its project's text, its own text.
-    one: Option<(&'static str, Option<String>, String)>,
+    /// One resource, by its name.
+    one: Option<String>,
 }
 
 impl Api {
@@ -70,7 +71,7 @@ impl Api {
                 .hint("compare nearer moments"));
         }
         let (before, after) = (self.past(from).await?, self.past(to).await?);
-        let wanted = scope.wanted(project, &before, &after)?;
+        let wanted = scope.wanted(&who, project, (&before, &after))?;
         let shown = who.clone();
         let show = move |cell: &Cell, resource: ResourceRef| show(cell, resource, &shown);
         let mut diff = Diff::new(Arc::clone(&before), Arc::clone(&after), wanted, show);
@@ -92,7 +93,7 @@ impl Api {
                 diff.take(commit);
                 commits.see(commit);
             }
-            commits.keep(diff.causes());
+            commits.keep(&diff.causes());
         }
         let (changed, passing) = diff.end();
         let audience = audience(&who, project);
@@ -118,7 +119,7 @@ impl Commits {
     }
 
     /// Lets go of the others: their number is that of the fields, not that of the span.
-    fn keep(&mut self, causes: BTreeSet<Position>) {
+    fn keep(&mut self, causes: &BTreeSet<Position>) {
         self.0.retain(|position, _| causes.contains(position));
     }
 
@@ -138,7 +139,10 @@ fn message(commit: &Durable, audience: Audience) -> v1::DiffCommit {
         position: commit.header.position.0,
         time: stamp(commit.header.time),
         fact: convert::fact(&commit.fact),
-        operations: touched(commit).into_iter().map(|(saga, _)| names::operation(saga)).collect(),
+        operations: attribution::touched(commit)
+            .into_iter()
+            .map(|(saga, _)| names::operation(saga))
+            .collect(),
         cause: Some(convert::cause(commit, audience)),
     }
 }
@@ -237,97 +241,56 @@ impl Scope {
     /// What a name asks for.
     fn of(parent: &str) -> Result<Self, Problem> {
         let parts: Vec<&str> = parent.split('/').collect();
-        let noun = |collection: &str| match collection {
-            "servers" => Some("server"),
-            "volumes" => Some("volume"),
-            "ports" => Some("port"),
-            "networks" => Some("network"),
-            "subnets" => Some("subnet"),
-            "securityGroups" => Some("security group"),
-            "images" => Some("image"),
-            "keyPairs" => Some("key pair"),
-            _ => None,
-        };
-        let bad = || {
-            let message = "parent is empty, a project, one of its resources, a host or a flavor";
-            Problem::field("parent", message)
+        let one = parts.len() > 2 || matches!(parts[0], "hosts" | "flavors");
+        let place = match parts.as_slice() {
+            ["projects", _] => Place::parent(parent)?,
+            ["projects", project, ..] => Place::Project((*project).to_owned()),
+            _ => Place::Cell,
         };
         match parts.as_slice() {
-            [""] => Ok(Self { place: Place::Cell, one: None }),
-            ["projects", _] => Ok(Self { place: Place::parent(parent)?, one: None }),
-            ["projects", project, collection, last] => {
-                let noun = noun(collection).ok_or_else(bad)?;
-                names::two(parent, "projects", collection, "parent")?;
-                let one = Some((noun, Some((*project).to_owned()), (*last).to_owned()));
-                Ok(Self { place: Place::Project((*project).to_owned()), one })
-            }
-            ["hosts", _] | ["flavors", _] => {
-                let (collection, noun) =
-                    if parts[0] == "hosts" { ("hosts", "host") } else { ("flavors", "flavor") };
-                let last = names::one(parent, collection, "parent")?;
-                Ok(Self { place: Place::Cell, one: Some((noun, None, last)) })
-            }
-            _ => Err(bad()),
+            [""] | ["projects", _] => Ok(Self { place, one: None }),
+            _ if one => Ok(Self { place, one: Some(parent.to_owned()) }),
+            _ => Err(touched::no_such_form()),
         }
     }
 
     /// Which resources are compared.
     fn wanted(
         &self,
+        who: &Who<'_>,
         project: ProjectId,
-        before: &Arc<Cell>,
-        after: &Arc<Cell>,
+        (before, after): (&Arc<Cell>, &Arc<Cell>),
     ) -> Result<impl Fn(ResourceRef) -> bool + use<>, Problem> {
-        let one = match &self.one {
-            None => None,
-            Some((noun, within, last)) => {
-                let scope = if within.is_some() { project } else { NO_PROJECT };
-                let found = one(after, noun, scope, last).or_else(|| one(before, noun, scope, last));
-                Some(found.ok_or_else(|| Problem::not_found(noun, last).of_field("parent"))?)
-            }
-        };
+        let one = self.one.as_ref().map(|name| one(name, who, project, [after, before])).transpose()?;
         let whole = matches!(self.place, Place::Cell);
         let (before, after) = (Arc::clone(before), Arc::clone(after));
         Ok(move |resource: ResourceRef| match one {
             Some(one) => resource == one,
             None if whole => true,
             None => {
+                let owner = |cell| project_of(cell, resource);
                 resource == ResourceRef::Project(project)
-                    || of_project(&after, resource).or_else(|| of_project(&before, resource)) == Some(project)
+                    || owner(&after).or_else(|| owner(&before)) == Some(project)
             }
         })
     }
 }
 
-fn of_project(cell: &Cell, resource: ResourceRef) -> Option<ProjectId> {
-    super::view::project_of(cell, resource)
-}
-
-/// A resource of this kind by its display name or id.
-fn one(cell: &Cell, noun: &'static str, project: ProjectId, text: &str) -> Option<ResourceRef> {
-    let named = cell.names.get(&(project, noun.to_owned(), text.to_owned()));
-    let public = cell.names.get(&(NO_PROJECT, noun.to_owned(), text.to_owned()));
-    let id = named.or(public).copied().or_else(|| text.parse::<ServerId>().ok().map(|id| id.0))?;
-    let found = match noun {
-        "server" => cell.servers.contains_key(&ServerId(id)).then_some(ResourceRef::Server(ServerId(id))),
-        "volume" => cell.volumes.contains_key(&VolumeId(id)).then_some(ResourceRef::Volume(VolumeId(id))),
-        "port" => cell.ports.contains_key(&PortId(id)).then_some(ResourceRef::Port(PortId(id))),
-        "network" => {
-            cell.networks.contains_key(&NetworkId(id)).then_some(ResourceRef::Network(NetworkId(id)))
+/// The resource that a name means in the first of these folds in which there is one.
+fn one(
+    name: &str,
+    who: &Who<'_>,
+    project: ProjectId,
+    cells: [&Arc<Cell>; 2],
+) -> Result<ResourceRef, Problem> {
+    let mut missing = None;
+    for cell in cells {
+        let view = View::of(cell, &NoAgents, who.clone(), None, project);
+        match touched::named(&view, name) {
+            Ok((resource, _)) if exists(cell, resource) => return Ok(resource),
+            Ok(_) => {}
+            Err(problem) => missing = Some(problem),
         }
-        "subnet" => cell.subnets.contains_key(&SubnetId(id)).then_some(ResourceRef::Subnet(SubnetId(id))),
-        "security group" => {
-            let id = SecurityGroupId(id);
-            cell.security_groups.contains_key(&id).then_some(ResourceRef::SecurityGroup(id))
-        }
-        "image" => cell.images.contains_key(&ImageId(id)).then_some(ResourceRef::Image(ImageId(id))),
-        "key pair" => {
-            cell.key_pairs.contains_key(&KeyPairId(id)).then_some(ResourceRef::KeyPair(KeyPairId(id)))
-        }
-        "host" => cell.hosts.contains_key(&HostId(id)).then_some(ResourceRef::Host(HostId(id))),
-        "flavor" => cell.flavors.contains_key(&FlavorId(id)).then_some(ResourceRef::Flavor(FlavorId(id))),
-        _ => None,
-    };
-    // What belongs to a project is asked for in it.
-    found.filter(|it| of_project(cell, *it).is_none_or(|owner| owner == project))
+    }
+    Err(missing.unwrap_or_else(|| Problem::not_found("resource", name).of_field("parent")))
 }

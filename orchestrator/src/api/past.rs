@@ -86,6 +86,7 @@ fn out_of_range(message: String) -> Problem {
         .hint("`windlass cell` shows where the journal stands; positions begin with 1")
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "it is what `map_err` gives")]
 fn not_told(why: NotTold) -> Problem {
     match why {
         NotTold::Before(_) | NotTold::LeftOut(..) => out_of_range(why.to_string()),

@@ -207,7 +207,7 @@ fn keep(events: &mut BTreeMap<(u64, u32), v1::Event>, page: &Page, event: v1::Ev
 }
 
 /// The resource of a name, of the view's own project where it belongs to one, and whether it is there.
-fn named(view: &View<'_>, name: &str) -> Result<(ResourceRef, bool), Problem> {
+pub(super) fn named(view: &View<'_>, name: &str) -> Result<(ResourceRef, bool), Problem> {
     use ResourceRef as R;
     let parts: Vec<&str> = name.split('/').collect();
     let (collection, last) = match parts.as_slice() {
@@ -241,7 +241,7 @@ fn named(view: &View<'_>, name: &str) -> Result<(ResourceRef, bool), Problem> {
     Ok((resource, owner.is_some()))
 }
 
-fn no_such_form() -> Problem {
+pub(super) fn no_such_form() -> Problem {
     let message =
         "parent is not of the form operations/{…}, hosts/{…}, flavors/{…} or projects/{…}/{collection}/{…}";
     Problem::field("parent", message)

@@ -192,6 +192,7 @@ impl<R: Read + 'static> Past for Folds<R> {
     }
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "it is what `map_err` gives")]
 fn not_told(error: ReplayError) -> NotTold {
     NotTold::Unread(match std::error::Error::source(&error) {
         Some(source) => format!("{error}: {source}"),
