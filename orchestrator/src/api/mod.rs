@@ -40,6 +40,8 @@ mod view;
 mod volume;
 mod watch;
 
+pub(crate) use convert::commit_events;
+
 use std::sync::Arc;
 
 use tokio::sync::Semaphore;

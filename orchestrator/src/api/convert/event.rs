@@ -120,6 +120,19 @@ pub(in crate::api) fn events<'a>(
     commits.into_iter().flat_map(|commit| of_saga(commit, saga, project, audience)).collect()
 }
 
+/// All events of a commit, as an auditor sees them; `project_of` says whose a saga is.
+pub(crate) fn commit_events(
+    commit: &Commit,
+    project_of: impl Fn(SagaId) -> Option<ProjectId>,
+) -> Vec<v1::Event> {
+    let all = commit.events.iter().enumerate().zip(attribution::sagas(commit));
+    let told = all.map(|((ordinal, event), saga)| {
+        let project = saga.and_then(&project_of).unwrap_or(names::NO_PROJECT);
+        message(commit, ordinal, event, saga, project, Audience::Auditors)
+    });
+    told.collect()
+}
+
 fn message(
     commit: &Commit,
     ordinal: usize,
