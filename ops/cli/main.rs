@@ -13,6 +13,7 @@ mod console;
 mod context;
 mod demo;
 mod doctor;
+mod events;
 mod exit;
 mod explain;
 mod fault;

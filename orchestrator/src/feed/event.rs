@@ -77,6 +77,12 @@ impl Teller {
         self.open.extend(starts.map(|start| (start.saga, start.project)));
     }
 
+    /// Takes in a commit that is not told, in its turn.
+    pub fn pass(&mut self, commit: &Commit) {
+        self.open.extend(attribution::started(commit).map(|start| (start.saga, start.project)));
+        self.end(commit);
+    }
+
     /// The messages of a commit's events.
     ///
     /// # Errors
@@ -84,10 +90,15 @@ impl Teller {
     pub fn tell(&mut self, commit: &Commit) -> Result<Vec<Message>, Unspeakable> {
         self.open.extend(attribution::started(commit).map(|start| (start.saga, start.project)));
         let events = commit_events(commit, |saga| self.open.get(&saga).copied());
+        self.end(commit);
+        events.iter().map(|event| self.message(event)).collect()
+    }
+
+    /// Forgets the sagas that end in the commit.
+    fn end(&mut self, commit: &Commit) {
         for (saga, _) in attribution::touched(commit).into_iter().filter(|(_, ends)| *ends) {
             self.open.remove(&saga);
         }
-        events.iter().map(|event| self.message(event)).collect()
     }
 
     fn message(&self, event: &v1::Event) -> Result<Message, Unspeakable> {

@@ -7,6 +7,7 @@
 mod event;
 mod nats;
 mod publisher;
+mod rebuild;
 #[cfg(test)]
 mod tests;
 
@@ -15,6 +16,7 @@ use std::time::Duration;
 pub use event::{Message, Teller, Unspeakable, place};
 pub use nats::Nats;
 pub use publisher::{End, Publisher, Sink, SinkError, Source};
+pub use rebuild::{RebuildError, rebuild};
 pub use windlass_journal::jetstream::FeedPlan;
 
 /// Days that messages are kept in a stream that is made, where nothing else is said.
