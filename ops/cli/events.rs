@@ -6,9 +6,10 @@ use clap::{Args, Subcommand};
 use windlass_journal::Read as _;
 use windlass_journal::jetstream::{Feed, FeedMessage, FeedPlan, Settings};
 use windlass_orchestrator::feed::{Message, rebuild};
-use windlass_replay::Metered;
+use windlass_replay::{Metered, Source};
 use windlass_sagas::ids::Position;
-use windlass_sagas::record::Genesis;
+use windlass_sagas::protocol::Cursor;
+use windlass_sagas::record::{Frame, Genesis};
 
 use crate::exit::{self, Hinted, Usage};
 use crate::limits::FEED_WINDOW;
@@ -55,6 +56,14 @@ impl Rebuild {
         }
         let mut to = self.to_stream()?;
         let source = self.place.open().await?;
+        if let Some(end) = end(&source).await?.filter(|end| *end < self.to.unwrap_or(self.from)) {
+            source.close().await;
+            anyhow::bail!(Hinted {
+                message: format!("the journal ends at position {end}, the span does not"),
+                hint: "name a span within the journal with --from and --to".into(),
+                code: exit::NOT_FOUND,
+            });
+        }
         let meter = Meter::new("reading", "frame", source.last().await?.0);
         let metered = Metered::new(&source, |cursor| meter.at(cursor.0));
         let span = Position(self.from)..=Position(last);
@@ -79,8 +88,7 @@ impl Rebuild {
         if end.0 < self.to.unwrap_or(self.from) {
             anyhow::bail!(Hinted {
                 message: format!("the journal ends at position {end}, the span does not"),
-                hint: "what stands above is all of it; name a span within the journal with --from and --to"
-                    .into(),
+                hint: "what was told before is all that there is".into(),
                 code: exit::NOT_FOUND,
             });
         }
@@ -107,6 +115,15 @@ impl Rebuild {
         let settings = Settings { servers: servers.nats.clone(), access, replicas: 1, ..Settings::default() };
         Ok(Some(ToStream { stream, settings, feed: None, waiting: Vec::new(), published: 0 }))
     }
+}
+
+/// The last position that a journal's last frame names, before anything is told; it may be a void commit's.
+async fn end(journal: &Source) -> anyhow::Result<Option<u64>> {
+    let last = journal.last().await?;
+    let frames = journal.read(Cursor(last.0.saturating_sub(1)), 1).await?;
+    let Some((_, bytes)) = frames.first() else { return Ok(None) };
+    let frame = Frame::decode(bytes.bytes())?;
+    Ok(frame.commits.iter().map(|commit| commit.header.position.0).max())
 }
 
 /// Whoever takes the messages has failed, and keeps why.

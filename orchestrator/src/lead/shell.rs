@@ -488,8 +488,7 @@ impl Shell {
         if let Some(fold) = self.machine.fold() {
             metrics::stuck(fold.cell());
         }
-        self.work.push_back(Work::Lead(Input::Tick { up_ms }));
-        self.work.push_back(Work::Dispatch(dispatcher::Input::Tick));
+        self.work.extend([Work::Lead(Input::Tick { up_ms }), Work::Dispatch(dispatcher::Input::Tick)]);
     }
 
     /// Until somebody wants to be woken; at most `TICK`.

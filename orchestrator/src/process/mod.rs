@@ -176,17 +176,9 @@ impl Process {
         let from = image.as_ref().map_or(Position(0), |image| image.tip.position);
         let history = History::follow(leader.clone(), store.clone(), reader.clone(), from);
         let (leads, led) = watch::channel(false);
-        let history: (_, Arc<dyn Finished>) = (history.reached(), Arc::new(history));
-        let (reached, finished) = history;
-        if let Some((settings, plan)) =
-            config.nats.as_ref().and_then(|nats| nats.feed(&identity.genesis.name))
-        {
-            let source = feed::Source { finished: Arc::clone(&finished), reached };
-            let sink = feed::Nats::new(settings, plan);
-            let publisher = Publisher { cell: identity.genesis.cell, source, sink };
-            // Beside the leader's task and never in its way; ends with the process.
-            tokio::spawn(publisher.run(led, stop.clone()));
-        }
+        let (reached, finished): (_, Arc<dyn Finished>) = (history.reached(), Arc::new(history));
+        let source = feed::Source { finished: Arc::clone(&finished), reached };
+        publish(&config, &identity, source, led, stop.clone());
         let setup = Setup {
             config: Node {
                 writer,
@@ -227,6 +219,23 @@ impl Process {
         tracing::info!("the orchestrator ends");
         ended
     }
+}
+
+/// Publishes the cell's events whenever this orchestrator leads, where its journal is on NATS and nobody says no.
+fn publish(
+    config: &Config,
+    identity: &CellIdentity,
+    source: feed::Source,
+    led: watch::Receiver<bool>,
+    stop: CancellationToken,
+) {
+    let genesis = &identity.genesis;
+    let Some((settings, plan)) = config.nats.as_ref().and_then(|nats| nats.feed(&genesis.name)) else {
+        return;
+    };
+    let publisher = Publisher { cell: genesis.cell, source, sink: feed::Nats::new(settings, plan) };
+    // Beside the leader's task and never in its way; ends with the process.
+    tokio::spawn(publisher.run(led, stop));
 }
 
 /// What the server needs.

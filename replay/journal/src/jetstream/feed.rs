@@ -101,6 +101,7 @@ pub enum FeedError {
     Unfit(String),
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "as `map_err` gives it")]
 fn unavailable(error: impl ToString) -> FeedError {
     FeedError::Unavailable(error.to_string())
 }
