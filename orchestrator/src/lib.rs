@@ -8,6 +8,7 @@ pub mod dispatch;
 pub mod doctor;
 pub mod faults;
 pub mod feed;
+pub mod held;
 pub mod history;
 pub mod identity;
 pub mod lead;

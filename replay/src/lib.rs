@@ -4,6 +4,7 @@
 //! Invariant: nothing here writes to a journal or a store, and nothing that could not be looked at counts as sound.
 
 mod check;
+mod diff;
 mod error;
 mod export;
 mod file;
@@ -17,6 +18,7 @@ mod verify;
 mod when;
 
 pub use check::{Checked, Difference, Group, Intended, IntendedError, Unchecked, Verdict, check, check_by};
+pub use diff::{Changed, Diff, Fields};
 pub use error::ReplayError;
 pub use export::{ExportError, Exported, export};
 pub use file::{File, FileError};
@@ -24,6 +26,8 @@ pub use fold::{Folded, Until, Voids, fold, fold_by, fold_of_image};
 pub use metered::Metered;
 pub use sagas::{SagaLine, Standing, sagas};
 pub use source::{Source, SourceError};
-pub use timeline::{Begun, Entry, StepLine, Timeline, timeline, timeline_and_hosts, timeline_at};
+pub use timeline::{
+    About, Begun, Course, Entry, StepLine, Timeline, timeline, timeline_and_hosts, timeline_at,
+};
 pub use verify::{Finding, Seen, Verified, What, verify};
 pub use when::utc;

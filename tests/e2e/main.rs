@@ -9,6 +9,8 @@ mod down;
 mod drain;
 mod feed;
 mod fence;
+mod handbook;
+mod history;
 mod image;
 mod kill;
 mod network;

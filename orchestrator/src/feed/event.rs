@@ -5,10 +5,11 @@
 use std::collections::BTreeMap;
 
 use windlass_proto::v1;
-use windlass_sagas::ids::{CellId, Position, ProjectId, SagaId};
+use windlass_replay::Course;
+use windlass_sagas::ids::{CellId, Position, SagaId};
 use windlass_sagas::record::Commit;
 
-use crate::api::{attribution, commit_events};
+use crate::api::{Audience, attribution, of_commit, of_saga};
 
 /// A message of the feed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -52,7 +53,7 @@ pub struct Unspeakable {
 #[derive(Clone, Debug)]
 pub struct Teller {
     source: String,
-    open: BTreeMap<SagaId, ProjectId>,
+    open: BTreeMap<SagaId, Course>,
 }
 
 impl Teller {
@@ -73,13 +74,13 @@ impl Teller {
 
     /// Takes in what an earlier commit says of this saga.
     pub fn learn(&mut self, saga: SagaId, commit: &Commit) {
-        let starts = attribution::started(commit).filter(|start| start.saga == saga);
-        self.open.extend(starts.map(|start| (start.saga, start.project)));
+        let course = self.open.entry(saga).or_insert_with(|| Course::new(saga));
+        drop(of_saga(commit, saga, course, Audience::Auditors));
     }
 
     /// Takes in a commit that is not told, in its turn.
     pub fn pass(&mut self, commit: &Commit) {
-        self.open.extend(attribution::started(commit).map(|start| (start.saga, start.project)));
+        drop(of_commit(commit, &mut self.open, Audience::Auditors));
         self.end(commit);
     }
 
@@ -88,8 +89,7 @@ impl Teller {
     /// # Errors
     /// `Unspeakable`, which no commit of an orchestrator's is.
     pub fn tell(&mut self, commit: &Commit) -> Result<Vec<Message>, Unspeakable> {
-        self.open.extend(attribution::started(commit).map(|start| (start.saga, start.project)));
-        let events = commit_events(commit, |saga| self.open.get(&saga).copied());
+        let events = of_commit(commit, &mut self.open, Audience::Auditors);
         self.end(commit);
         events.iter().map(|event| self.message(event)).collect()
     }

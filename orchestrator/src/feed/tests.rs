@@ -55,6 +55,9 @@ impl Finished for Journal {
     async fn commits_of(&self, _: SagaId, _: Position) -> Result<Vec<Durable>, Unread> {
         Ok(Vec::new())
     }
+    async fn commits_of_resource(&self, _: ResourceRef, _: Position) -> Result<Vec<Durable>, Unread> {
+        Ok(Vec::new())
+    }
     async fn commits_after(&self, after: Position, max: usize) -> Result<Vec<Durable>, Unread> {
         let skip = usize::try_from(after.0).unwrap();
         Ok(self.0.lock().unwrap().iter().skip(skip).take(max).cloned().collect())

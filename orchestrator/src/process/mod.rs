@@ -23,13 +23,13 @@ use windlass_sagas::protocol::orchestrator::Config as Node;
 use windlass_store::Store;
 
 use crate::api::finished::Finished;
-use crate::api::{About, Parts, routes};
+use crate::api::{About, Access, Parts, routes};
 use crate::blobs::Directory;
 use crate::config::Config;
 use crate::dispatch::{AgentEvent, Agents, Contacts, Fetching, Joining, Streams};
 use crate::faults::{Faulty, OwnFaults};
 use crate::feed::{self, Publisher};
-use crate::history::History;
+use crate::history::{Folds, History};
 use crate::identity::{CellIdentity, IdentityError, random_id};
 use crate::lead::handle::{Leader, WATCH_LAG_MAX};
 use crate::lead::seen::SeenFile;
@@ -179,6 +179,7 @@ impl Process {
         let (reached, finished): (_, Arc<dyn Finished>) = (history.reached(), Arc::new(history));
         let source = feed::Source { finished: Arc::clone(&finished), reached };
         publish(&config, &identity, source, led, stop.clone());
+        let past = Folds::new(reader.clone(), Some(store.clone()), Some(identity.genesis.cell));
         let setup = Setup {
             config: Node {
                 writer,
@@ -202,6 +203,8 @@ impl Process {
         let parts = Parts {
             leader: leader.clone(),
             finished,
+            past: Arc::new(past),
+            access: Access::Tokens,
             inventories: Arc::new(Agents::new(leader.clone(), Arc::clone(&contacts), faults)),
             blobs: Some(blobs.clone()),
             about: About {

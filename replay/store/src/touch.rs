@@ -161,3 +161,26 @@ pub(crate) fn touch(event: &Event, sink: &mut impl Touched) {
         FaultForgotten(e): [R::Fault(e.fault)] [];
     }
 }
+
+/// The resources that an event names, as the index has them: of a saga's begin, what it holds too. (The index also has
+/// the commit that ends the saga, which does not name them.)
+#[must_use]
+pub fn named(event: &Event) -> Vec<ResourceRef> {
+    let mut all = Named(Vec::new());
+    touch(event, &mut all);
+    all.0
+}
+
+struct Named(Vec<ResourceRef>);
+
+impl Touched for Named {
+    fn names(&mut self, resource: ResourceRef) {
+        self.0.push(resource);
+    }
+
+    fn moves(&mut self, moves: &Moves<'_>) {
+        if let Moves::Begun(started) = moves {
+            self.0.extend(&started.holds);
+        }
+    }
+}
