@@ -255,7 +255,6 @@ fn events() -> Value {
 }
 
 /// An event of the operation.
-#[expect(clippy::needless_pass_by_value, reason = "values are made where they are given")]
 pub(crate) fn event(position: u32, ms: u32, kind: &str, summary: &str, fields: Value) -> Value {
     let principal = if position == 31 { format!("principals/{}", uid(13)) } else { String::new() };
     let request = if position == 31 { "01a0c450-6c0f-7000-8000-00000000000a" } else { "" };

@@ -112,11 +112,7 @@ fn row(paper: &mut Paper, model: &Model, axis: &Axis, lane: (usize, bool), bars:
     }
     let mut last = f64::MIN;
     for (number, mark) in (1..).zip(&model.marks).filter(|(_, mark)| mark.lane == Some(lane)) {
-        let at = ends
-            .iter()
-            .copied()
-            .filter(|end| (*end - axis.at(mark.at)).abs() < BAR_WIDTH_MIN + 2.0)
-            .next_back();
+        let at = ends.iter().copied().rfind(|end| (*end - axis.at(mark.at)).abs() < BAR_WIDTH_MIN + 2.0);
         let x = at.map_or_else(|| axis.at(mark.at), |end| end + 11.0).max(last + 17.5);
         last = x;
         numbered(paper, mark, number, (x, y));
