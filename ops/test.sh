@@ -22,6 +22,14 @@ if ! "$tools/bin/nats-server" --version 2>/dev/null | grep -q "v$NATS_SERVER\$";
 fi
 export PATH="$tools/bin:$PATH"
 
+# The NATS client that the handbook's consumer of events is run with.
+NATS_PY=2.16.0
+if [ ! -d "$tools/python/nats_py-$NATS_PY.dist-info" ]; then
+  echo "installing nats-py $NATS_PY"
+  python3 -m pip install --quiet --root-user-action=ignore --no-deps --upgrade --target "$tools/python" "nats-py==$NATS_PY" \
+    || echo "the consumer in Python can't be tested: no nats-py" >&2
+fi
+
 # What real hosts are tested with: guests, volumes and networks that exist, in namespaces that the tests make and remove.
 # Without root, or without these packages, those tests say that they are skipped.
 real="qemu-system-x86_64 qemu-storage-daemon qemu-img nft dnsmasq conntrack busybox cpio depmod mke2fs ip"

@@ -257,6 +257,7 @@ pub(crate) async fn run(cli: Cli) -> anyhow::Result<u8> {
         Command::Agent(command) => agent::run(*command, target.ca()).await,
         #[cfg(feature = "lab")]
         Command::Sim(command) => sim::run(&command, how.output),
+        Command::Events(events::Events::Rebuild(command)) => command.run(how.output).await,
         Command::Replay(command) => replay::run(command, how.output).await,
         Command::Explain(command) => explain::run(&command),
         Command::Completion(command) => about::completion(&command),

@@ -21,3 +21,5 @@ pub(crate) const CONSOLE_EVERY: Duration = Duration::from_secs(1);
 pub(crate) const COLUMNS_DEFAULT: usize = 80;
 /// How long a call may be silent before the command says that it goes on trying.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(3);
+/// Events that are on their way to a stream at a time, where a feed is made again.
+pub(crate) const FEED_WINDOW: usize = 256;

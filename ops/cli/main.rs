@@ -35,6 +35,7 @@ mod output;
 mod preview;
 mod progress;
 mod project;
+mod rebuild;
 mod recover;
 mod replay;
 mod resource;

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 use windlass_journal::jetstream::Access;
 use windlass_orchestrator::config::NatsOptions;
 
@@ -86,6 +86,27 @@ pub(crate) struct Nats {
     /// Do not lead while NATS may lose what it acknowledges.
     #[arg(long)]
     require_durable: bool,
+    /// Whether to publish the feed of events (see ops/handbook/events.md) while this orchestrator leads. By default on.
+    #[arg(long, env = "WINDLASS_EVENTS", value_enum, value_name = "on|off", hide_possible_values = true)]
+    events: Option<Events>,
+    /// Days that the feed's stream keeps an event, where it is made. By default 7.
+    #[arg(long, value_name = "DAYS")]
+    events_keep_days: Option<u32>,
+    /// The user at NATS that publishes the feed, where it is another one than the journal's.
+    #[arg(long, value_name = "NAME", requires = "events_password_file")]
+    events_user: Option<String>,
+    /// The file that holds its password.
+    #[arg(long, value_name = "FILE", requires = "events_user")]
+    events_password_file: Option<PathBuf>,
+}
+
+/// Whether events are published.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Events {
+    /// They are.
+    On,
+    /// They are not.
+    Off,
 }
 
 impl Nats {
@@ -105,6 +126,9 @@ impl Nats {
             monitors: self.nats_monitor,
             replicas: self.nats_replicas,
             require_durable: self.require_durable,
+            events: self.events.map(|events| events == Events::On),
+            events_keep_days: self.events_keep_days,
+            events_user: self.events_user.zip(self.events_password_file),
         }
     }
 }

@@ -97,6 +97,11 @@ impl Place {
         Ok(Some(settings))
     }
 
+    /// The servers that are named, also where the journal is none of theirs.
+    pub(crate) const fn servers(&self) -> &Servers {
+        &self.servers
+    }
+
     fn path(&self) -> anyhow::Result<PathBuf> {
         let below = |state: &PathBuf| state.join("journal");
         let path = self.journal.as_ref().map(PathBuf::from).or_else(|| self.state.as_ref().map(below));
@@ -104,7 +109,8 @@ impl Place {
         path.ok_or_else(|| Usage(none.into()).into())
     }
 
-    async fn open(&self) -> anyhow::Result<Source> {
+    /// Opens it to be read.
+    pub(crate) async fn open(&self) -> anyhow::Result<Source> {
         if let Some(settings) = self.on_nats()? {
             return Source::on_nats(&settings).await.map_err(|error| explained(error, Path::new("")));
         }

@@ -13,6 +13,12 @@ pub fn describe() {
     describe_gauge!("windlass_sagas_resident", "Sagas in memory: those that are not terminal");
     describe_gauge!("windlass_sagas_stuck", "Sagas that wait for an operator");
     describe_gauge!("windlass_agents_connected", "Hosts with an open stream to this orchestrator");
+    describe_gauge!(
+        "windlass_feed_lag",
+        "Positions that the feed of events is behind, while this orchestrator leads"
+    );
+    describe_counter!("windlass_feed_events", Unit::Count, "Events that this orchestrator has published");
+    describe_counter!("windlass_feed_failures", Unit::Count, "Times that publishing events broke off");
     describe_counter!("windlass_frames", Unit::Count, "Frames that this orchestrator has appended");
     describe_counter!("windlass_frame_bytes", Unit::Bytes, "Bytes of the frames that it has appended");
     describe_counter!(
@@ -58,6 +64,22 @@ pub fn leading(leads: bool) {
 pub fn position(position: Position, commits: u64) {
     gauge!("windlass_position").set(position.0 as f64);
     counter!("windlass_commits").increment(commits);
+}
+
+/// How many positions the feed of events is behind; `None`: this orchestrator does not publish it.
+#[expect(clippy::cast_precision_loss, reason = "a gauge is a float; positions stay below 2^53 for centuries")]
+pub fn feed_lag(positions: Option<u64>) {
+    gauge!("windlass_feed_lag").set(positions.unwrap_or_default() as f64);
+}
+
+/// Events that have landed in the feed.
+pub fn feed_published(events: usize) {
+    counter!("windlass_feed_events").increment(u64::try_from(events).unwrap_or(u64::MAX));
+}
+
+/// Publishing broke off.
+pub fn feed_failed() {
+    counter!("windlass_feed_failures").increment(1);
 }
 
 /// A frame was acknowledged.

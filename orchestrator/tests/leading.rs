@@ -57,6 +57,7 @@ fn start(journal: &Memory, writer: u8) -> Running {
         agents,
         commits,
         faults: Arc::default(),
+        leads: Default::default(),
     };
     let task = tokio::spawn(run(setup, stop.clone()));
     Running { leader, stop, task }

@@ -7,6 +7,7 @@ mod armed;
 mod create;
 mod down;
 mod drain;
+mod feed;
 mod fence;
 mod handbook;
 mod history;

@@ -67,6 +67,7 @@ pub(crate) async fn start() -> Running {
         agents,
         commits,
         faults: Arc::default(),
+        leads: Default::default(),
     };
     let stop = CancellationToken::new();
     let task = tokio::spawn(run(setup, stop.clone()));

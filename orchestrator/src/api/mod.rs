@@ -48,6 +48,8 @@ mod watch_events;
 mod watch_operations;
 mod who;
 
+pub(crate) use convert::{Audience, of_commit, of_saga};
+
 use std::sync::Arc;
 
 use tokio::sync::Semaphore;

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
-pub use nats::{Nats, NatsOptions};
+pub use nats::{Events, Nats, NatsOptions};
 
 /// The port of the API and of agents' streams.
 pub const PORT: u16 = 7700;
@@ -209,6 +209,32 @@ mod tests {
     }
 
     #[test]
+    fn events_are_published_on_nats_unless_somebody_says_no() {
+        let file = "state = \"/a\"\n[nats]\nservers = [\"nats://a:1\"]\n";
+        let (_, plan) = load(file, Options::default()).unwrap().nats.unwrap().feed("north").unwrap();
+        assert_eq!(
+            (plan.stream.as_str(), plan.prefix.as_str()),
+            ("WINDLASS_north_EVENTS", "windlass.north.events")
+        );
+        assert_eq!(plan.keep.as_secs(), 7 * 86_400);
+        let off = load(&format!("{file}events = false\n"), Options::default()).unwrap().nats.unwrap();
+        assert_eq!(off.feed("north"), None);
+        let nats = NatsOptions { events: Some(true), ..NatsOptions::default() };
+        let both = Options { nats, ..Options::default() };
+        assert!(
+            load(&format!("{file}events = false\n"), both.clone()).unwrap().nats.unwrap().events.is_some()
+        );
+        let error = load("state = \"/a\"", both).unwrap_err();
+        assert!(error.to_string().contains("--nats"), "{error}");
+        let user = format!(
+            "{file}user = \"a\"\npassword_file = \"/a\"\nevents_user = \"b\"\nevents_password_file = \"/b\"\n"
+        );
+        let nats = load(&user, Options::default()).unwrap().nats.unwrap();
+        assert_eq!(nats.settings("north").access.user.unwrap().0, "a");
+        assert_eq!(nats.feed("north").unwrap().0.access.user.unwrap().0, "b");
+    }
+
+    #[test]
     fn the_handbooks_file_for_nats_is_taken_and_gets_in_by_certificate_and_password() {
         let page = concat!(env!("CARGO_MANIFEST_DIR"), "/../ops/handbook/nats.md");
         let page = std::fs::read_to_string(page).unwrap();
@@ -237,6 +263,11 @@ mod tests {
             ("state = \"/a\"\n[nats]\nservers = [\"nats://a:1\"]\nreplicas = 2\n", "replicas"),
             ("state = \"/a\"\n[nats]\nservers = [\"nats://a:1\"]\nmonitors = [\"a:1\"]\n", "http://"),
             ("state = \"/a\"\n[nats]\nservers = [\"nats://a:1\"]\nuser = \"x\"\n", "password_file"),
+            (
+                "state = \"/a\"\n[nats]\nservers = [\"nats://a:1\"]\nevents_user = \"x\"\n",
+                "events_password_file",
+            ),
+            ("state = \"/a\"\n[nats]\nservers = [\"nats://a:1\"]\nevents_keep_days = 0\n", "1 to 3650"),
         ];
         for (text, named) in cases {
             let error = load(text, Options::default()).unwrap_err().to_string();

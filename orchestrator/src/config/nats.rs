@@ -3,7 +3,10 @@
 use std::path::PathBuf;
 
 use serde::Deserialize;
+use std::time::Duration;
 use windlass_journal::jetstream::{Access, Settings};
+
+use crate::feed::{FeedPlan, KEEP_DAYS, KEEP_DAYS_MAX};
 
 /// Servers or monitoring addresses that may be named.
 const ADDRESSES_MAX: usize = 16;
@@ -21,6 +24,17 @@ pub struct Nats {
     pub access: Access,
     /// Never lead while a broker may lose what it acknowledges.
     pub require_durable: bool,
+    /// The public feed of events; `None`: none is published.
+    pub events: Option<Events>,
+}
+
+/// The public feed of events.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Events {
+    /// Days that a message is kept in a stream that is made.
+    pub keep_days: u32,
+    /// Who publishes, where that is another user than the journal's.
+    pub user: Option<(String, PathBuf)>,
 }
 
 impl Nats {
@@ -33,6 +47,16 @@ impl Nats {
             replicas: self.replicas,
             access: self.access.clone(),
         }
+    }
+
+    /// What the feed of this cell's events is published with.
+    #[must_use]
+    pub fn feed(&self, cell: &str) -> Option<(Settings, FeedPlan)> {
+        let events = self.events.as_ref()?;
+        let mut settings = self.settings(cell);
+        settings.access.user = events.user.clone().or(settings.access.user);
+        let keep = Duration::from_secs(u64::from(events.keep_days) * 24 * 60 * 60);
+        Some((settings, FeedPlan::of_cell(cell, self.replicas, keep)))
     }
 }
 
@@ -49,6 +73,12 @@ pub struct NatsOptions {
     pub require_durable: bool,
     /// How to get in.
     pub access: Access,
+    /// Whether events are published.
+    pub events: Option<bool>,
+    /// Days that a message of theirs is kept.
+    pub events_keep_days: Option<u32>,
+    /// Who publishes them, where that is another user than the journal's.
+    pub events_user: Option<(String, PathBuf)>,
 }
 
 /// `[nats]` in the file.
@@ -67,12 +97,18 @@ pub(super) struct NatsFile {
     credentials: Option<PathBuf>,
     user: Option<String>,
     password_file: Option<PathBuf>,
+    events: Option<bool>,
+    events_keep_days: Option<u32>,
+    events_user: Option<String>,
+    events_password_file: Option<PathBuf>,
 }
 
 /// The file's table with the options laid over it; `None`: neither speaks of NATS.
 pub(super) fn merged(file: Option<NatsFile>, options: NatsOptions) -> Result<Option<Nats>, String> {
     if file.is_none() && options.servers.is_empty() {
+        let events = options.events == Some(true) || options.events_keep_days.is_some();
         let other = !options.monitors.is_empty() || options.require_durable || options.replicas.is_some();
+        let other = other || events || options.events_user.is_some();
         let message = "nats: options for NATS, but no server: name one with --nats, or in `[nats] servers`";
         return if other { Err(message.into()) } else { Ok(None) };
     }
@@ -93,12 +129,20 @@ pub(super) fn merged(file: Option<NatsFile>, options: NatsOptions) -> Result<Opt
         },
     };
     let alone = if servers.len() < 3 { 1 } else { 3 };
+    let both = "nats: `events_user` and `events_password_file` go together";
+    let user = pair(file.events_user, file.events_password_file, both)?;
+    let events = Events {
+        keep_days: options.events_keep_days.or(file.events_keep_days).unwrap_or(KEEP_DAYS),
+        user: options.events_user.or(user),
+    };
+    let published = options.events.or(file.events).unwrap_or(true);
     let nats = Nats {
         monitors: named(options.monitors, file.monitors),
         replicas: options.replicas.or(file.replicas).unwrap_or(alone),
         servers,
         access,
         require_durable: options.require_durable || file.require_durable,
+        events: published.then_some(events),
     };
     nats.check().map(Some)
 }
@@ -121,6 +165,10 @@ impl Nats {
         }
         if !matches!(self.replicas, 1 | 3 | 5) {
             return Err(format!("nats: replicas is {}; 1, 3 or 5 make sense", self.replicas));
+        }
+        let days = self.events.as_ref().map_or(KEEP_DAYS, |events| events.keep_days);
+        if !(1..=KEEP_DAYS_MAX).contains(&days) {
+            return Err(format!("nats: events_keep_days is {days}; 1 to {KEEP_DAYS_MAX} make sense"));
         }
         match self.monitors.iter().find(|monitor| !monitor.starts_with("http://")) {
             Some(monitor) => Err(format!("nats: monitor {monitor:?}; expected http://host:port")),

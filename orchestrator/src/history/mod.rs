@@ -63,6 +63,12 @@ impl<R: Read + 'static> History<R> {
         Self { leader, store, reader, recent, reached }
     }
 
+    /// The last position that is known to be durable, as it moves on.
+    #[must_use]
+    pub fn reached(&self) -> watch::Receiver<Position> {
+        self.reached.clone()
+    }
+
     fn recent<T>(&self, look: impl FnOnce(&Recent) -> T) -> Result<T, Unread> {
         self.recent.read().map(|recent| look(&recent)).map_err(|_| unread("its keeper panicked"))
     }

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{broadcast, mpsc, oneshot};
+use tokio::sync::{broadcast, mpsc, oneshot, watch};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use windlass_journal::{Append, Read};
@@ -59,6 +59,8 @@ pub struct Setup<A, R> {
     pub commits: broadcast::Sender<Durable>,
     /// The faults that are armed at this process.
     pub faults: Arc<OwnFaults>,
+    /// Whether it leads, for who works beside the leader.
+    pub leads: watch::Sender<bool>,
 }
 
 /// Why the task ended before it was told to.
@@ -82,7 +84,7 @@ where
     R: Read + 'static,
 {
     let Setup { config, journal, reader, mut lease, seen, cell, store, .. } = setup;
-    let Setup { mut wakes, mut agents, commits, faults, .. } = setup;
+    let Setup { mut wakes, mut agents, commits, faults, leads, .. } = setup;
     let (store, image) = store.unzip();
     let (images, fold) = Images::begin(store, image.flatten(), Some(cell));
     let (pump, mut told) = Pump::start(journal, reader, lease.is_shared());
@@ -99,6 +101,7 @@ where
         pump,
         commits,
         faults,
+        leads,
         links: BTreeMap::new(),
         inventories_asked: BTreeMap::new(),
         replies: BTreeMap::new(),
@@ -150,6 +153,7 @@ struct Shell {
     pump: Pump,
     commits: broadcast::Sender<Durable>,
     faults: Arc<OwnFaults>,
+    leads: watch::Sender<bool>,
     images: Images,
     /// Commits folded since the last load.
     folded: u64,
@@ -233,6 +237,7 @@ impl Shell {
                 tracing::warn!(?reason, "no longer leading");
                 metrics::leading(false);
                 self.faults.lead(false);
+                self.leads.send_replace(false);
                 self.pump.go_on();
                 self.work.push_back(Work::Dispatch(dispatcher::Input::SteppedDown));
             }
@@ -310,6 +315,7 @@ impl Shell {
         );
         metrics::leading(true);
         self.faults.lead(true);
+        self.leads.send_replace(true);
         self.before.led(&self.machine);
         self.pump.rest();
         // A new lead counts its renewals anew.
@@ -482,8 +488,7 @@ impl Shell {
         if let Some(fold) = self.machine.fold() {
             metrics::stuck(fold.cell());
         }
-        self.work.push_back(Work::Lead(Input::Tick { up_ms }));
-        self.work.push_back(Work::Dispatch(dispatcher::Input::Tick));
+        self.work.extend([Work::Lead(Input::Tick { up_ms }), Work::Dispatch(dispatcher::Input::Tick)]);
     }
 
     /// Until somebody wants to be woken; at most `TICK`.

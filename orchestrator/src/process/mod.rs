@@ -9,7 +9,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{broadcast, mpsc, oneshot};
+use tokio::sync::{broadcast, mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tonic::transport::server::TcpIncoming;
@@ -22,11 +22,13 @@ use windlass_sagas::ids::{Position, WriterId};
 use windlass_sagas::protocol::orchestrator::Config as Node;
 use windlass_store::Store;
 
+use crate::api::finished::Finished;
 use crate::api::{About, Access, Parts, routes};
 use crate::blobs::Directory;
 use crate::config::Config;
 use crate::dispatch::{AgentEvent, Agents, Contacts, Fetching, Joining, Streams};
 use crate::faults::{Faulty, OwnFaults};
+use crate::feed::{self, Publisher};
 use crate::history::{Folds, History};
 use crate::identity::{CellIdentity, IdentityError, random_id};
 use crate::lead::handle::{Leader, WATCH_LAG_MAX};
@@ -173,6 +175,10 @@ impl Process {
         let leader = Leader::new(wakes, commits.clone(), LEADER_DEADLINE);
         let from = image.as_ref().map_or(Position(0), |image| image.tip.position);
         let history = History::follow(leader.clone(), store.clone(), reader.clone(), from);
+        let (leads, led) = watch::channel(false);
+        let (reached, finished): (_, Arc<dyn Finished>) = (history.reached(), Arc::new(history));
+        let source = feed::Source { finished: Arc::clone(&finished), reached };
+        publish(&config, &identity, source, led, stop.clone());
         let past = Folds::new(reader.clone(), Some(store.clone()), Some(identity.genesis.cell));
         let setup = Setup {
             config: Node {
@@ -191,11 +197,12 @@ impl Process {
             agents,
             commits,
             faults: Arc::clone(&faults),
+            leads,
         };
         let contacts = Arc::new(Contacts::default());
         let parts = Parts {
             leader: leader.clone(),
-            finished: Arc::new(history),
+            finished,
             past: Arc::new(past),
             access: Access::Tokens,
             inventories: Arc::new(Agents::new(leader.clone(), Arc::clone(&contacts), faults)),
@@ -215,6 +222,23 @@ impl Process {
         tracing::info!("the orchestrator ends");
         ended
     }
+}
+
+/// Publishes the cell's events whenever this orchestrator leads, where its journal is on NATS and nobody says no.
+fn publish(
+    config: &Config,
+    identity: &CellIdentity,
+    source: feed::Source,
+    led: watch::Receiver<bool>,
+    stop: CancellationToken,
+) {
+    let genesis = &identity.genesis;
+    let Some((settings, plan)) = config.nats.as_ref().and_then(|nats| nats.feed(&genesis.name)) else {
+        return;
+    };
+    let publisher = Publisher { cell: genesis.cell, source, sink: feed::Nats::new(settings, plan) };
+    // Beside the leader's task and never in its way; ends with the process.
+    tokio::spawn(publisher.run(led, stop));
 }
 
 /// What the server needs.

@@ -1,10 +1,11 @@
 //! Real NATS servers of one test.
 
 use std::path::Path;
+use std::time::Duration;
 
 use tempfile::TempDir;
 use windlass_journal::jetstream::local::{Plan, Program, Server};
-use windlass_journal::jetstream::{Connection, Settings};
+use windlass_journal::jetstream::{Connection, Feed, FeedPlan, Settings};
 
 /// Running servers; they end with the test.
 pub(crate) struct Broker {
@@ -47,11 +48,19 @@ impl Broker {
         self.plans().next().unwrap().url().trim_start_matches("nats://").to_owned()
     }
 
+    fn settings(&self, cell: &str) -> Settings {
+        let servers = self.plans().map(Plan::url).collect();
+        Settings { servers, cell: cell.to_owned(), replicas: 1, ..Settings::default() }
+    }
+
+    /// A connection of the test's own to the feed of the cell of that name.
+    pub(crate) async fn feed(&self, cell: &str) -> Feed {
+        Feed::connect(&self.settings(cell), FeedPlan::of_cell(cell, 1, Duration::ZERO)).await.unwrap()
+    }
+
     /// A connection of the test's own to the journal of the cell of that name.
     pub(crate) async fn connect(&self, cell: &str) -> Connection {
-        let servers = self.plans().map(Plan::url).collect();
-        let settings = Settings { servers, cell: cell.to_owned(), replicas: 1, ..Settings::default() };
-        Connection::existing(&settings).await.unwrap()
+        Connection::existing(&self.settings(cell)).await.unwrap()
     }
 
     /// Copies the only server's data, as they are when it has ended, and starts it again.
@@ -76,6 +85,12 @@ impl Broker {
     /// Ends a server in order, and starts it again.
     pub(crate) fn restart(&mut self, server: usize) {
         let plan = self.servers[server].take().unwrap().stop();
+        self.servers[server] = Some(Server::start(&Program::find().unwrap(), plan).unwrap());
+    }
+
+    /// Kills a server, and starts it again.
+    pub(crate) fn crash(&mut self, server: usize) {
+        let plan = self.servers[server].take().unwrap().kill();
         self.servers[server] = Some(Server::start(&Program::find().unwrap(), plan).unwrap());
     }
 

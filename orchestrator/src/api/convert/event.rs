@@ -92,7 +92,7 @@ pub(super) fn told(event: &Event, project: ProjectId) -> Told {
 
 /// How much of a commit's cause a reader sees: addresses and credentials are for auditors.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::api) enum Audience {
+pub(crate) enum Audience {
     /// Who may read the resources.
     Readers,
     /// Who may read all history.
@@ -100,7 +100,7 @@ pub(in crate::api) enum Audience {
 }
 
 /// The events of a commit that are one saga's, told by its course, which they then are part of.
-pub(in crate::api) fn of_saga(
+pub(crate) fn of_saga(
     commit: &Commit,
     saga: SagaId,
     course: &mut Course,
@@ -128,7 +128,7 @@ pub(in crate::api) fn events<'a>(
 
 /// All events of a commit, by the courses of its sagas, of which they then are part. A saga whose begin is not known is
 /// told without what its begin says.
-pub(in crate::api) fn of_commit(
+pub(crate) fn of_commit(
     commit: &Commit,
     courses: &mut BTreeMap<SagaId, Course>,
     audience: Audience,

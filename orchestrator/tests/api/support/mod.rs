@@ -119,6 +119,7 @@ impl World {
             agents: heard,
             commits,
             faults: Arc::default(),
+            leads: Default::default(),
         };
         tokio::spawn(run(setup, stop.clone()));
         let about = About {

@@ -7,6 +7,7 @@
 mod append;
 mod batch;
 mod connect;
+mod feed;
 mod lease;
 pub mod local;
 mod read;
@@ -25,6 +26,7 @@ use async_nats::jetstream::message::PublishMessage;
 use async_nats::jetstream::publish::PublishAck;
 
 pub use append::JetStream;
+pub use feed::{Feed, FeedEnd, FeedError, FeedMessage, FeedPlan};
 pub use lease::{Lease, LeaseTold};
 pub use read::Reader;
 
@@ -154,13 +156,15 @@ impl Connection {
         Self { client, context, stream, cell, replicas }
     }
 
-    /// Deletes a cell's journal and lease for good, where they are there: for cells that were made to be thrown away.
+    /// Deletes a cell's journal, lease and feed for good, where they are there: for cells that were made to be thrown
+    /// away.
     ///
     /// # Errors
     /// `Connect` where no server answers, `Stream` where the broker refuses.
     pub async fn delete_journal(settings: &Settings) -> Result<(), OpenError> {
         let (_client, context) = connect::connect(settings).await?;
-        for stream in [stream_name(&settings.cell), lease::stream_name(&settings.cell)] {
+        let feed = FeedPlan::of_cell(&settings.cell, 1, Duration::ZERO).stream;
+        for stream in [stream_name(&settings.cell), lease::stream_name(&settings.cell), feed] {
             stream::delete(&context, stream).await?;
         }
         Ok(())

@@ -55,11 +55,11 @@ fn fit(stream: Stream, settings: &Settings) -> Result<Stream, OpenError> {
     }
 }
 
-fn is_missing(kind: &GetStreamErrorKind) -> bool {
+pub(super) fn is_missing(kind: &GetStreamErrorKind) -> bool {
     matches!(kind, GetStreamErrorKind::JetStream(error) if error.error_code() == ErrorCode::STREAM_NOT_FOUND)
 }
 
-fn check_name(cell: &str) -> Result<(), OpenError> {
+pub(super) fn check_name(cell: &str) -> Result<(), OpenError> {
     let word = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
     let good = !cell.is_empty() && cell.len() <= NAME_BYTES_MAX && cell.bytes().all(word);
     good.then_some(()).ok_or_else(|| {

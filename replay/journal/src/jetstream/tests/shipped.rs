@@ -18,12 +18,13 @@ use super::{READY_TIME_MAX, program};
 use crate::contract::{all_frames, fill, frame};
 use crate::jetstream::local::{Place, Plan, Server};
 use crate::jetstream::{
-    Access, Connection, Lease, LeaseTold, OpenError, Settings, connect, safety, stream_name, subject,
+    Access, Connection, Feed, FeedMessage, FeedPlan, Lease, LeaseTold, OpenError, Settings, connect, safety,
+    stream_name, subject,
 };
 use crate::{Cursor, Read as _};
 
 const CELL: &str = "north";
-const USERS: [&str; 3] = ["orchestrator", "reader", "operator"];
+const USERS: [&str; 5] = ["orchestrator", "reader", "operator", "publisher", "events"];
 /// How long an answer that must not come is waited for.
 const SILENCE: Duration = Duration::from_millis(300);
 
@@ -131,6 +132,8 @@ fn here(plan: &Plan, directory: &Path) -> String {
         ("ORCHESTRATOR_PASSWORD", json!("the password of orchestrator")),
         ("READER_PASSWORD", json!("the password of reader")),
         ("OPERATOR_PASSWORD", json!("the password of operator")),
+        ("PUBLISHER_PASSWORD", json!("the password of publisher")),
+        ("EVENTS_PASSWORD", json!("the password of events")),
     ];
     if let Some(Place { port, ports, .. }) = &plan.cluster {
         let routes: Vec<String> = ports.iter().map(|port| format!("tls://{}", address(*port))).collect();
@@ -197,6 +200,7 @@ async fn only_orchestrators_write(folder: &str) {
         "it is whole, and may be read"
     );
     operator_only_looks(&shipped).await;
+    the_feed_is_a_world_of_its_own(&shipped).await;
     nobody_else_gets_in(&shipped).await;
 
     assert_eq!(connection.reader().last().await, Ok(Cursor(5)), "nothing came of all that");
@@ -227,6 +231,54 @@ async fn operator_only_looks(shipped: &Shipped) {
         let subject = format!("$SYS.REQ.SERVER.{id}.{order}");
         assert_eq!(asked(&operator, &subject, &json!({ "cid": 1 }), SILENCE).await, None, "{order}");
     }
+}
+
+/// Who follows the feed reads it, changes nothing of it, and sees nothing of the journal.
+async fn the_feed_is_a_world_of_its_own(shipped: &Shipped) {
+    let plan = FeedPlan::of_cell(CELL, shipped.servers.len(), Duration::from_secs(3600));
+    let publisher = Feed::connect(&shipped.settings("publisher"), plan.clone()).await.unwrap();
+    let until = Instant::now() + READY_TIME_MAX;
+    while let Err(error) = publisher.end().await {
+        assert!(Instant::now() < until, "{error}");
+    }
+    let message = |number: u64| FeedMessage {
+        subject: format!("server.{number}.server-activated"),
+        id: format!("{number}.0"),
+        payload: b"{}".to_vec(),
+    };
+    let messages: Vec<FeedMessage> = (1..=3).map(message).collect();
+    publisher.publish(0, &messages).await.unwrap();
+
+    let reader = Feed::connect(&shipped.settings("events"), plan.clone()).await.unwrap();
+    assert_eq!(reader.read(1, 10).await, Ok(messages));
+    let client = shipped.client("events").await;
+    let (feed, journal) = (plan.stream, stream_name(CELL));
+    let config = json!({ "name": feed, "subjects": ["other"] });
+    let changes = [
+        (format!("{}.server.4.server-activated", plan.prefix), json!({})),
+        (subject(CELL), json!("not a frame")),
+        (format!("$JS.API.STREAM.MSG.DELETE.{feed}"), json!({ "seq": 1 })),
+        (format!("$JS.API.STREAM.UPDATE.{feed}"), config),
+        (format!("$JS.API.STREAM.PURGE.{feed}"), json!({})),
+        (format!("$JS.API.STREAM.CREATE.{}", "OTHER"), json!({ "name": "OTHER", "subjects": ["other"] })),
+        (format!("$JS.API.STREAM.DELETE.{feed}"), json!({})),
+    ];
+    for (subject, payload) in changes {
+        assert_eq!(asked(&client, &subject, &payload, SILENCE).await, None, "events may not {subject}");
+    }
+    // A consumer keeps a reader's place.
+    let consumer = json!({ "durable_name": "mine", "ack_policy": "explicit", "deliver_policy": "all" });
+    let consumer = json!({ "stream_name": feed, "config": consumer });
+    let made = format!("$JS.API.CONSUMER.DURABLE.CREATE.{feed}.mine");
+    let made = asked(&client, &made, &consumer, READY_TIME_MAX).await.unwrap();
+    assert_eq!(made["num_pending"], json!(3), "{made}");
+    // Of the journal it is told that there is no such thing.
+    let stream =
+        asked(&client, &format!("$JS.API.STREAM.INFO.{journal}"), &json!({}), READY_TIME_MAX).await.unwrap();
+    assert_eq!(stream["error"]["err_code"], json!(10059), "{stream}");
+    let names = asked(&client, "$JS.API.STREAM.NAMES", &json!({}), READY_TIME_MAX).await.unwrap();
+    assert_eq!(names["streams"], json!([feed]));
+    assert_eq!(publisher.end().await.unwrap().sequence, 3, "nothing came of all that");
 }
 
 async fn nobody_else_gets_in(shipped: &Shipped) {

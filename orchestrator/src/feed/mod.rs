@@ -1,0 +1,41 @@
+//! The public feed: every event of the journal as a CloudEvent on a JetStream stream of its own, for whoever builds on
+//! this cell. Nothing in Windlass reads it.
+//!
+//! Invariant: the message at sequence n is the journal's n-th event, whoever published it and however often: so there is
+//! no gap and no repeat, and a stream that is lost, cut or deleted is made again as it was (`ops/decisions/0007`).
+
+mod event;
+mod nats;
+mod publisher;
+mod rebuild;
+#[cfg(test)]
+mod tests;
+
+use std::time::Duration;
+
+pub use event::{Message, Teller, Unspeakable, place};
+pub use nats::Nats;
+pub use publisher::{End, Publisher, Sink, SinkError, Source};
+pub use rebuild::{RebuildError, rebuild};
+pub use windlass_journal::jetstream::FeedPlan;
+
+/// Days that messages are kept in a stream that is made, where nothing else is said.
+pub const KEEP_DAYS: u32 = 7;
+/// The most days that can be asked for.
+pub const KEEP_DAYS_MAX: u32 = 3650;
+/// Messages that may be on their way to the stream at a time.
+const WINDOW_MESSAGES: usize = 256;
+/// Bytes of them; one message may be over it.
+const WINDOW_BYTES: usize = 512 * 1024;
+/// Commits asked of the history at a time.
+const COMMITS_AT_ONCE: usize = 128;
+/// The pause behind a window, in which more events come together for the next one.
+const GATHER_PAUSE: Duration = Duration::from_millis(20);
+/// How long nothing has to happen until the stream's end is looked at.
+const LOOK_PAUSE: Duration = Duration::from_secs(10);
+/// The pause after a failure.
+const RETRY_PAUSE: Duration = Duration::from_millis(500);
+/// The same failure is told so often.
+const TELL_PAUSE: Duration = Duration::from_secs(60);
+/// How long the history may take until it holds what the feed has told.
+const HISTORY_TIME_MAX: Duration = Duration::from_secs(10);
