@@ -10,10 +10,13 @@ use crate::exit;
 use crate::names::Names;
 use crate::output::{self, Format, aligned, note, say};
 
-/// What the hosts' inventories can tell.
-const TOLD_BY_INVENTORIES: [u32; 5] = [2, 3, 4, 5, 6];
+/// What the hosts' inventories can tell, and what the orchestrator's own look at the chain of hashes has told.
+const TOLD_NOW: [u32; 6] = [2, 3, 4, 5, 6, CHAIN];
+/// That the chain of hashes is whole: followed in the background, and asked for by name where it was not yet.
+const CHAIN: u32 = 8;
 
-/// Compare what the hosts hold with what the cell says: invariants 2 to 6, from the agents' inventories.
+/// Compare what the hosts hold with what the cell says: invariants 2 to 6, from the agents' inventories; and
+/// invariant 8, the chain of hashes, where the orchestrator has followed it lately.
 ///
 /// Exits with 1 where a check fails, and also where one could not be made or no host was looked at.
 #[derive(Args, Debug)]
@@ -33,13 +36,15 @@ pub(crate) struct Doctor {
 pub(crate) async fn run(app: &App, doctor: Doctor) -> anyhow::Result<u8> {
     let all = if doctor.host.is_empty() { "every host".to_string() } else { doctor.host.join(", ") };
     note(format!("asking {all} for its inventory"));
+    let all = doctor.invariant.is_empty();
     let request = v1::DoctorRequest {
-        invariants: if doctor.invariant.is_empty() { TOLD_BY_INVENTORIES.into() } else { doctor.invariant },
+        invariants: if all { TOLD_NOW.into() } else { doctor.invariant },
         hosts: doctor.host.iter().map(|host| of_cell("hosts", host)).collect(),
         wait_ms: doctor.wait_ms,
         ..Default::default()
     };
-    let answer = app.client.call(request).await?;
+    let mut answer = app.client.call(request).await?;
+    answer.checks.retain(|check| !all || check.invariant != CHAIN || check.result() != Found::NotChecked);
     match app.format {
         Format::Json => output::json(&answer)?,
         Format::Table => {

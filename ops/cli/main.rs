@@ -16,6 +16,7 @@ mod doctor;
 mod exit;
 mod explain;
 mod fault;
+mod history;
 mod host;
 mod image;
 mod init;

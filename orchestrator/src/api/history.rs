@@ -12,6 +12,7 @@ use super::convert;
 use super::errors::Problem;
 use super::limits::PAGE_BYTES_MAX;
 use super::list::{Ask, ask};
+use super::whole::{Export, Verify};
 
 const FILTERS: [&str; 4] = ["kind", "step", "host", "direction"];
 
@@ -29,6 +30,18 @@ impl HistoryService for Api {
         let events = convert::events(commits, seen.saga, seen.project, seen.audience);
         let (events, next_page_token) = page(&ask, events)?;
         Ok(Response::new(v1::ListEventsResponse { events, next_page_token, position: seen.at.position.0 }))
+    }
+
+    type ExportHistoryStream = Export;
+
+    async fn export_history(&self, request: Request<v1::ExportHistoryRequest>) -> Answer<Export> {
+        self.give_history(request).await
+    }
+
+    type VerifyHistoryStream = Verify;
+
+    async fn verify_history(&self, request: Request<v1::VerifyHistoryRequest>) -> Answer<Verify> {
+        self.follow_chain(request).await
     }
 }
 

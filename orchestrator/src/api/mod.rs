@@ -39,6 +39,7 @@ mod subnet;
 mod view;
 mod volume;
 mod watch;
+mod whole;
 
 use std::sync::Arc;
 
@@ -113,6 +114,7 @@ struct Inner {
     waits: Semaphore,
     watches: Arc<Semaphore>,
     doctors: Semaphore,
+    exports: Arc<Semaphore>,
     uploads: Arc<Semaphore>,
     downloads: Arc<Semaphore>,
 }
@@ -126,6 +128,7 @@ impl Api {
             waits: Semaphore::new(limits::POSITION_WAITS_MAX),
             watches: Arc::new(Semaphore::new(limits::WATCHES_MAX)),
             doctors: Semaphore::new(limits::DOCTORS_MAX),
+            exports: Arc::new(Semaphore::new(limits::EXPORTS_MAX)),
             uploads: Arc::new(Semaphore::new(UPLOADS_MAX)),
             downloads: Arc::new(Semaphore::new(DOWNLOADS_MAX)),
         }))

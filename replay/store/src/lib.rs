@@ -19,6 +19,7 @@ mod delta;
 mod error;
 #[cfg(test)]
 mod golden;
+mod image_bytes;
 mod index;
 pub mod limits;
 mod query;
@@ -39,8 +40,10 @@ pub use assemble::Image;
 pub use database::Store;
 pub use delta::Delta;
 pub use error::{OpenError, StoreError};
+pub use image_bytes::ImageBytesError;
 pub use query::{List, Page, PageKey, Place};
 
 pub use summary::{SagaStanding, Summary};
+pub use touch::named;
 pub use tracker::Tracker;
 pub use writer::{Busy, Writer};

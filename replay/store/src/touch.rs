@@ -58,6 +58,21 @@ pub(crate) trait Touched {
     fn moves(&mut self, moves: &Moves<'_>);
 }
 
+/// The resources that an event names.
+#[must_use]
+pub fn named(event: &Event) -> Vec<ResourceRef> {
+    struct Names(Vec<ResourceRef>);
+    impl Touched for Names {
+        fn names(&mut self, resource: ResourceRef) {
+            self.0.push(resource);
+        }
+        fn moves(&mut self, _: &Moves<'_>) {}
+    }
+    let mut names = Names(Vec::new());
+    touch(event, &mut names);
+    names.0
+}
+
 /// One line an event: `Event(body): [what it names] [what else it moves]`.
 macro_rules! touches {
     ($event:ident, $sink:ident; $($variant:ident($body:pat): [$($named:expr),*] [$($moved:expr),*];)*) => {

@@ -9,7 +9,7 @@ use windlass_journal::{Append, Frame, Read};
 use windlass_sagas::protocol::Cursor;
 use windlass_sagas::record::SagaKind;
 
-use windlass_replay::{Metered, Source, SourceError, Standing, Verdict, check, export, sagas, verify};
+use windlass_replay::{Ask, Metered, Source, SourceError, Standing, Verdict, check, export, sagas, verify};
 
 use crate::support::{World, create_server};
 use crate::{journal, wait};
@@ -48,7 +48,7 @@ fn a_stopped_embedded_journal_and_its_export_say_the_same() {
     let checked = wait(check(&source, &[]));
     assert_eq!((checked.verdict(), checked.commits), (Verdict::Same, world.commits.len() as u64));
     let mut out = Vec::new();
-    wait(export(&source, &mut out)).expect("exported");
+    wait(export(&source, Ask::cell(), &mut out)).expect("exported");
     wait(source.close());
 
     let file = directory.path().join("kept.wlj");
