@@ -112,6 +112,11 @@ fn text(answer: &v1::DoctorResponse, names: &Names) -> String {
             lines.push(format!("{number} found: {} more", check.findings_omitted));
         }
     }
+    for check in &answer.checks {
+        if let Some(at) = &check.look_time {
+            lines.push(format!("{} was looked at before, at {at}", check.invariant));
+        }
+    }
     lines.push(format!("hosts compared: {}", answer.hosts_compared.len()));
     if !answer.hosts_missing.is_empty() {
         lines.push(format!("hosts without an inventory: {}", names.all(&answer.hosts_missing)));

@@ -53,9 +53,37 @@ struct Armed {
     host: Option<HostId>,
     from: Time,
     to: Time,
+    /// How often it may still have struck.
+    left: u64,
+}
+
+/// What the history shows of a strike.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Sign {
+    /// The attempt was refused.
+    Refused,
+    /// No outcome came in time.
+    Overdue,
+    /// Nothing: the attempt was sent, and went on after the strike.
+    Sent,
 }
 
 impl Armed {
+    fn of(rule: &FaultRule, host: Option<HostId>, from: Time, to: Time) -> Self {
+        Self { rule: rule.clone(), host, from, to, left: rule.times.unwrap_or(u64::MAX) }
+    }
+
+    /// What a strike of it looks like.
+    const fn sign(&self) -> Sign {
+        match self.rule.kind {
+            FaultKind::ErrorBefore | FaultKind::ErrorAfter | FaultKind::DiskFull | FaultKind::WrongTerm => {
+                Sign::Refused
+            }
+            FaultKind::Hang => Sign::Overdue,
+            _ => Sign::Sent,
+        }
+    }
+
     /// Whether it may have struck this attempt.
     fn fits(&self, entry: &Entry, name: &str) -> bool {
         let step = self.rule.step.as_ref().is_none_or(|step| step == name);
@@ -76,7 +104,7 @@ impl Armed {
 pub async fn case<R: Read>(journal: &R, saga: SagaId) -> Result<Option<Case>, ReplayError> {
     let told = timeline(journal, saga).await?;
     let Some(begun) = &told.begun else { return Ok(None) };
-    let armed = armed(journal).await?;
+    let mut armed = armed(journal).await?;
     let mut case = Case {
         saga,
         kind: begun.kind,
@@ -91,7 +119,7 @@ pub async fn case<R: Read>(journal: &R, saga: SagaId) -> Result<Option<Case>, Re
             Event::SagaCompleted(_) => case.ended = Some(Standing::Completed),
             Event::SagaRolledBack(_) => case.ended = Some(Standing::RolledBack),
             Event::SagaAbandoned(_) => case.ended = Some(Standing::Abandoned),
-            _ => case.strikes.extend(strike(begun, entry, &armed)),
+            _ => case.strikes.extend(strike(begun, entry, &mut armed)),
         }
     }
     case.strikes.dedup();
@@ -99,18 +127,21 @@ pub async fn case<R: Read>(journal: &R, saga: SagaId) -> Result<Option<Case>, Re
 }
 
 /// What an event says of a strike.
-fn strike(begun: &Begun, entry: &Entry, armed: &[Armed]) -> Option<Strike> {
+fn strike(begun: &Begun, entry: &Entry, armed: &mut [Armed]) -> Option<Strike> {
     let (step, direction) = (entry.step?, entry.direction?);
     let name = begun.steps.get(usize::from(step.0))?.name;
-    let planned = armed.iter().rfind(|armed| armed.fits(entry, name));
-    let (fault, for_good) = match (&entry.event, planned) {
-        (Event::StepDispatched(_) | Event::StepRefused(_) | Event::StepOverdue(_), Some(armed)) => {
-            (armed.rule.kind, armed.for_good())
-        }
-        (Event::StepRefused(e), None) => (FaultKind::ErrorBefore, !e.refusal.retryable),
-        (Event::StepOverdue(_), None) => (FaultKind::Hang, false),
+    let (sign, alone) = match &entry.event {
+        Event::StepDispatched(_) => (Sign::Sent, None),
+        Event::StepRefused(e) => (Sign::Refused, Some((FaultKind::ErrorBefore, !e.refusal.retryable))),
+        Event::StepOverdue(_) => (Sign::Overdue, Some((FaultKind::Hang, false))),
         _ => return None,
     };
+    let fits = |armed: &&mut Armed| armed.left > 0 && armed.sign() == sign && armed.fits(entry, name);
+    let planned = armed.iter_mut().rfind(fits).map(|armed| {
+        armed.left -= 1;
+        (armed.rule.kind, armed.for_good())
+    });
+    let (fault, for_good) = planned.or(alone)?;
     Some(Strike { step, name, direction, fault, for_good })
 }
 
@@ -118,18 +149,19 @@ fn strike(begun: &Begun, entry: &Entry, armed: &[Armed]) -> Option<Strike> {
 async fn armed<R: Read>(journal: &R) -> Result<Vec<Armed>, ReplayError> {
     let mut armed: Vec<(FaultId, Armed)> = Vec::new();
     fold_steps(journal, Fold::new(None), Until::End, |step| match step {
-        Step::Base(fold) => armed.extend(fold.cell().faults.values().map(|fault| {
-            let (rule, host, from, to) = (fault.rule.clone(), fault.host, fault.armed, fault.expires);
-            (fault.id, Armed { rule, host, from, to })
-        })),
+        Step::Base(fold) => armed.extend(
+            fold.cell()
+                .faults
+                .values()
+                .map(|fault| (fault.id, Armed::of(&fault.rule, fault.host, fault.armed, fault.expires))),
+        ),
         Step::Frame(_, absorbed) => {
             for commit in &absorbed.commits {
                 for event in &commit.events {
                     match event {
                         Event::FaultArmed(e) => {
-                            let (rule, host, from, to) =
-                                (e.rule.clone(), e.host, commit.header.time, e.expires);
-                            armed.push((e.id, Armed { rule, host, from, to }));
+                            let from = commit.header.time;
+                            armed.push((e.id, Armed::of(&e.rule, e.host, from, e.expires)));
                         }
                         Event::FaultDisarmed(e) => {
                             let ended = armed.iter_mut().filter(|(id, _)| *id == e.fault);

@@ -13,7 +13,7 @@ use windlass_sagas::ids::{Position, Time};
 use windlass_sagas::protocol::Cursor;
 use windlass_store::{Image, Store};
 
-use crate::blobs::limits::{CHUNKS_QUEUE, READER_SILENCE_MAX};
+use crate::blobs::limits::{CHUNK_BYTES_MAX, CHUNKS_QUEUE, READER_SILENCE_MAX};
 use crate::lead::handle::Durable;
 
 /// Some bytes of an exported file, and the position that it has come to.
@@ -138,16 +138,19 @@ async fn exported<R: Read>(reader: &R, ask: Ask, pieces: &mpsc::Sender<Result<Pi
         Err(error) => return drop(send(Err(error)).await),
     };
     loop {
-        let piece = match exporting.next().await {
-            Ok(Some(data)) => Ok(Piece { data, position: exporting.position() }),
+        let data = match exporting.next().await {
+            Ok(Some(data)) => data,
             Ok(None) => return,
-            Err(error) => Err(error),
+            Err(error) => return drop(send(Err(error)).await),
         };
-        let over = piece.is_err();
-        match send(piece).await {
-            Ok(Ok(())) if !over => {}
-            // All is said, or nobody reads any more.
-            Ok(_) | Err(_) => return,
+        let position = exporting.position();
+        // An index may be larger than a message.
+        for data in data.chunks(CHUNK_BYTES_MAX) {
+            let piece = Piece { data: data.to_vec(), position };
+            if !matches!(send(Ok(piece)).await, Ok(Ok(()))) {
+                // Nobody reads any more.
+                return;
+            }
         }
     }
 }

@@ -19,3 +19,4 @@ mod repeats;
 mod support;
 mod validate;
 mod watches;
+mod whole;

@@ -156,6 +156,6 @@ impl Finished for History {
     }
 
     fn whole(&self) -> std::sync::Arc<dyn windlass_orchestrator::history::whole::Whole> {
-        std::sync::Arc::new(windlass_orchestrator::history::whole::Journal::new(self.reader.clone(), None))
+        std::sync::Arc::new(windlass_orchestrator::history::whole::Journal::new(self.reader.connect(), None))
     }
 }
