@@ -72,7 +72,7 @@ pub(crate) struct Verify {
 pub(crate) async fn run(
     command: History,
     format: Format,
-    connect: impl Fn() -> anyhow::Result<App>,
+    connect: impl AsyncFn() -> anyhow::Result<App>,
 ) -> anyhow::Result<u8> {
     match command {
         History::Export(command) => export::run(*command, format, connect).await,

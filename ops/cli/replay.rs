@@ -54,7 +54,7 @@ pub(crate) struct Place {
     state: Option<PathBuf>,
     /// A journal's own directory, or an exported file.
     #[arg(long, value_name = "PATH")]
-    journal: Option<PathBuf>,
+    journal: Option<String>,
     #[command(flatten)]
     servers: Servers,
     /// The cell's name, where the journal is on NATS.
@@ -82,7 +82,7 @@ impl Place {
 
     fn path(&self) -> anyhow::Result<PathBuf> {
         let below = |state: &PathBuf| state.join("journal");
-        let path = self.journal.clone().or_else(|| self.state.as_ref().map(below));
+        let path = self.journal.as_ref().map(PathBuf::from).or_else(|| self.state.as_ref().map(below));
         let none = "no journal: name one with --state, --journal, or --nats and --cell";
         path.ok_or_else(|| Usage(none.into()).into())
     }
@@ -102,8 +102,21 @@ impl Place {
     }
 }
 
+/// A cell's journal on NATS by its URL, `nats://host:port/CELL`; how to get in is said by the environment.
+pub(crate) fn on_nats_named(url: &str) -> anyhow::Result<jetstream::Settings> {
+    let usage = || Usage(format!("{url}: nats://host:port/CELL is expected"));
+    let (server, cell) =
+        url.rsplit_once('/').filter(|(server, _)| server.contains("://")).ok_or_else(usage)?;
+    if cell.is_empty() || server.ends_with(':') || server.ends_with('/') {
+        return Err(usage().into());
+    }
+    let servers = Servers::of_environment();
+    let (servers, access) = (vec![server.to_owned()], servers.access());
+    Ok(jetstream::Settings { servers, cell: cell.to_owned(), replicas: 1, access })
+}
+
 /// What would help against a journal that can't be opened.
-fn explained(error: SourceError, path: &Path) -> anyhow::Error {
+pub(crate) fn explained(error: SourceError, path: &Path) -> anyhow::Error {
     let (hint, code) = match &error {
         SourceError::Held { .. } => (
             "ask it: leave --state and --journal out; or read a file that `windlass history export` writes while it runs"
@@ -159,7 +172,7 @@ async fn timeline(place: &Place, id: &str, format: Format) -> anyhow::Result<u8>
     meter.end();
     source.close().await;
     let (timeline, hosts) = told?;
-    if timeline.begun.is_none() {
+    if timeline.begun().is_none() {
         anyhow::bail!(Hinted {
             message: format!("operation {saga} is not in this journal"),
             hint: "`windlass replay timeline` without an id lists its operations".into(),

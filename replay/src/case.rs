@@ -103,7 +103,7 @@ impl Armed {
 /// Where the journal can't be read or folded.
 pub async fn case<R: Read>(journal: &R, saga: SagaId) -> Result<Option<Case>, ReplayError> {
     let told = timeline(journal, saga).await?;
-    let Some(begun) = &told.begun else { return Ok(None) };
+    let Some(begun) = told.begun() else { return Ok(None) };
     let mut armed = armed(journal).await?;
     let mut case = Case {
         saga,

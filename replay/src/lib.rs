@@ -5,6 +5,7 @@
 
 mod case;
 mod check;
+mod diff;
 mod error;
 mod export;
 mod file;
@@ -23,15 +24,18 @@ mod when;
 
 pub use case::{Case, Strike, case};
 pub use check::{Checked, Difference, Group, Intended, IntendedError, Unchecked, Verdict, check, check_by};
+pub use diff::{Changed, Diff, Fields};
 pub use error::ReplayError;
 pub use export::{
     Ask, ExportError, Exported, Exporting, FindError, Moment, export, find_operation, find_project,
 };
-pub use file::{About, File, FileError, Scope};
+pub use file::{File, FileError, Manifest, Scope};
 pub use fold::{Folded, Until, Voids, fold, fold_by, fold_of_image};
 pub use metered::Metered;
 pub use sagas::{SagaLine, Standing, sagas};
 pub use source::{Source, SourceError};
-pub use timeline::{Begun, Entry, StepLine, Timeline, timeline, timeline_and_hosts, timeline_at};
+pub use timeline::{
+    About, Begun, Course, Entry, StepLine, Timeline, timeline, timeline_and_hosts, timeline_at,
+};
 pub use verify::{Finding, Seen, Verified, What, verify, verify_by};
 pub use when::utc;

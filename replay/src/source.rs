@@ -10,7 +10,7 @@ use windlass_journal::embedded::{self, OpenError, Settings};
 use windlass_journal::{Embedded, Frame, Part, Read, ReadError, jetstream};
 use windlass_sagas::protocol::Cursor;
 
-use crate::file::{About, File, FileError};
+use crate::file::{File, FileError, Manifest};
 
 /// An open journal.
 #[derive(Debug)]
@@ -104,7 +104,7 @@ impl Source {
 
     /// What an exported file says of itself; `None`: it is a journal, or a file of format 1, and holds a whole cell.
     #[must_use]
-    pub fn about(&self) -> Option<&About> {
+    pub fn about(&self) -> Option<&Manifest> {
         match self {
             Self::File(file) => file.about(),
             Self::Embedded(_) | Self::JetStream(_) => None,

@@ -8,6 +8,7 @@ mod create;
 mod down;
 mod drain;
 mod fence;
+mod history;
 mod image;
 mod kill;
 mod network;

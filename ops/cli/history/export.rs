@@ -17,7 +17,7 @@ use crate::output::Format;
 pub(super) async fn run(
     command: Export,
     format: Format,
-    connect: impl Fn() -> anyhow::Result<App>,
+    connect: impl AsyncFn() -> anyhow::Result<App>,
 ) -> anyhow::Result<u8> {
     let wanted = Wanted::of(&command)?;
     let Some(directory) = &command.as_test else {
@@ -145,7 +145,7 @@ async fn write(
     command: &Export,
     wanted: &Wanted,
     file: &Path,
-    connect: impl Fn() -> anyhow::Result<App>,
+    connect: impl AsyncFn() -> anyhow::Result<App>,
 ) -> anyhow::Result<()> {
     let mut name = file.as_os_str().to_owned();
     name.push(".part");
@@ -153,7 +153,7 @@ async fn write(
     let written = if command.place.is_named() {
         directly(command, wanted, &beside).await
     } else {
-        by_api(&connect()?, wanted, &beside).await
+        by_api(&connect().await?, wanted, &beside).await
     };
     let moved = written.and_then(|()| Ok(std::fs::rename(&beside, file)?));
     if moved.is_err() {

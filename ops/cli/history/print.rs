@@ -4,7 +4,7 @@ use std::path::Path;
 
 use serde_json::json;
 use windlass_client::v1;
-use windlass_replay::{About, File, Verified, utc};
+use windlass_replay::{File, Manifest, Verified, utc};
 
 use super::as_test::Kept;
 use crate::output::{Format, document, note, say};
@@ -13,7 +13,7 @@ use crate::output::{Format, document, note, say};
 pub(super) fn exported(file: &File, path: &Path, format: Format) -> anyhow::Result<()> {
     let Some(about) = file.about() else { anyhow::bail!("the file says nothing of itself") };
     let bytes = std::fs::metadata(path)?.len();
-    let About { first, last, commits, frames, left_out, shared, .. } = about;
+    let Manifest { first, last, commits, frames, left_out, shared, .. } = about;
     if format == Format::Json {
         return document(&json!({
             "file": path.display().to_string(),

@@ -14,12 +14,12 @@ use crate::output::Format;
 pub(super) async fn run(
     command: Verify,
     format: Format,
-    connect: impl Fn() -> anyhow::Result<App>,
+    connect: impl AsyncFn() -> anyhow::Result<App>,
 ) -> anyhow::Result<u8> {
     let Verify { seen, place } = command;
     let seen = seen.iter().map(|text| witness(text)).collect::<Result<Vec<_>, _>>()?;
     if !place.is_named() {
-        return by_api(&connect()?, &seen, format).await;
+        return by_api(&connect().await?, &seen, format).await;
     }
     let source = place.open().await?;
     // A damaged journal does not know its end; it is read all the same.

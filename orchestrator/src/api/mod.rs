@@ -10,7 +10,9 @@ mod call;
 mod cell;
 mod console;
 mod convert;
+mod diff;
 pub mod errors;
+mod events;
 mod explained;
 mod fault;
 mod fields;
@@ -30,15 +32,21 @@ mod names;
 mod network;
 mod operation;
 mod operations;
+mod past;
 mod port;
 mod project;
 mod recovery;
 mod security_group;
 mod server;
 mod subnet;
+mod touched;
 mod view;
+mod visit;
 mod volume;
 mod watch;
+mod watch_events;
+mod watch_operations;
+mod who;
 mod whole;
 
 use std::sync::Arc;
@@ -73,6 +81,8 @@ use explained::Explained;
 use finished::Finished;
 use inventories::Inventories;
 use limits::REQUEST_BYTES_MAX;
+pub use past::{Moment, NotTold, Past};
+pub use who::{Access, Roles};
 
 /// What the API stands on.
 pub struct Parts {
@@ -80,6 +90,10 @@ pub struct Parts {
     pub leader: Leader,
     /// The history.
     pub finished: Arc<dyn Finished>,
+    /// The folds of the past.
+    pub past: Arc<dyn Past>,
+    /// Who is let in.
+    pub access: Access,
     /// The agents' side.
     pub inventories: Arc<dyn Inventories>,
     /// Where user data and images' bytes are kept; `None`: servers with user data and uploads are refused.
@@ -136,6 +150,10 @@ impl Api {
 
     fn parts(&self) -> &Parts {
         &self.0.parts
+    }
+
+    fn access(&self) -> &Access {
+        &self.0.parts.access
     }
 
     fn waits(&self) -> &Semaphore {

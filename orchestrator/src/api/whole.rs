@@ -15,7 +15,9 @@ use super::errors::Problem;
 use super::fields::{self, at_most};
 use super::limits::{RETRY_JOURNAL, RETRY_OVERLOADED, SEEN_MAX};
 use super::names;
-use super::view::{Place, View, only_now};
+use super::past::only_now;
+use super::view::{Place, View};
+use super::visit::Point;
 use crate::history::whole::{Piece, Told};
 
 /// What an export is answered with.
@@ -59,7 +61,7 @@ impl Api {
             let name = view.cell.projects.get(&view.project).map(|project| project.name.clone());
             Ok((view.project, name.unwrap_or_default(), Position(view.position())))
         };
-        let (project, name, end) = self.visit(call, min_position, place, look).await?;
+        let (project, name, end) = self.visit(call, Point::now(min_position), place, look).await?;
         let Ok(slot) = std::sync::Arc::clone(&self.0.exports).try_acquire_owned() else {
             return Err(too_many("exports").into());
         };
@@ -117,10 +119,10 @@ impl Api {
         let (call, asked) = Self::open("history.verify", request)?;
         let min_position = Position(asked.min_position);
         let look = move |view: &View<'_>| {
-            only_now(asked.read_at.as_ref())?;
+            only_now(asked.read_at.as_ref(), "a verification")?;
             Ok((seen(&asked)?, Position(view.position())))
         };
-        let (mut seen, end) = self.visit(call, min_position, Ok(Place::Cell), look).await?;
+        let (mut seen, end) = self.visit(call, Point::now(min_position), Ok(Place::Cell), look).await?;
         let Ok(slot) = std::sync::Arc::clone(&self.0.exports).try_acquire_owned() else {
             return Err(too_many("exports and verifications").into());
         };

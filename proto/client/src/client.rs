@@ -6,22 +6,23 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use http::uri::PathAndQuery;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tonic::client::Grpc;
 use tonic::metadata::{Ascii, MetadataValue};
 use tonic::transport::Channel;
 use tonic::{Code, Request, Status, Streaming};
 use tonic_prost::ProstCodec;
 use uuid::Uuid;
-use windlass_proto::v1::{Operation, OperationChange, WatchOperationsRequest, WatchOperationsResponse};
+use windlass_proto::v1::{Operation, OperationChange, ReadAt, WatchEventsRequest};
 
 use crate::config::{Config, ConfigError, Retry};
 use crate::error::ClientError;
+use crate::inside;
 use crate::limits;
 use crate::methods::{List, Unary};
 use crate::pages::Pages;
+use crate::tail::Tail;
 use crate::watch::Watch;
-
-const WATCH_PATH: &str = "/windlass.v1.OperationService/WatchOperations";
 
 /// A client of one cell. Cheap to clone; the clones share their connections.
 #[derive(Clone)]
@@ -33,6 +34,7 @@ struct Inner {
     bearer: Option<MetadataValue<Ascii>>,
     deadline: Duration,
     retry: Retry,
+    read_at: Option<ReadAt>,
 }
 
 impl Client {
@@ -41,12 +43,32 @@ impl Client {
     /// # Errors
     /// When the configuration can't be used; see [`ConfigError`].
     pub fn new(config: &Config) -> Result<Self, ConfigError> {
+        Self::of(config, config.channels()?)
+    }
+
+    /// A client whose connection `connect` makes in place of a socket: to an API inside the same process. The
+    /// configuration's endpoints are not used.
+    ///
+    /// # Errors
+    /// When the token can't be used.
+    pub fn over<S>(
+        config: &Config,
+        connect: impl Fn() -> std::io::Result<S> + Send + Sync + 'static,
+    ) -> Result<Self, ConfigError>
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        Self::of(config, vec![inside::channel(connect)])
+    }
+
+    fn of(config: &Config, peers: Vec<Channel>) -> Result<Self, ConfigError> {
         Ok(Self(Arc::new(Inner {
-            peers: config.channels()?,
+            peers,
             current: AtomicUsize::new(0),
             bearer: config.bearer()?,
             deadline: config.deadline,
             retry: config.retry,
+            read_at: config.read_at,
         })))
     }
 
@@ -61,8 +83,18 @@ impl Client {
     ///
     /// # Errors
     /// The server's refusal; UNAVAILABLE after the last try; DEADLINE_EXCEEDED when time ran out. In the last two cases
-    /// a change may have been made: repeat it with the error's `request_id`.
+    /// a change may have been made: repeat it with the error's `request_id`. FAILED_PRECONDITION, unsent, where a client
+    /// of the past is asked for a change.
     pub async fn call<M: Unary>(&self, mut request: M) -> Result<M::Answer, ClientError> {
+        if let Some(moment) = self.0.read_at {
+            match request.read_at() {
+                Some(read_at) => drop(read_at.get_or_insert(moment)),
+                None => {
+                    let message = "the past can be read, and not changed";
+                    return Err(ClientError::own(Code::FailedPrecondition, message));
+                }
+            }
+        }
         let request_id = request.request_id().map(|id| {
             if id.is_empty() {
                 *id = Self::new_request_id();
@@ -83,6 +115,14 @@ impl Client {
     /// the state now. See [`Watch`].
     pub fn watch(&self, parent: impl Into<String>, after_position: Option<u64>) -> Watch {
         Watch::new(self.clone(), parent.into(), after_position)
+    }
+
+    /// Follows the events of the cell or of projects, as the request says: every one after its position, or from now
+    /// on; with a client of the past up to there.
+    /// See [`Tail`].
+    pub fn tail(&self, mut request: WatchEventsRequest) -> Tail {
+        request.read_at = request.read_at.or(self.0.read_at);
+        Tail::new(self.clone(), request)
     }
 
     /// Waits until the operation has ended or is stuck, and returns it then. It has no bound of its own: an operation
@@ -106,13 +146,18 @@ impl Client {
         crate::watch::wait(self, operation, seen).await
     }
 
-    /// Opens the stream of a watch, tried again while no orchestrator is available.
-    pub(crate) async fn open_watch(
+    /// Opens a stream, tried again while no orchestrator is available.
+    pub(crate) async fn open<R, A>(
         &self,
-        request: &WatchOperationsRequest,
-    ) -> Result<Streaming<WatchOperationsResponse>, ClientError> {
-        let tries = self.tries(|channel| self.stream(channel, request));
-        tokio::time::timeout(self.0.deadline, tries).await.unwrap_or_else(|_| Err(out_of_time(WATCH_PATH)))
+        path: &'static str,
+        request: &R,
+    ) -> Result<Streaming<A>, ClientError>
+    where
+        R: prost::Message + Clone + 'static,
+        A: prost::Message + Default + 'static,
+    {
+        let tries = self.tries(|channel| self.stream(channel, path, request));
+        tokio::time::timeout(self.0.deadline, tries).await.unwrap_or_else(|_| Err(out_of_time(path)))
     }
 
     pub(crate) fn deadline(&self) -> Duration {
@@ -156,14 +201,18 @@ impl Client {
         Ok(grpc.unary(self.signed(request.clone()), path, codec).await?.into_inner())
     }
 
-    async fn stream(
+    async fn stream<R, A>(
         &self,
         channel: Channel,
-        request: &WatchOperationsRequest,
-    ) -> Result<Streaming<WatchOperationsResponse>, Status> {
+        path: &'static str,
+        request: &R,
+    ) -> Result<Streaming<A>, Status>
+    where
+        R: prost::Message + Clone + 'static,
+        A: prost::Message + Default + 'static,
+    {
         let mut grpc = ready(channel).await?;
-        let codec = ProstCodec::<WatchOperationsRequest, WatchOperationsResponse>::default();
-        let path = PathAndQuery::from_static(WATCH_PATH);
+        let (codec, path) = (ProstCodec::<R, A>::default(), PathAndQuery::from_static(path));
         Ok(grpc.server_streaming(self.signed(request.clone()), path, codec).await?.into_inner())
     }
 

@@ -5,6 +5,8 @@
 //! only with a frame that the caller has read or whose acknowledgement it has, or the fence would be gone.
 //! A frame is opaque bytes here: nothing in this crate may look inside one.
 
+use std::sync::Arc;
+
 mod answer;
 #[cfg(any(test, feature = "contract"))]
 pub mod contract;
@@ -75,5 +77,20 @@ pub trait Read: Send + Sync {
     /// What this copy says of itself where it may not hold the whole journal; `None`: it is the journal.
     fn part(&self) -> Option<&dyn Part> {
         None
+    }
+}
+
+/// A journal that several readers share.
+impl<R: Read> Read for Arc<R> {
+    async fn read(&self, after: Cursor, frames_max: usize) -> Result<Vec<(Cursor, Frame)>, ReadError> {
+        R::read(self, after, frames_max).await
+    }
+
+    async fn last(&self) -> Result<Cursor, ReadError> {
+        R::last(self).await
+    }
+
+    async fn wait(&self, after: Cursor) -> Result<(), ReadError> {
+        R::wait(self, after).await
     }
 }

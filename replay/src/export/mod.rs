@@ -18,7 +18,7 @@ use windlass_sagas::protocol::Cursor;
 use windlass_sagas::record::{Commit, DecodeError, Event, Frame, StoredCommit, Tip, Validity};
 use windlass_store::Image;
 
-use crate::file::{About, Scope};
+use crate::file::{Manifest, Scope};
 use crate::limits::READ_FRAMES;
 pub use find::{FindError, find_operation, find_project};
 use whose::Whose;
@@ -80,7 +80,7 @@ impl Ask {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Exported {
     /// What the file says of itself.
-    pub about: About,
+    pub about: Manifest,
     /// Its size, bytes.
     pub bytes: u64,
 }
@@ -244,7 +244,7 @@ impl<'a, R: Read> Exporting<'a, R> {
     /// What was written, once `next` has given everything.
     #[must_use]
     pub fn exported(self) -> Exported {
-        let none = || About::new(CellId([0; 16]), String::new(), BUILD.to_owned(), Scope::Cell);
+        let none = || Manifest::new(CellId([0; 16]), String::new(), BUILD.to_owned(), Scope::Cell);
         let bytes = self.writer.as_ref().map_or(0, Writer::bytes);
         Exported { about: self.writer.map_or_else(none, |writer| writer.about), bytes }
     }
@@ -370,7 +370,7 @@ impl<'a, R: Read> Exporting<'a, R> {
         let folded = self.cell.as_ref().filter(|cell| cell.position > Position(0));
         let known = folded.map(|cell| (cell.id, cell.name.clone())).or(genesis);
         let (id, name) = known.ok_or(ExportError::Empty)?;
-        let mut about = About::new(id, name, BUILD.to_owned(), self.ask.scope.clone());
+        let mut about = Manifest::new(id, name, BUILD.to_owned(), self.ask.scope.clone());
         about.first = commit.header.position;
         // The fold has done its work, but where it tells whose a commit is: that begins with the journal's first one.
         let base = self.cell.take_if(|cell| cell.position > Position(0));

@@ -7,7 +7,7 @@ use windlass_store::Image;
 
 use super::write::Writer;
 use crate::File;
-use crate::file::{About, Scope};
+use crate::file::{Manifest, Scope};
 use crate::support::{CELL, World, flavor};
 use crate::verify::{Finding, Verified, What, verify};
 
@@ -23,7 +23,7 @@ fn wait<T>(future: impl Future<Output = T>) -> T {
 
 /// A file of these, and what is found in it.
 fn forged(base: Option<&Image>, puts: Vec<Put>, tip: &Tip) -> Verified {
-    let about = About::new(CELL, "test".into(), String::new(), Scope::Span);
+    let about = Manifest::new(CELL, "test".into(), String::new(), Scope::Span);
     let mut writer = Writer::begin(about, base).expect("into memory");
     for put in puts {
         match put {

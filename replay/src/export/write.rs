@@ -9,13 +9,13 @@ use windlass_sagas::protocol::Cursor;
 use windlass_sagas::record::Tip;
 use windlass_store::Image;
 
-use crate::file::About;
+use crate::file::Manifest;
 use crate::file::layout::*;
 use crate::limits::BLOCK_BYTES;
 
 /// A file that is being written.
 pub(super) struct Writer {
-    pub(super) about: About,
+    pub(super) about: Manifest,
     index: Index,
     manifest: [u8; 32],
     /// Where the next section will stand.
@@ -31,7 +31,7 @@ pub(super) struct Writer {
 
 impl Writer {
     /// Begins a file: its manifest, and the image that its first commit follows.
-    pub(super) fn begin(mut about: About, base: Option<&Image>) -> std::io::Result<Self> {
+    pub(super) fn begin(mut about: Manifest, base: Option<&Image>) -> std::io::Result<Self> {
         about.base = base.map_or(Position(0), |base| base.tip.position);
         let mut head = MAGIC.to_vec();
         head.extend(FORMAT.to_be_bytes());

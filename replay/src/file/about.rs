@@ -40,7 +40,7 @@ impl fmt::Display for Scope {
 
 /// What a file says of itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct About {
+pub struct Manifest {
     /// The cell.
     pub cell: CellId,
     /// Its name.
@@ -77,7 +77,7 @@ pub struct About {
     pub shared: u64,
 }
 
-impl About {
+impl Manifest {
     /// Before anything is written.
     pub(crate) const fn new(cell: CellId, name: String, build: String, scope: Scope) -> Self {
         let (level, none, hash) = (0, Position(0), Hash([0; 32]));

@@ -12,13 +12,13 @@ use windlass_sagas::ids::{Position, Time};
 use windlass_sagas::protocol::Cursor;
 
 use super::FileError;
-use super::about::About;
+use super::about::Manifest;
 use super::layout::*;
 
 /// An open file: its index in memory, and the block that was read last.
 #[derive(Debug)]
 pub(super) struct Blocks {
-    pub(super) about: About,
+    pub(super) about: Manifest,
     index: Index,
     /// Where the base begins, bytes.
     base_at: u64,
@@ -49,7 +49,7 @@ impl Blocks {
         let (index_head, index, behind_index) = open(Kind::Index, index_at)?;
         let (manifest_head, manifest, base_at) = open(Kind::Manifest, HEAD_BYTES)?;
         let (about, [manifest_hash, index_hash]) =
-            About::read(&manifest, &end).map_err(|what| damaged(end_at, &what))?;
+            Manifest::read(&manifest, &end).map_err(|what| damaged(end_at, &what))?;
         if manifest_head.hash != manifest_hash.0 {
             return Err(damaged(HEAD_BYTES, "its manifest is that of another file"));
         }

@@ -19,7 +19,7 @@ use windlass_journal::{Damage, Frame, Gap, Part, Read, ReadError};
 use windlass_sagas::ids::{Hash, Position, Time};
 use windlass_sagas::protocol::Cursor;
 
-pub use about::{About, Scope};
+pub use about::{Manifest, Scope};
 use blocks::Blocks;
 use layout::{HEAD_BYTES, MAGIC, Slot};
 use plain::Plain;
@@ -118,7 +118,7 @@ impl File {
 
     /// What it says of itself; `None`: it is of format 1, which holds a whole cell and says nothing.
     #[must_use]
-    pub fn about(&self) -> Option<&About> {
+    pub fn about(&self) -> Option<&Manifest> {
         match &self.inside {
             Inside::Plain(_) => None,
             Inside::Blocks(blocks) => Some(&blocks.about),

@@ -1,4 +1,4 @@
-//! From rows back to a cell: what rows leave out is made again from what they say.
+//! An image as parts, and from parts back to a cell: what rows leave out is made again from what they say.
 
 use serde::de::DeserializeOwned;
 use windlass_sagas::cell::Cell;
@@ -7,7 +7,16 @@ use windlass_sagas::ids::*;
 use windlass_sagas::protocol::Cursor;
 use windlass_sagas::record::{Frame, LedgerId, ResourceRef, Tip, Visibility};
 
-use crate::row::{CellRow, NetworkRow, RowKey, SagaRow, resource};
+use crate::database::{Head, decode, request_row};
+use crate::error::StoreError;
+use crate::row::{CellRow, NetworkRow, RowKey, SagaRow, bytes, encode, key, resource, resources};
+
+/// The part that says what the image is of; it comes first.
+pub(crate) const HEAD_PART: RowKey = (0xfe, 0);
+/// The part of what belongs to no entity; it comes second.
+pub(crate) const CELL: RowKey = (0, 0);
+/// The kind of a part that is a remembered request, under its saga.
+pub(crate) const REQUEST: u8 = 0xff;
 
 /// A fold image: acknowledged state at the end of one frame.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,6 +36,63 @@ impl Image {
     pub fn stands_on(&self, frame: &[u8]) -> bool {
         Frame::decode(frame).is_ok_and(|frame| frame.commits.iter().any(|it| it.hash() == self.tip.hash))
     }
+}
+
+/// An image of which some parts are there.
+#[derive(Default)]
+pub(crate) struct Assembly(Option<(Head, Option<Cell>)>);
+
+impl Assembly {
+    /// Takes one more part.
+    pub(crate) fn take(&mut self, key: RowKey, bytes: &[u8]) -> Result<(), StoreError> {
+        match (&mut self.0, key) {
+            (none @ None, HEAD_PART) => *none = Some((decode(bytes)?, None)),
+            (Some((_, none @ None)), CELL) => *none = Some(begin(decode(bytes)?)),
+            (Some((_, Some(cell))), (REQUEST, saga)) => {
+                let Ok(row) = <[u8; 16]>::try_from(bytes) else {
+                    return Err(StoreError::Row("not a remembered request"));
+                };
+                let row = u128::from_be_bytes(row);
+                let (time, fingerprint) = ((row >> 64) as i64, row as u64);
+                put_request(cell, Time(time), SagaId(saga.to_be_bytes()), fingerprint);
+            }
+            (Some((_, Some(cell))), row) => put(cell, row, bytes).map_err(StoreError::Row)?,
+            (None | Some(_), _) => return Err(StoreError::Row("its parts are out of order")),
+        }
+        Ok(())
+    }
+
+    /// The image, once all parts are there.
+    pub(crate) fn finish(self) -> Result<Image, StoreError> {
+        let Some((head, Some(mut cell))) = self.0 else { return Err(StoreError::Row("its cell is missing")) };
+        let Head { position, hash, time, term, cursor, sum: _ } = head;
+        if (cell.position, cell.time, cell.term) != (position, time, term) {
+            return Err(StoreError::Row("its rows are not those that were written"));
+        }
+        finish(&mut cell);
+        Ok(Image { cell, tip: Tip { position, hash, time, term }, cursor: Cursor(cursor) })
+    }
+}
+
+/// Gives each part of an image to `take`, in the order in which an `Assembly` wants them.
+pub(crate) fn parts_of(
+    image: &Image,
+    mut take: impl FnMut(RowKey, &[u8]) -> Result<(), StoreError>,
+) -> Result<(), StoreError> {
+    let Image { cell, tip: Tip { position, hash, time, term }, cursor } = image;
+    // The sum is of a store's tables; a file has its own hash.
+    let head = Head { position: *position, hash: *hash, time: *time, term: *term, cursor: cursor.0, sum: 0 };
+    take(HEAD_PART, &bytes(&head))?;
+    take(CELL, &bytes(&CellRow::of(cell)))?;
+    for resource in resources(cell) {
+        if let Some(row) = encode(cell, resource) {
+            take(key(resource), &row)?;
+        }
+    }
+    for (saga, memo) in &cell.requests {
+        take((REQUEST, u128::from_be_bytes(saga.0)), &request_row(memo.time.0, memo.fingerprint))?;
+    }
+    Ok(())
 }
 
 /// The project of what belongs to no project.

@@ -12,13 +12,13 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use windlass_sagas::cell::state::IMAGE_FORMAT;
 use windlass_sagas::ids::*;
-use windlass_sagas::protocol::Cursor;
-use windlass_sagas::record::Tip;
 
-use crate::assemble::{Image, begin, finish, put, put_request};
+use crate::assemble::{Assembly, CELL, HEAD_PART, Image, REQUEST};
 use crate::damage;
 use crate::error::{OpenError, StoreError};
+use crate::kept::{Keeping, Kept};
 use crate::limits::CACHE_BYTES;
+use crate::row::RowKey;
 
 /// The layout of the tables below; raised with every change of them or of the rows of this crate.
 pub(crate) const STORE_FORMAT: u16 = 1;
@@ -52,12 +52,16 @@ pub struct Store {
 }
 
 /// The open file and its path. Closing one that is damaged panics inside the storage library.
-struct Held(Option<Database>, PathBuf);
+struct Held {
+    database: Option<Database>,
+    path: PathBuf,
+    kept: Kept,
+}
 
 impl Drop for Held {
     fn drop(&mut self) {
-        let database = self.0.take();
-        let closed = damage::guarded(&self.1, || {
+        let database = self.database.take();
+        let closed = damage::guarded(&self.path, || {
             drop(database);
             Ok(())
         });
@@ -93,10 +97,18 @@ impl Store {
     /// # Errors
     /// Where another process has it, or the disk refuses.
     pub fn open(directory: &Path) -> Result<(Self, Option<Image>), OpenError> {
+        Self::open_keeping(directory, Keeping::default())
+    }
+
+    /// The same, with other bounds on the images of the past that are kept.
+    ///
+    /// # Errors
+    /// As `open`.
+    pub fn open_keeping(directory: &Path, keeping: Keeping) -> Result<(Self, Option<Image>), OpenError> {
         let path = directory.join(FILE);
         let io = |source| OpenError::Io { path: path.clone(), source };
         fs::create_dir_all(directory).map_err(|error| io(error.into()))?;
-        let why = match Self::open_sound(&path) {
+        let why = match Self::open_sound(&path, keeping) {
             Ok(opened) => return Ok(opened),
             Err(StoreError::Storage(error)) => match *error {
                 redb::Error::DatabaseAlreadyOpen | redb::Error::LockProtocolMismatch => {
@@ -114,16 +126,19 @@ impl Store {
             std::io::ErrorKind::WouldBlock => OpenError::Locked { path: path.clone() },
             _ => io(error.into()),
         })?;
-        Self::open_sound(&path).map_err(|error| io(error.into()))
+        Self::open_sound(&path, keeping).map_err(|error| io(error.into()))
     }
 
-    fn open_sound(path: &Path) -> Result<(Self, Option<Image>), StoreError> {
+    fn open_sound(path: &Path, keeping: Keeping) -> Result<(Self, Option<Image>), StoreError> {
         if damage::is_marked(path) {
             return Err(StoreError::Row("its pages are damaged"));
         }
         damage::guarded(path, || {
             let database = Database::builder().set_cache_size(CACHE_BYTES).create(path)?;
-            let store = Self { database: Arc::new(Held(Some(database), path.to_owned())) };
+            // Only now is it this process's: another one's unfinished files are not touched.
+            let kept = Kept::open(path.parent().unwrap_or(path), keeping);
+            let held = Held { database: Some(database), path: path.to_owned(), kept };
+            let store = Self { database: Arc::new(held) };
             let write = store.database().begin_write()?;
             make_tables(&write)?;
             write.commit()?;
@@ -142,6 +157,17 @@ impl Store {
     }
 
     fn try_load(&self) -> Result<Option<Image>, StoreError> {
+        let mut image = Assembly::default();
+        let found = self.walk(|key, bytes| image.take(key, bytes))?;
+        found.map(|_| image.finish()).transpose()
+    }
+
+    /// Gives each part of the stored image to `take`, head and cell first; its position, or `None` where there is none.
+    /// What was given is worth nothing if this fails.
+    pub(crate) fn walk(
+        &self,
+        mut take: impl FnMut(RowKey, &[u8]) -> Result<(), StoreError>,
+    ) -> Result<Option<Position>, StoreError> {
         let read = self.database().begin_read()?;
         let head = read.open_table(HEAD)?;
         let Some(format) = head.get("format")? else { return Ok(None) };
@@ -149,27 +175,27 @@ impl Store {
             return Err(StoreError::Row("it is of another format"));
         }
         let found = head.get("head")?.ok_or(StoreError::Row("its head is missing"))?;
+        take(HEAD_PART, found.value())?;
         let found: Head = decode(found.value())?;
         let cell = head.get("cell")?.ok_or(StoreError::Row("its cell is missing"))?;
-        let mut sum = row_sum((0, 0), cell.value());
-        let mut cell = begin(decode(cell.value())?);
+        let mut sum = row_sum(CELL, cell.value());
+        take(CELL, cell.value())?;
         for row in read.open_table(ROWS)?.iter()? {
             let (key, row) = row?;
             sum = sum.wrapping_add(row_sum(key.value(), row.value()));
-            put(&mut cell, key.value(), row.value()).map_err(StoreError::Row)?;
+            take(key.value(), row.value())?;
         }
         for row in read.open_table(REQUESTS)?.iter()? {
             let (key, fingerprint) = row?;
             let ((time, saga), fingerprint) = (key.value(), fingerprint.value());
-            sum = sum.wrapping_add(request_sum(time, saga, fingerprint));
-            put_request(&mut cell, Time(time), SagaId(saga.to_be_bytes()), fingerprint);
+            let row = request_row(time, fingerprint);
+            sum = sum.wrapping_add(row_sum((REQUEST, saga), &row));
+            take((REQUEST, saga), &row)?;
         }
-        let Head { position, hash, time, term, cursor, sum: expected } = found;
-        if sum != expected || (cell.position, cell.time, cell.term) != (position, time, term) {
+        if sum != found.sum {
             return Err(StoreError::Row("its rows are not those that were written"));
         }
-        finish(&mut cell);
-        Ok(Some(Image { cell, tip: Tip { position, hash, time, term }, cursor: Cursor(cursor) }))
+        Ok(Some(found.position))
     }
 
     /// The position up to which image and index stand; 0: empty.
@@ -191,6 +217,7 @@ impl Store {
     /// Where the disk fails.
     pub fn reset(&self, why: &str) -> Result<(), StoreError> {
         tracing::warn!(path = %self.path().display(), why, "the store is dropped and built anew");
+        self.database.kept.clear();
         self.guarded(|| {
             let write = self.database().begin_write()?;
             write.delete_table(HEAD)?;
@@ -209,7 +236,11 @@ impl Store {
     }
 
     fn path(&self) -> &Path {
-        &self.database.1
+        &self.database.path
+    }
+
+    pub(crate) fn held_images(&self) -> &Kept {
+        &self.database.kept
     }
 
     /// Asks the storage library, whose panics are errors here.
@@ -218,7 +249,7 @@ impl Store {
     }
 
     pub(crate) fn database(&self) -> &Database {
-        self.database.0.as_ref().expect("it is taken only when the last handle is dropped")
+        self.database.database.as_ref().expect("it is taken only when the last handle is dropped")
     }
 }
 
@@ -244,10 +275,15 @@ pub(crate) fn row_sum(key: (u8, u128), row: &[u8]) -> u128 {
 }
 
 pub(crate) fn request_sum(time: i64, saga: u128, fingerprint: u64) -> u128 {
+    row_sum((REQUEST, saga), &request_row(time, fingerprint))
+}
+
+/// A remembered request as a part of an image.
+pub(crate) fn request_row(time: i64, fingerprint: u64) -> [u8; 16] {
     let mut row = [0; 16];
     row[..8].copy_from_slice(&time.to_be_bytes());
     row[8..].copy_from_slice(&fingerprint.to_be_bytes());
-    row_sum((0xff, saga), &row)
+    row
 }
 
 fn make_tables(write: &redb::WriteTransaction) -> Result<(), StoreError> {

@@ -49,6 +49,12 @@ impl From<redb::Error> for StoreError {
     }
 }
 
+impl From<std::io::Error> for StoreError {
+    fn from(error: std::io::Error) -> Self {
+        Self::from(redb::Error::Io(error))
+    }
+}
+
 /// The storage library has an error a call; all of them mean the same here.
 macro_rules! storage {
     ($($from:ty),*) => {$(

@@ -11,6 +11,9 @@
 //! `Writer::write` when its cursor is durable, and capture no other before. `Tracker::written` with
 //! `Writer::written` lets go of what the store can answer for. On a reload: drop delta and tracker, end the writer,
 //! `Store::load`, begin again.
+//!
+//! Images of the past are kept by the writer's thread, now and then, as files: `Store::image_before` gives the nearest,
+//! to fold on from; who folded far may `Store::keep` where it arrived.
 
 mod assemble;
 mod damage;
@@ -21,6 +24,7 @@ mod error;
 mod golden;
 mod image_bytes;
 mod index;
+mod kept;
 pub mod limits;
 mod query;
 mod row;
@@ -41,8 +45,8 @@ pub use database::Store;
 pub use delta::Delta;
 pub use error::{OpenError, StoreError};
 pub use image_bytes::ImageBytesError;
+pub use kept::Keeping;
 pub use query::{List, Page, PageKey, Place};
-
 pub use summary::{SagaStanding, Summary};
 pub use touch::named;
 pub use tracker::Tracker;

@@ -16,3 +16,13 @@ pub const LIST_ROWS_MAX: usize = 1_000;
 pub const PLACE_EVERY_COMMITS: u64 = 256;
 /// Commit time after which the index notes the next place, milliseconds.
 pub const PLACE_EVERY_MS: u64 = 1_000;
+/// Commits from one kept image to the next, while the journal is short.
+pub const KEPT_EVERY: u64 = 65_536;
+/// The most kept images; the longer the journal, the wider they stand.
+pub const KEPT_MAX: u64 = 32;
+/// The most bytes of all kept images together; the larger each is, the fewer there are.
+pub const KEPT_BYTES_MAX: u64 = 8 * 1024 * 1024 * 1024;
+/// Bytes of a kept image that are compressed together.
+pub const KEPT_BLOCK_BYTES: usize = 256 * 1024;
+/// The most bytes that a block of a kept image is believed to have: one row alone may be longer than a block.
+pub const KEPT_BLOCK_BYTES_MAX: usize = 64 * 1024 * 1024;

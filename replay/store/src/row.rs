@@ -178,6 +178,26 @@ pub(crate) const fn resource(key: RowKey) -> Option<ResourceRef> {
     })
 }
 
+/// Everything that has a row.
+pub(crate) fn resources(cell: &Cell) -> impl Iterator<Item = ResourceRef> + '_ {
+    let cloud = cell.servers.keys().map(|id| ResourceRef::Server(*id));
+    let cloud = cloud.chain(cell.volumes.keys().map(|id| ResourceRef::Volume(*id)));
+    let cloud = cloud.chain(cell.ports.keys().map(|id| ResourceRef::Port(*id)));
+    let cloud = cloud.chain(cell.networks.keys().map(|id| ResourceRef::Network(*id)));
+    let cloud = cloud.chain(cell.subnets.keys().map(|id| ResourceRef::Subnet(*id)));
+    let cloud = cloud.chain(cell.security_groups.keys().map(|id| ResourceRef::SecurityGroup(*id)));
+    let cloud = cloud.chain(cell.flavors.keys().map(|id| ResourceRef::Flavor(*id)));
+    let cloud = cloud.chain(cell.images.keys().map(|id| ResourceRef::Image(*id)));
+    let cloud = cloud.chain(cell.key_pairs.keys().map(|id| ResourceRef::KeyPair(*id)));
+    let rest = cell.projects.keys().map(|id| ResourceRef::Project(*id));
+    let rest = rest.chain(cell.hosts.keys().map(|id| ResourceRef::Host(*id)));
+    let rest = rest.chain(cell.sagas.keys().map(|id| ResourceRef::Saga(*id)));
+    let rest = rest.chain(cell.credentials.keys().map(|id| ResourceRef::Credential(*id)));
+    let rest = rest.chain(cell.principals.keys().map(|id| ResourceRef::Principal(*id)));
+    let rest = rest.chain(cell.join_tokens.keys().map(|id| ResourceRef::JoinToken(*id)));
+    cloud.chain(rest.chain(cell.faults.keys().map(|id| ResourceRef::Fault(*id))))
+}
+
 /// The row of a resource as the fold has it now; `None` where it does not exist.
 pub(crate) fn encode(cell: &Cell, resource: ResourceRef) -> Option<Vec<u8>> {
     match resource {

@@ -7,13 +7,12 @@ use windlass_sagas::cell::Cell;
 use windlass_sagas::ids::*;
 use windlass_sagas::record::{Commit, ResourceRef};
 
-use crate::golden::resources;
-use crate::row::{RowKey, encode, key};
+use crate::row::{RowKey, encode, key, resources};
 use crate::support::{World, ops, play};
 use crate::{Image, Tracker};
 
 fn all_rows(cell: &Cell) -> BTreeMap<RowKey, Vec<u8>> {
-    resources(cell).into_iter().map(|it| (key(it), encode(cell, it).expect("it exists"))).collect()
+    resources(cell).map(|it| (key(it), encode(cell, it).expect("it exists"))).collect()
 }
 
 fn all_requests(cell: &Cell) -> BTreeMap<(Time, SagaId), u64> {

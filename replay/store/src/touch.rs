@@ -58,21 +58,6 @@ pub(crate) trait Touched {
     fn moves(&mut self, moves: &Moves<'_>);
 }
 
-/// The resources that an event names.
-#[must_use]
-pub fn named(event: &Event) -> Vec<ResourceRef> {
-    struct Names(Vec<ResourceRef>);
-    impl Touched for Names {
-        fn names(&mut self, resource: ResourceRef) {
-            self.0.push(resource);
-        }
-        fn moves(&mut self, _: &Moves<'_>) {}
-    }
-    let mut names = Names(Vec::new());
-    touch(event, &mut names);
-    names.0
-}
-
 /// One line an event: `Event(body): [what it names] [what else it moves]`.
 macro_rules! touches {
     ($event:ident, $sink:ident; $($variant:ident($body:pat): [$($named:expr),*] [$($moved:expr),*];)*) => {
@@ -174,5 +159,28 @@ pub(crate) fn touch(event: &Event, sink: &mut impl Touched) {
         FaultArmed(e): [R::Fault(e.id)] [];
         FaultDisarmed(e): [R::Fault(e.fault)] [];
         FaultForgotten(e): [R::Fault(e.fault)] [];
+    }
+}
+
+/// The resources that an event names, as the index has them: of a saga's begin, what it holds too. (The index also has
+/// the commit that ends the saga, which does not name them.)
+#[must_use]
+pub fn named(event: &Event) -> Vec<ResourceRef> {
+    let mut all = Named(Vec::new());
+    touch(event, &mut all);
+    all.0
+}
+
+struct Named(Vec<ResourceRef>);
+
+impl Touched for Named {
+    fn names(&mut self, resource: ResourceRef) {
+        self.0.push(resource);
+    }
+
+    fn moves(&mut self, moves: &Moves<'_>) {
+        if let Moves::Begun(started) = moves {
+            self.0.extend(&started.holds);
+        }
     }
 }

@@ -4,6 +4,7 @@ use redb::{ReadableTable, WriteTransaction};
 use windlass_sagas::ids::*;
 use windlass_sagas::record::Tip;
 
+use crate::assemble::CELL;
 use crate::database::*;
 use crate::delta::Delta;
 use crate::error::StoreError;
@@ -31,8 +32,8 @@ impl Store {
                 return Err(StoreError::OutOfOrder { base: delta.base, stored });
             }
             let mut sum = old.map_or(0, |old| old.sum);
-            let cell = head.insert("cell", &*delta.cell)?.map_or(0, |old| row_sum((0, 0), old.value()));
-            sum = sum.wrapping_sub(cell).wrapping_add(row_sum((0, 0), &delta.cell));
+            let cell = head.insert("cell", &*delta.cell)?.map_or(0, |old| row_sum(CELL, old.value()));
+            sum = sum.wrapping_sub(cell).wrapping_add(row_sum(CELL, &delta.cell));
             sum = sum.wrapping_add(write_rows(&write, delta)?).wrapping_add(write_requests(&write, delta)?);
             let Tip { position, hash, time, term } = delta.tip;
             let new = Head { position, hash, time, term, cursor: delta.cursor.0, sum };

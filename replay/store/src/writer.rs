@@ -12,7 +12,7 @@ use windlass_sagas::ids::Position;
 use crate::database::Store;
 use crate::delta::Delta;
 use crate::error::StoreError;
-use crate::limits::{WRITE_RETRY_MS, WRITER_QUEUE_MAX};
+use crate::limits::{KEPT_EVERY, WRITE_RETRY_MS, WRITER_QUEUE_MAX};
 
 /// The writer of a store. Dropping it writes what waits, or gives it up where the disk fails, and ends the thread.
 #[derive(Debug)]
@@ -135,15 +135,44 @@ impl Shared {
 }
 
 fn run(store: &Store, deltas: &Receiver<Delta>, shared: &Shared) {
+    let mut keeper = Keeper::default();
     while let Ok(delta) = deltas.recv() {
         loop {
             let result = store.write(&delta);
             shared.note(delta.position(), &result);
             match result {
-                Ok(()) => break,
+                Ok(()) => {
+                    keeper.keep(store, delta.position(), shared);
+                    break;
+                }
                 Err(StoreError::Storage(_)) if shared.pause() => {}
                 // Later deltas rest on this one: none of them can ever be written.
                 Err(StoreError::Storage(_) | StoreError::OutOfOrder { .. } | StoreError::Row(_)) => return,
+            }
+        }
+    }
+}
+
+/// Keeps images of the past. Where that fails, nothing but time is lost: it is tried again later, and later each time.
+#[derive(Debug, Default)]
+struct Keeper {
+    not_before: Position,
+    failed: u32,
+}
+
+impl Keeper {
+    fn keep(&mut self, store: &Store, position: Position, shared: &Shared) {
+        // At the end of a process nobody waits for it.
+        if position < self.not_before || shared.look().closing {
+            return;
+        }
+        match store.keep_stored() {
+            Ok(_) => self.failed = 0,
+            Err(error) => {
+                let source = std::error::Error::source(&error).map(ToString::to_string);
+                tracing::warn!(position = position.0, %error, source, "the image is not kept for later");
+                self.not_before.0 = position.0.saturating_add(KEPT_EVERY << self.failed.min(16));
+                self.failed += 1;
             }
         }
     }

@@ -7,7 +7,7 @@ use windlass_proto::v1::ErrorReason::*;
 use windlass_proto::v1::*;
 
 use super::furniture::*;
-use super::raw::{DOWNLOAD, EXPORT, VERIFY, WATCH};
+use super::raw::{DOWNLOAD, EVENTS, EXPORT, VERIFY, WATCH};
 use super::request_id;
 use super::rows_cell;
 use super::stage::{Stage, key_pair, security_group};
@@ -70,6 +70,7 @@ pub(crate) fn all(stage: &Stage) -> Vec<Row> {
     deletes(&mut rows);
     rows_cell::add(&mut rows, stage);
     watch(&mut rows, stage);
+    events(&mut rows);
     download(&mut rows);
     whole_history(&mut rows);
     rows.rows
@@ -135,8 +136,28 @@ fn lists(rows: &mut Rows, stage: &Stage) {
         ListEventsRequest { parent, ..Default::default() },
         &[
             (|it| it.parent = "operations/blue".into(), InvalidField, "parent"),
+            (|it| it.parent = String::new(), InvalidField, "parent"),
+            (|it| it.parent = "projects/blue".into(), InvalidField, "parent"),
+            (|it| it.parent = "projects/blue/clouds/net".into(), InvalidField, "parent"),
+            (|it| it.parent = "projects/blue/servers/none".into(), NotFound, "parent"),
+            (|it| it.parent = "projects/none/servers/web".into(), NotFound, ""),
+            (|it| it.parent = "hosts/none".into(), NotFound, "parent"),
+            (|it| it.parent = "hosts/01234567-89ab-4def-8123-456789abcdef".into(), NotFound, "parent"),
             (|it| it.filter = "colour=1".into(), FilterInvalid, "filter"),
             (|it| it.order_by = "time".into(), FilterInvalid, "order_by"),
+        ],
+    );
+    let from = Some(ReadAt { point: Some(read_at::Point::Position(7)) });
+    rows.add(
+        DiffRequest { parent: "projects/blue".into(), from, ..Default::default() },
+        &[
+            (|it| it.parent = "operations/blue".into(), InvalidField, "parent"),
+            (|it| it.from = None, InvalidField, "from"),
+            (
+                |it| it.from = Some(ReadAt { point: Some(read_at::Point::Position(0)) }),
+                PositionOutOfRange,
+                "from",
+            ),
         ],
     );
 }
@@ -452,4 +473,21 @@ fn watch(rows: &mut Rows, stage: &Stage) {
         bad(|it| it.view = 99, InvalidField, "view"),
     ];
     rows.rows.push(Row { path: WATCH.into(), valid: valid.encode_to_vec(), bad });
+}
+
+/// So does this one.
+fn events(rows: &mut Rows) {
+    let valid = WatchEventsRequest { parent: "projects/blue".into(), ..Default::default() };
+    let bad = |spoil: fn(&mut WatchEventsRequest), reason, field| {
+        let mut request = valid.clone();
+        spoil(&mut request);
+        Bad { request: request.encode_to_vec(), reason, field }
+    };
+    let bad = vec![
+        bad(|it| it.parent = String::new(), InvalidField, "parent"),
+        bad(|it| it.parent = "operations/blue".into(), InvalidField, "parent"),
+        bad(|it| it.filter = "colour=1".into(), FilterInvalid, "filter"),
+        bad(|it| it.after_position = Some(u64::MAX), PositionOutOfRange, "after_position"),
+    ];
+    rows.rows.push(Row { path: EVENTS.into(), valid: valid.encode_to_vec(), bad });
 }

@@ -7,12 +7,10 @@ use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
-use windlass_sagas::cell::Cell;
 use windlass_sagas::cell::state::IMAGE_FORMAT;
-use windlass_sagas::record::ResourceRef;
 
 use crate::database::STORE_FORMAT;
-use crate::row::{CellRow, bytes, encode, key, resource};
+use crate::row::{CellRow, bytes, encode, key, resource, resources};
 use crate::{assemble, summary};
 use samples::{cell, sample_summary};
 
@@ -53,9 +51,9 @@ fn rows_give_back_the_cell_that_they_were_written_from() {
 #[test]
 fn every_kind_of_resource_has_a_row_and_a_number() {
     let cell = cell();
-    let kinds: BTreeSet<u8> = resources(&cell).into_iter().map(|it| key(it).0).collect();
+    let kinds: BTreeSet<u8> = resources(&cell).map(|it| key(it).0).collect();
     assert_eq!(kinds, (1..=16).collect());
-    assert!(resources(&cell).into_iter().all(|it| resource(key(it)) == Some(it)));
+    assert!(resources(&cell).all(|it| resource(key(it)) == Some(it)));
     assert_eq!(resource((17, 0)), None);
 }
 
@@ -79,25 +77,4 @@ fn written() -> String {
     }
     line("summary", &summary::encode(&sample_summary()));
     out
-}
-
-pub(crate) fn resources(cell: &Cell) -> Vec<ResourceRef> {
-    let mut all: Vec<ResourceRef> = Vec::new();
-    all.extend(cell.servers.keys().map(|id| ResourceRef::Server(*id)));
-    all.extend(cell.volumes.keys().map(|id| ResourceRef::Volume(*id)));
-    all.extend(cell.ports.keys().map(|id| ResourceRef::Port(*id)));
-    all.extend(cell.networks.keys().map(|id| ResourceRef::Network(*id)));
-    all.extend(cell.subnets.keys().map(|id| ResourceRef::Subnet(*id)));
-    all.extend(cell.security_groups.keys().map(|id| ResourceRef::SecurityGroup(*id)));
-    all.extend(cell.flavors.keys().map(|id| ResourceRef::Flavor(*id)));
-    all.extend(cell.images.keys().map(|id| ResourceRef::Image(*id)));
-    all.extend(cell.key_pairs.keys().map(|id| ResourceRef::KeyPair(*id)));
-    all.extend(cell.projects.keys().map(|id| ResourceRef::Project(*id)));
-    all.extend(cell.hosts.keys().map(|id| ResourceRef::Host(*id)));
-    all.extend(cell.sagas.keys().map(|id| ResourceRef::Saga(*id)));
-    all.extend(cell.credentials.keys().map(|id| ResourceRef::Credential(*id)));
-    all.extend(cell.principals.keys().map(|id| ResourceRef::Principal(*id)));
-    all.extend(cell.join_tokens.keys().map(|id| ResourceRef::JoinToken(*id)));
-    all.extend(cell.faults.keys().map(|id| ResourceRef::Fault(*id)));
-    all
 }

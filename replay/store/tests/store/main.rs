@@ -2,6 +2,7 @@
 
 mod images;
 mod index;
+mod kept;
 mod leading;
 mod robust;
 #[path = "../support/mod.rs"]
