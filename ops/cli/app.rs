@@ -11,8 +11,8 @@ use crate::output::{Format, note};
 #[cfg(feature = "lab")]
 use crate::sim;
 use crate::{
-    about, access, agent, bench, demo, diff, doctor, events, exit, explain, fault, host, image, init,
-    network, operation, orchestrator, project, recover, replay, server, up, volume,
+    about, access, agent, bench, demo, diff, doctor, events, exit, explain, fault, history, host, image,
+    init, network, operation, orchestrator, project, recover, replay, server, up, volume,
 };
 
 /// Provision servers, volumes and networks by durable sagas, and see what happened.
@@ -134,7 +134,10 @@ enum Command {
     Doctor(doctor::Doctor),
     Diff(diff::Diff),
     Recover(recover::Recover),
-    /// Read a journal that nobody leads: decide it again, verify its chain, tell an operation's life, export it.
+    /// The history as a whole: export it or a part of it, and verify its chain.
+    #[command(subcommand)]
+    History(history::History),
+    /// Read a journal that nobody leads: decide it again, tell an operation's life.
     #[command(subcommand)]
     Replay(replay::Replay),
     Explain(explain::Explain),
@@ -258,6 +261,7 @@ pub(crate) async fn run(cli: Cli) -> anyhow::Result<u8> {
         #[cfg(feature = "lab")]
         Command::Sim(command) => sim::run(&command, how.output),
         Command::Events(events::Events::Rebuild(command)) => command.run(how.output).await,
+        Command::History(command) => history::run(command, how.output, connect).await,
         Command::Replay(command) => replay::run(command, how.output).await,
         Command::Explain(command) => explain::run(&command),
         Command::Completion(command) => about::completion(&command),

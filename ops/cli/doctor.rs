@@ -10,13 +10,16 @@ use crate::exit;
 use crate::names::Names;
 use crate::output::{self, Format, aligned, note, say};
 
-/// What the hosts' inventories can tell.
-const TOLD_BY_INVENTORIES: [u32; 5] = [2, 3, 4, 5, 6];
+/// What the hosts' inventories can tell, and what the orchestrator's own look at the chain of hashes has told.
+const TOLD_NOW: [u32; 6] = [2, 3, 4, 5, 6, CHAIN];
 /// What the state can tell by itself, of the past.
 const TOLD_BY_STATE: [u32; 4] = [3, 4, 5, 6];
+/// That the chain of hashes is whole: followed in the background, and asked for by name where it was not yet.
+const CHAIN: u32 = 8;
 
-/// Compare what the hosts hold with what the cell says: invariants 2 to 6, from the agents' inventories. Of the past
-/// (--at, --journal), what the state shows by itself: 3 to 6.
+/// Compare what the hosts hold with what the cell says: invariants 2 to 6, from the agents' inventories; and
+/// invariant 8, the chain of hashes, where the orchestrator has followed it lately. Of the past (--at, --journal), what the
+/// state shows by itself: 3 to 6.
 ///
 /// Exits with 1 where a check fails, and also where one could not be made or no host was looked at.
 #[derive(Args, Debug)]
@@ -35,19 +38,21 @@ pub(crate) struct Doctor {
 
 pub(crate) async fn run(app: &App, doctor: Doctor) -> anyhow::Result<u8> {
     let all = if doctor.host.is_empty() { "every host".to_string() } else { doctor.host.join(", ") };
-    let told: &[u32] = if app.past { &TOLD_BY_STATE } else { &TOLD_BY_INVENTORIES };
+    let told: &[u32] = if app.past { &TOLD_BY_STATE } else { &TOLD_NOW };
     if app.past {
         note("checking the state by itself: what hosts held is in no history");
     } else {
         note(format!("asking {all} for its inventory"));
     }
+    let all = doctor.invariant.is_empty();
     let request = v1::DoctorRequest {
-        invariants: if doctor.invariant.is_empty() { told.into() } else { doctor.invariant },
+        invariants: if all { told.into() } else { doctor.invariant },
         hosts: doctor.host.iter().map(|host| of_cell("hosts", host)).collect(),
         wait_ms: doctor.wait_ms,
         ..Default::default()
     };
-    let answer = app.client.call(request).await?;
+    let mut answer = app.client.call(request).await?;
+    answer.checks.retain(|check| !all || check.invariant != CHAIN || check.result() != Found::NotChecked);
     match app.format {
         Format::Json => output::json(&answer)?,
         Format::Table => {
@@ -125,6 +130,11 @@ fn text(answer: &v1::DoctorResponse, names: &Names, past: bool) -> String {
     }
     if past {
         return lines.join("\n");
+    }
+    for check in &answer.checks {
+        if let Some(at) = &check.look_time {
+            lines.push(format!("{} was looked at before, at {at}", check.invariant));
+        }
     }
     lines.push(format!("hosts compared: {}", answer.hosts_compared.len()));
     if !answer.hosts_missing.is_empty() {

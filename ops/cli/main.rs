@@ -19,6 +19,7 @@ mod exit;
 mod explain;
 mod fault;
 mod held;
+mod history;
 mod host;
 mod image;
 mod init;

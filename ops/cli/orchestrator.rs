@@ -24,7 +24,8 @@ use crate::serve::{Log, stop_signal};
 /// Example: windlass orchestrator --state /var/lib/windlass --listen 10.0.0.1:7700
 #[derive(Args, Debug)]
 pub(crate) struct Orchestrator {
-    /// The configuration file, TOML: `state`, `listen`, `advertise`, `metrics`, `[nats]`. Flags win over it.
+    /// The configuration file, TOML: `state`, `listen`, `advertise`, `metrics`, `verify_every_s`, `[nats]`. Flags
+    /// win over it.
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
     /// The state directory.
@@ -43,6 +44,9 @@ pub(crate) struct Orchestrator {
     /// their own: no file can allow it.
     #[arg(long, value_enum, value_name = "allow")]
     faults: Option<Allow>,
+    /// Follow the journal's chain in the background every so often, 10 seconds to 31 days; 0: never. By default once a day.
+    #[arg(long, value_name = "SECONDS")]
+    verify_every: Option<u64>,
     #[command(flatten)]
     nats: Nats,
     #[command(flatten)]
@@ -51,9 +55,10 @@ pub(crate) struct Orchestrator {
 
 impl Orchestrator {
     pub(crate) async fn run(self) -> anyhow::Result<u8> {
-        let Self { config, state, listen, advertise, metrics, faults, nats, log } = self;
+        let Self { config, state, listen, advertise, metrics, faults, verify_every, nats, log } = self;
         let (nats, faults_allowed) = (nats.options(), faults.is_some());
-        let options = Options { state, listen, advertise, metrics, nats, faults_allowed };
+        let options =
+            Options { state, listen, advertise, metrics, nats, faults_allowed, verify_every_s: verify_every };
         let config = Config::load(config.as_deref(), options)
             .map_err(|error| anyhow::anyhow!(exit::Usage(format!("{:#}", anyhow::Error::new(error)))))?;
         log.start()?;

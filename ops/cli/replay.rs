@@ -10,13 +10,13 @@ use std::path::{Path, PathBuf};
 use anyhow::Context as _;
 use clap::{Args, Subcommand};
 use windlass_journal::{Read, jetstream};
-use windlass_replay::{Intended, Metered, Seen, Source, SourceError};
-use windlass_sagas::ids::{Hash, Position, SagaId, from_hex};
+use windlass_replay::{Intended, Metered, Source, SourceError};
+use windlass_sagas::ids::SagaId;
 
 use crate::exit::{self, Hinted, Usage};
 use crate::meter::Meter;
 use crate::nats::Servers;
-use crate::output::{Format, note, say};
+use crate::output::Format;
 
 /// Read a journal that nobody leads, an exported one, or one on NATS.
 #[derive(Subcommand, Debug)]
@@ -33,15 +33,6 @@ pub(crate) enum Replay {
         #[arg(long, value_name = "FILE")]
         intended: Option<PathBuf>,
     },
-    /// Follow the chain of hashes: what was edited, dropped, moved or cut off.
-    #[command(after_help = "Example: windlass replay verify --journal cell.wlj")]
-    Verify {
-        #[command(flatten)]
-        place: Place,
-        /// A commit that was seen before, by its position and hash as `windlass cell` shows them; may be repeated.
-        #[arg(long, value_name = "POSITION:HASH")]
-        seen: Vec<String>,
-    },
     /// Tell one operation's life, step by step; without an id, list the operations.
     #[command(after_help = "Example: windlass replay timeline --state /var/lib/windlass")]
     Timeline {
@@ -52,14 +43,6 @@ pub(crate) enum Replay {
         /// How many operations a list shows, the newest; those that have not ended are always shown.
         #[arg(long, default_value_t = 1000)]
         limit: usize,
-    },
-    /// Write the whole journal to one file, to be kept or sent; the other commands read it.
-    #[command(after_help = "Example: windlass replay export cell.wlj --state /var/lib/windlass")]
-    Export {
-        /// The file; it must not exist.
-        file: PathBuf,
-        #[command(flatten)]
-        place: Place,
     },
 }
 
@@ -109,7 +92,12 @@ impl Place {
         path.ok_or_else(|| Usage(none.into()).into())
     }
 
-    /// Opens it to be read.
+    /// Whether any is named, by an option or the environment.
+    pub(crate) fn is_named(&self) -> bool {
+        self.path().is_ok() || self.cell.is_some() || !self.servers.nats.is_empty()
+    }
+
+    /// Opens it; nothing is made where there is none.
     pub(crate) async fn open(&self) -> anyhow::Result<Source> {
         if let Some(settings) = self.on_nats()? {
             return Source::on_nats(&settings).await.map_err(|error| explained(error, Path::new("")));
@@ -136,7 +124,7 @@ pub(crate) fn on_nats_named(url: &str) -> anyhow::Result<jetstream::Settings> {
 pub(crate) fn explained(error: SourceError, path: &Path) -> anyhow::Error {
     let (hint, code) = match &error {
         SourceError::Held { .. } => (
-            "stop that orchestrator and try again, or read a file that `windlass replay export` wrote while it was stopped"
+            "ask it: leave --state and --journal out; or read a file that `windlass history export` writes while it runs"
                 .to_string(),
             exit::CONFLICT,
         ),
@@ -155,10 +143,8 @@ pub(crate) fn explained(error: SourceError, path: &Path) -> anyhow::Error {
 pub(crate) async fn run(command: Replay, format: Format) -> anyhow::Result<u8> {
     match command {
         Replay::Check { place, intended } => check(&place, intended.as_deref(), format).await,
-        Replay::Verify { place, seen } => verify(&place, &seen, format).await,
         Replay::Timeline { id: Some(id), place, limit: _ } => timeline(&place, &id, format).await,
         Replay::Timeline { id: None, place, limit } => sagas(&place, limit, format).await,
-        Replay::Export { file, place } => export(&place, &file, format).await,
     }
 }
 
@@ -178,29 +164,6 @@ async fn check(place: &Place, intended: Option<&Path>, format: Format) -> anyhow
     source.close().await;
     print::checked(&checked, format)?;
     Ok(if checked.verdict().passes() { exit::OK } else { exit::FAILED })
-}
-
-async fn verify(place: &Place, seen: &[String], format: Format) -> anyhow::Result<u8> {
-    let seen = seen.iter().map(|text| witness(text)).collect::<Result<Vec<_>, _>>()?;
-    let source = place.open().await?;
-    // A damaged journal does not know its end; it is read all the same.
-    let meter = Meter::new("verifying", "frame", source.last().await.unwrap_or_default().0);
-    let verified = windlass_replay::verify(&Metered::new(&source, |cursor| meter.at(cursor.0)), &seen).await;
-    meter.end();
-    source.close().await;
-    let verified = verified?;
-    print::verified(&verified, seen.len(), format)?;
-    Ok(if verified.is_whole() { exit::OK } else { exit::FAILED })
-}
-
-/// `POSITION:HASH`.
-fn witness(text: &str) -> anyhow::Result<Seen> {
-    let usage =
-        || Usage(format!("--seen {text}: POSITION:HASH is expected, the hash with 64 hexadecimal digits"));
-    let (position, hash) = text.split_once(':').ok_or_else(usage)?;
-    let position = Position(position.parse().map_err(|_| usage())?);
-    let hash = from_hex(hash).map(Hash).ok_or_else(usage)?;
-    Ok(Seen { position, hash })
 }
 
 async fn timeline(place: &Place, id: &str, format: Format) -> anyhow::Result<u8> {
@@ -234,59 +197,4 @@ async fn sagas(place: &Place, limit: usize, format: Format) -> anyhow::Result<u8
     let (lines, left_out) = found?;
     print::sagas(&lines, left_out, format)?;
     Ok(exit::OK)
-}
-
-async fn export(place: &Place, file: &Path, format: Format) -> anyhow::Result<u8> {
-    if file.try_exists().with_context(|| format!("look at {}", file.display()))? {
-        anyhow::bail!(Hinted {
-            message: format!("{} exists", file.display()),
-            hint: "an export never writes over a file: name another".into(),
-            code: exit::CONFLICT,
-        });
-    }
-    let source = place.open().await?;
-    let meter = Meter::new("exporting", "frame", source.last().await?.0);
-    // Written beside its place and moved there whole, so that a half is never taken for an export.
-    let beside = file.with_extension("part");
-    let written = write(&Metered::new(&source, |cursor| meter.at(cursor.0)), &beside).await;
-    meter.end();
-    source.close().await;
-    let exported = match written.and_then(|exported| Ok((exported, std::fs::rename(&beside, file)?))) {
-        Ok((exported, ())) => exported,
-        Err(error) => {
-            std::fs::remove_file(&beside).ok();
-            return Err(error.context(format!("export to {}", file.display())));
-        }
-    };
-    match format {
-        Format::Table => {
-            note(format!("{} frames, {} bytes in {}", exported.frames, exported.bytes, file.display()));
-        }
-        Format::Json => say(serde_json::json!({ "frames": exported.frames, "bytes": exported.bytes }))?,
-    }
-    Ok(exit::OK)
-}
-
-/// Writes the whole journal to the file at `path`, which lasts once this returns.
-pub(crate) async fn write<R: Read>(journal: &R, path: &Path) -> anyhow::Result<windlass_replay::Exported> {
-    let mut out = std::io::BufWriter::new(std::fs::File::create(path)?);
-    let exported = windlass_replay::export(journal, &mut out).await?;
-    out.into_inner()?.sync_all()?;
-    Ok(exported)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_witness_is_a_position_and_a_whole_hash() {
-        let seen = witness(&format!("7:{}", "0f".repeat(32))).expect("well formed");
-        assert_eq!((seen.position, seen.hash), (Position(7), Hash([0x0f; 32])));
-        for bad in
-            ["", "7", "7:", "7:0f", &format!("x:{}", "0f".repeat(32)), &format!("7:{}", "0g".repeat(32))]
-        {
-            assert!(witness(bad).is_err_and(|error| error.is::<Usage>()), "{bad}");
-        }
-    }
 }

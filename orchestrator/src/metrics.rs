@@ -36,6 +36,19 @@ pub fn describe() {
         Unit::Count,
         "Strikes of planned faults by kind: this orchestrator's own, and those that agents told it of"
     );
+    describe_gauge!(
+        "windlass_chain_position",
+        "The last position of the chain as it was last followed in the background"
+    );
+    describe_gauge!(
+        "windlass_chain_findings",
+        "What was found wrong when the chain was last followed; 0: it is whole"
+    );
+    describe_gauge!(
+        "windlass_chain_followed_seconds",
+        Unit::Seconds,
+        "When the chain was last followed to its end, seconds since 1970"
+    );
     describe_counter!("windlass_commits", Unit::Count, "Durable commits that this orchestrator has folded");
 }
 
@@ -105,4 +118,12 @@ pub fn stuck(cell: &Cell) {
 #[expect(clippy::cast_precision_loss, reason = "hosts are thousands")]
 pub fn agents(connected: usize) {
     gauge!("windlass_agents_connected").set(connected as f64);
+}
+
+/// The chain was followed to its end.
+#[expect(clippy::cast_precision_loss, reason = "a gauge is a float; positions stay below 2^53 for centuries")]
+pub fn chain_followed(position: Position, findings: u64) {
+    gauge!("windlass_chain_position").set(position.0 as f64);
+    gauge!("windlass_chain_findings").set(findings as f64);
+    gauge!("windlass_chain_followed_seconds").set((crate::clock::now().0 / 1_000_000) as f64);
 }

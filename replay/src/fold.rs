@@ -2,9 +2,9 @@
 //!
 //! Validity is judged by the protocol's own `Fold`, as leaders and followers do; nothing is judged here a second time.
 
-use windlass_journal::Read;
+use windlass_journal::{Gap, Read};
 use windlass_sagas::ids::*;
-use windlass_sagas::protocol::{Absorbed, Cursor, Fold};
+use windlass_sagas::protocol::{Absorbed, Cursor, Fold, PoisonError, Poisoned};
 use windlass_sagas::record::{Frame, VoidReason};
 use windlass_store::Image;
 
@@ -54,7 +54,41 @@ pub async fn fold_by<R: Read>(
     until: Until,
     mut each: impl FnMut(Cursor, &Absorbed) + Send,
 ) -> Result<Folded, ReplayError> {
-    let mut folded = Folded { fold: start, frames: 0, commits: 0, voids: Voids::new() };
+    fold_steps(journal, start, until, |step| {
+        if let Step::Frame(cursor, absorbed) = step {
+            each(cursor, absorbed);
+        }
+    })
+    .await
+}
+
+/// What a fold meets.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Step<'a> {
+    /// What the copy of the journal begins with: before anything else, and only where it is not the first commit.
+    Base(&'a Fold),
+    /// A frame, folded.
+    Frame(Cursor, &'a Absorbed),
+    /// Commits that the copy leaves out, stepped over.
+    Gap(Gap),
+}
+
+/// The same, showing everything that it meets. A copy that begins later than the journal is folded from the image that it
+/// begins with, unless `start` stands behind that already.
+pub(crate) async fn fold_steps<R: Read>(
+    journal: &R,
+    start: Fold,
+    until: Until,
+    mut each: impl FnMut(Step<'_>) + Send,
+) -> Result<Folded, ReplayError> {
+    let fold = match based(journal, &start, until)? {
+        Some(based) => {
+            each(Step::Base(&based));
+            based
+        }
+        None => start,
+    };
+    let mut folded = Folded { fold, frames: 0, commits: 0, voids: Voids::new() };
     let at = folded.fold.tip().position;
     if let Until::Position(wanted) = until
         && at > wanted
@@ -63,12 +97,18 @@ pub async fn fold_by<R: Read>(
     }
     let last = journal.last().await?;
     while folded.fold.cursor() < last && !reached(&folded.fold, until) {
+        if let Some(gap) = gap_behind(journal, &folded.fold)? {
+            skip(&mut folded.fold, gap, until)?;
+            each(Step::Gap(gap));
+            continue;
+        }
         let frames = journal.read(folded.fold.cursor(), READ_FRAMES).await?;
         if frames.is_empty() {
             break;
         }
         for (cursor, frame) in frames {
-            if reached(&folded.fold, until) {
+            let gap = cursor != folded.fold.cursor().next() && gap_behind(journal, &folded.fold)?.is_some();
+            if gap || reached(&folded.fold, until) {
                 break;
             }
             let bytes = up_to(frame.bytes(), until);
@@ -81,7 +121,7 @@ pub async fn fold_by<R: Read>(
             if let Some((commits, reason)) = absorbed.void {
                 *folded.voids.entry(reason).or_default() += commits as u64;
             }
-            each(cursor, &absorbed);
+            each(Step::Frame(cursor, &absorbed));
         }
     }
     match until {
@@ -90,6 +130,45 @@ pub async fn fold_by<R: Read>(
         }
         Until::Position(_) | Until::End => Ok(folded),
     }
+}
+
+/// The fold that a copy of a journal begins with; `None`: `start` is the place to begin.
+fn based<R: Read>(journal: &R, start: &Fold, until: Until) -> Result<Option<Fold>, ReplayError> {
+    let Some(part) = journal.part().filter(|_| start.tip().position == Position(0)) else { return Ok(None) };
+    let Some(bytes) = part.base()? else { return Ok(None) };
+    let Image { cell, tip, cursor } = Image::from_bytes(&bytes)?;
+    if let Until::Position(wanted) = until
+        && wanted < tip.position
+    {
+        return Err(ReplayError::LeftOut { wanted, from: Position(1), to: Position(tip.position.0 - 1) });
+    }
+    let fold = Fold::restored(cell, tip, cursor, start.expected());
+    fold.map(Some).map_err(|error| ReplayError::Poisoned { cursor, error })
+}
+
+fn gap_behind<R: Read>(journal: &R, fold: &Fold) -> Result<Option<Gap>, ReplayError> {
+    let Some(part) = journal.part() else { return Ok(None) };
+    Ok(part.gap_at(fold.cursor().next())?)
+}
+
+/// Steps over what is left out. Inside of it there is nothing to stop at: what is asked for there is refused.
+fn skip(fold: &mut Fold, gap: Gap, until: Until) -> Result<(), ReplayError> {
+    let Gap { from, tip } = gap;
+    if let Until::Position(wanted) = until
+        && from <= wanted
+        && wanted < tip.position
+    {
+        return Err(ReplayError::LeftOut { wanted, from, to: Position(tip.position.0 - 1) });
+    }
+    let cursor = fold.cursor().next();
+    let leads_on = from == fold.tip().position.next();
+    let skipped = if leads_on { fold.skip(cursor, tip) } else { Err(not_there(fold)) };
+    skipped.map_err(|error| ReplayError::Poisoned { cursor, error })
+}
+
+/// Commits between the last one and those that are left out are missing without a word.
+fn not_there(fold: &Fold) -> Poisoned {
+    Poisoned { position: fold.tip().position.next(), error: PoisonError::Skip }
 }
 
 fn reached(fold: &Fold, until: Until) -> bool {

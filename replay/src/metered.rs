@@ -1,6 +1,6 @@
 //! A journal that tells how far its reader has come, for those who wait for a long reading. It changes nothing of it.
 
-use windlass_journal::{Frame, Read, ReadError};
+use windlass_journal::{Frame, Part, Read, ReadError};
 use windlass_sagas::protocol::Cursor;
 
 /// Shows the cursor of the last frame of each reading to `seen`.
@@ -32,5 +32,9 @@ impl<R: Read, F: Fn(Cursor) + Send + Sync> Read for Metered<'_, R, F> {
 
     async fn wait(&self, after: Cursor) -> Result<(), ReadError> {
         self.journal.wait(after).await
+    }
+
+    fn part(&self) -> Option<&dyn Part> {
+        self.journal.part()
     }
 }

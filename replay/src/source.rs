@@ -7,10 +7,10 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use windlass_journal::embedded::{self, OpenError, Settings};
-use windlass_journal::{Embedded, Frame, Read, ReadError, jetstream};
+use windlass_journal::{Embedded, Frame, Part, Read, ReadError, jetstream};
 use windlass_sagas::protocol::Cursor;
 
-use crate::file::{File, FileError};
+use crate::file::{File, FileError, Manifest};
 
 /// An open journal.
 #[derive(Debug)]
@@ -102,6 +102,15 @@ impl Source {
         Ok(Self::JetStream(Box::new(jetstream::Connection::existing(settings).await?.reader())))
     }
 
+    /// What an exported file says of itself; `None`: it is a journal, or a file of format 1, and holds a whole cell.
+    #[must_use]
+    pub fn about(&self) -> Option<&Manifest> {
+        match self {
+            Self::File(file) => file.about(),
+            Self::Embedded(_) | Self::JetStream(_) => None,
+        }
+    }
+
     /// Closes it, so that an orchestrator can have it again at once.
     pub async fn close(self) {
         match self {
@@ -133,6 +142,13 @@ impl Read for Source {
             Self::Embedded(journal) => journal.wait(after).await,
             Self::File(file) => file.wait(after).await,
             Self::JetStream(reader) => reader.wait(after).await,
+        }
+    }
+
+    fn part(&self) -> Option<&dyn Part> {
+        match self {
+            Self::File(file) => file.part(),
+            Self::Embedded(_) | Self::JetStream(_) => None,
         }
     }
 }

@@ -7,10 +7,11 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use windlass_journal::{Damage, Read, ReadError};
+use windlass_journal::{Damage, Gap, Part, Read, ReadError};
 use windlass_sagas::ids::*;
 use windlass_sagas::protocol::Cursor;
 use windlass_sagas::record::{DecodeError, Frame, Header, StoredCommit, Tip, Validity, VoidReason};
+use windlass_store::Image;
 
 use crate::error::ReplayError;
 use crate::fold::Voids;
@@ -30,8 +31,13 @@ pub struct Seen {
 pub struct Verified {
     /// Frames read.
     pub frames: u64,
-    /// Commits of the whole chain, from genesis on.
+    /// Commits of the whole chain, from genesis on, that were looked at.
     pub commits: u64,
+    /// The image that this copy begins with stands at this position; 0: it begins with genesis. Nothing here proves what
+    /// is before it, nor the image.
+    pub base: Position,
+    /// Commits that this copy leaves out behind its beginning; the chain was followed over them.
+    pub left_out: u64,
     /// Commits that deposed leaders left behind, by reason.
     pub voids: Voids,
     /// Commits that no reader applies, since the chain is broken before them.
@@ -85,13 +91,22 @@ pub enum What {
         /// The last position that was seen.
         seen: Position,
     },
+    /// It was seen, and this copy leaves it out: nothing can be compared.
+    LeftOut,
+    /// The image that this copy begins with can't be read.
+    Base(String),
+    /// What is said to be left out does not follow the commit before it.
+    NotInOrder {
+        /// Where it is said to begin.
+        from: Position,
+    },
 }
 
 impl Verified {
     /// Whether there is a journal, and nothing is wrong with it.
     #[must_use]
     pub fn is_whole(&self) -> bool {
-        self.commits > 0 && self.findings.is_empty() && self.more == 0
+        (self.commits > 0 || self.base > Position(0)) && self.findings.is_empty() && self.more == 0
     }
 }
 
@@ -116,6 +131,9 @@ impl fmt::Display for Finding {
             What::Truncated { seen } => {
                 write!(f, "truncated: position {seen} was seen, the chain ends before it")
             }
+            What::LeftOut => write!(f, "was seen, and this copy leaves it out: not compared"),
+            What::Base(why) => write!(f, "the image before it is not sound: {why}"),
+            What::NotInOrder { from } => write!(f, "what is left out is said to begin at position {from}"),
         }
     }
 }
@@ -125,13 +143,37 @@ impl fmt::Display for Finding {
 /// # Errors
 /// Where the journal can't be read now. Damage is a finding, not an error.
 pub async fn verify<R: Read>(journal: &R, seen: &[Seen]) -> Result<Verified, ReplayError> {
+    verify_by(journal, seen, |_| {}).await
+}
+
+/// The same, showing what it has seen so far after each reading.
+///
+/// # Errors
+/// As [`verify`].
+pub async fn verify_by<R: Read>(
+    journal: &R,
+    seen: &[Seen],
+    mut each: impl FnMut(&Verified) + Send,
+) -> Result<Verified, ReplayError> {
     let mut chain = Chain::new(seen);
-    let mut at = Cursor::START;
-    loop {
+    let mut at = chain.begin(journal)?;
+    // A journal that grows meanwhile has its end where it had it at the beginning; a damaged one does not know its own.
+    let last = journal.last().await.ok();
+    while last.is_none_or(|last| at < last) {
+        while let Some(gap) =
+            journal.part().map_or(Ok(None), |part| part.gap_at(at.next())).unwrap_or_default()
+        {
+            at = at.next();
+            chain.gap(at, &gap);
+        }
         match journal.read(at, READ_FRAMES).await {
             Ok(frames) if frames.is_empty() => break,
             Ok(frames) => {
                 for (cursor, frame) in frames {
+                    // What is left out comes first.
+                    if cursor != at.next() && journal.part().is_some_and(Part::has_gaps) {
+                        break;
+                    }
                     chain.frame(cursor, frame.bytes());
                     at = cursor;
                 }
@@ -142,12 +184,14 @@ pub async fn verify<R: Read>(journal: &R, seen: &[Seen]) -> Result<Verified, Rep
                 if !goes_on {
                     break;
                 }
-                at = cursor;
+                at = journal.part().map_or(cursor, |part| part.piece_end(cursor));
             }
             Err(error @ ReadError::Unavailable { .. }) => return Err(error.into()),
         }
+        each(&chain.verified);
     }
-    Ok(chain.end(at))
+    let said = journal.part().and_then(Part::end);
+    Ok(chain.end(at, said))
 }
 
 /// The chain as readers follow it, and, once it is broken, how it would go on.
@@ -165,6 +209,60 @@ impl Chain {
         let seen = seen.iter().filter(|seen| seen.position > Position(0));
         let seen = seen.map(|seen| (seen.position, seen.hash)).collect();
         Self { verified: Verified::default(), broken: None, seen, frame_lost: false }
+    }
+
+    /// Where to read on: behind the image that this copy begins with, where it does.
+    fn begin<R: Read>(&mut self, journal: &R) -> Result<Cursor, ReplayError> {
+        let Some(part) = journal.part() else { return Ok(Cursor::START) };
+        let base = match part.base() {
+            Ok(None) => return Ok(Cursor::START),
+            Ok(Some(bytes)) => Image::from_bytes(&bytes).map_err(|error| error.to_string()),
+            Err(error @ ReadError::Unavailable { .. }) => return Err(error.into()),
+            Err(error @ ReadError::Damaged { .. }) => Err(error.to_string()),
+        };
+        match base {
+            Ok(Image { tip, cursor, .. }) => {
+                (self.verified.tip, self.verified.base) = (tip, tip.position);
+                self.witness(cursor, tip.position, tip.hash);
+                for position in self.take_seen(Position(0), Position(tip.position.0 - 1)) {
+                    self.find(cursor, position, What::LeftOut);
+                }
+                Ok(cursor)
+            }
+            Err(why) => {
+                self.find(Cursor(1), Position(1), What::Base(why));
+                self.frame_lost = true;
+                Ok(Cursor(1))
+            }
+        }
+    }
+
+    /// Follows the chain over commits that this copy leaves out: the next one must name the last of them.
+    fn gap(&mut self, cursor: Cursor, gap: &Gap) {
+        let Gap { from, tip } = *gap;
+        let expected = self.ahead().next();
+        if tip.position < from || from < expected || (from > expected && !self.frame_lost) {
+            self.find(cursor, expected, What::NotInOrder { from });
+        }
+        self.frame_lost = false;
+        self.verified.left_out += (tip.position.0 + 1).saturating_sub(from.0);
+        for position in self.take_seen(Position(from.0.saturating_sub(1)), Position(tip.position.0 - 1)) {
+            self.find(cursor, position, What::LeftOut);
+        }
+        self.witness(cursor, tip.position, tip.hash);
+        match &mut self.broken {
+            Some(broken) => *broken = tip,
+            None if self.verified.tip.position.next() == from => self.verified.tip = tip,
+            None => self.broken = Some(tip),
+        }
+    }
+
+    /// What was seen behind `after` and up to `to`; it is not looked for again.
+    fn take_seen(&mut self, after: Position, to: Position) -> Vec<Position> {
+        let of_these = |position: &Position| after < *position && *position <= to;
+        let found: Vec<Position> = self.seen.keys().copied().filter(of_these).collect();
+        self.seen.retain(|position, _| !of_these(position));
+        found
     }
 
     /// The furthest commit, cut off or not.
@@ -287,8 +385,22 @@ impl Chain {
         }
     }
 
-    fn end(mut self, last: Cursor) -> Verified {
+    /// `said`: the end that the copy itself names.
+    fn end(mut self, last: Cursor, said: Option<(Position, Hash)>) -> Verified {
         let end = self.ahead();
+        match said {
+            Some((position, hash)) if position == end && self.broken.is_none() => {
+                let found = self.verified.tip.hash;
+                if hash != found {
+                    self.find(last, end, What::Rewritten { seen: hash, found });
+                }
+            }
+            Some((position, _)) if position > end => {
+                self.find(last.next(), end.next(), What::Truncated { seen: position });
+                self.seen.clear();
+            }
+            Some(_) | None => {}
+        }
         let beyond = self.seen.keys().next_back().copied().filter(|seen| *seen > end);
         if let Some(seen) = beyond {
             self.find(last.next(), end.next(), What::Truncated { seen });

@@ -1,4 +1,4 @@
-//! `windlass replay` on a journal that a first build recorded, on an embedded one, and on one in use.
+//! `windlass replay` and `windlass history` on a journal that a first build recorded, on an embedded one, and on one in use.
 
 use std::path::{Path, PathBuf};
 
@@ -6,6 +6,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 use windlass_journal::embedded::{Embedded, Settings};
 use windlass_journal::{Append, Read};
+use windlass_replay::File;
 use windlass_sagas::protocol::Cursor;
 
 use super::run::{golden, shown, windlass};
@@ -79,7 +80,7 @@ fn the_recorded_journal_s_histories_read_as_they_are_kept() {
 #[test]
 fn the_recorded_journal_reads_as_it_is_kept() {
     let mut text = String::new();
-    for args in [&["replay", "check"][..], &["replay", "verify"], &["replay", "timeline", "--limit", "15"]] {
+    for args in [&["replay", "check"][..], &["history", "verify"], &["replay", "timeline", "--limit", "15"]] {
         let (shown, code) = run(args);
         assert_eq!(code, 0, "{shown}");
         text.push_str(&shown);
@@ -105,7 +106,7 @@ fn json_tells_the_same() {
     let checked = json(&["replay", "check"]);
     assert_eq!((&checked["verdict"], &checked["differences"]), (&Value::from("SAME"), &Value::from(0)));
     assert!(checked["factsDecidedAgain"].as_u64().is_some_and(|facts| facts > 50), "{checked}");
-    let verified = json(&["replay", "verify"]);
+    let verified = json(&["history", "verify"]);
     assert_eq!(
         (&verified["whole"], &verified["commits"]),
         (&Value::from(true), &checked["factsDecidedAgain"])
@@ -121,7 +122,7 @@ fn json_tells_the_same() {
 fn a_seen_commit_is_looked_for() {
     let path = recorded();
     let path = path.to_str().expect("a path");
-    let verify = |seen: &str| windlass(None, &["replay", "verify", "--journal", path, "--seen", seen]);
+    let verify = |seen: &str| windlass(None, &["history", "verify", "--journal", path, "--seen", seen]);
     let out = verify(&format!("1:{}", "00".repeat(32)));
     assert_eq!(out.code, 1, "{out:?}");
     assert!(out.out.contains("position 1, frame 1: rewritten"), "{out:?}");
@@ -136,17 +137,67 @@ fn a_stopped_orchestrators_journal_is_read_and_exported() {
     let check = windlass(None, &["replay", "check", "--state", &directory]);
     assert_eq!(check.code, 0, "{check:?}");
     let file = state.path().join("kept.wlj");
-    let export = ["replay", "export", file.to_str().expect("a path"), "--state", &directory];
+    let export = ["history", "export", file.to_str().expect("a path"), "--state", &directory];
     let ran = windlass(None, &export);
     assert_eq!(ran.code, 0, "{ran:?}");
-    assert_eq!(
-        std::fs::read(&file).expect("written"),
-        std::fs::read(recorded()).expect("kept"),
-        "byte for byte"
-    );
+    assert_eq!(frames(&file), frames(&recorded()), "byte for byte");
+    assert!(!state.path().join("kept.wlj.part").exists());
     let again = windlass(None, &export);
     assert_eq!(again.code, 4, "{again:?}");
     assert!(again.err.contains("hint: an export never writes over a file"));
+}
+
+/// The frames of a file.
+fn frames(path: &Path) -> Vec<Vec<u8>> {
+    wait(async {
+        let file = File::open(path).expect("a file");
+        let frames = file.read(Cursor::START, 1024).await.expect("readable");
+        frames.into_iter().map(|(_, frame)| frame.bytes().to_vec()).collect()
+    })
+}
+
+#[test]
+fn parts_of_a_journal_are_exported_and_verify() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let (recorded, part) = (recorded(), directory.path().join("part.wlj"));
+    let (recorded, path) = (recorded.to_str().expect("a path"), part.to_str().expect("a path").to_string());
+    let export = |args: &[&str]| {
+        std::fs::remove_file(&part).ok();
+        let all = [&["history", "export", &path, "--journal", recorded], args].concat();
+        windlass(None, &all)
+    };
+    let rolled_back = "b1aebf59-30ca-5180-b69c-2857faca6907";
+    for args in [
+        &["--span", "20..40"][..],
+        &["--span", "..30"],
+        &["--operation", rolled_back],
+        &["--of-project", "blue"],
+    ] {
+        let ran = export(args);
+        assert_eq!(ran.code, 0, "{args:?}: {ran:?}");
+        let verified = windlass(None, &["history", "verify", "--journal", &path]);
+        assert_eq!(verified.code, 0, "{args:?}: {verified:?}");
+    }
+    for (args, code) in [
+        (&["--span", "20..4000"][..], 1),
+        (&["--span", "x..y"], 2),
+        (&["--operation", "00000000-0000-5000-8000-000000000000"], 3),
+        (&["--of-project", "green"], 3),
+        (&["--of-project", "blue", "--span", "1..2"], 2),
+    ] {
+        let ran = export(args);
+        assert_eq!(ran.code, code, "{args:?}: {ran:?}");
+        assert!(!part.exists() && !directory.path().join("part.wlj.part").exists(), "{args:?}");
+    }
+    let folder = directory.path().to_str().expect("a path");
+    let captured =
+        ["history", "export", "--journal", recorded, "--operation", rolled_back, "--as-test", folder];
+    let ran = windlass(None, &captured);
+    assert_eq!(ran.code, 0, "{ran:?}");
+    let case = directory.path().join("server-create-prepare_port-error_before-b1aebf59".replace('_', "-"));
+    let text = std::fs::read_to_string(case.join("case.toml")).expect("a case");
+    assert!(text.contains("ended = \"rolled back\"") && text.contains("for_good = true"), "{text}");
+    assert_eq!(windlass(None, &captured).code, 4, "it is captured already");
 }
 
 #[test]
@@ -157,7 +208,7 @@ fn a_running_orchestrators_journal_is_named_with_what_to_do() {
     assert_eq!(ran.code, 4, "{ran:?}");
     let pid = std::process::id();
     assert!(
-        ran.err.contains(&format!("is held by a running orchestrator (process {pid})\nhint: stop that")),
+        ran.err.contains(&format!("is held by a running orchestrator (process {pid})\nhint: ask it")),
         "{ran:?}"
     );
 }
@@ -173,8 +224,8 @@ fn what_can_not_be_looked_at_is_no_pass() {
     let mut bytes = std::fs::read(recorded()).expect("kept");
     bytes.truncate(bytes.len() - 100);
     std::fs::write(&cut, bytes).expect("written");
-    for verb in ["check", "verify"] {
-        let ran = windlass(None, &["replay", verb, "--journal", cut.to_str().expect("a path")]);
+    for (group, verb) in [("replay", "check"), ("history", "verify")] {
+        let ran = windlass(None, &[group, verb, "--journal", cut.to_str().expect("a path")]);
         assert_eq!(ran.code, 1, "{verb}: {ran:?}");
         assert!(
             !ran.err.contains("everything is decided") && !ran.err.contains("the chain is whole"),

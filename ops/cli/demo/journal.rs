@@ -31,6 +31,6 @@ pub(super) async fn keep(journal: &Journal, home: &Path) -> anyhow::Result<Strin
     }
     let path = home.join("journal.wlj");
     let source = journal.open(home).await?;
-    crate::replay::write(&source, &path).await?;
+    crate::history::write_file(&source, windlass_replay::Ask::cell(), &path).await?;
     Ok(format!("--journal {}", path.display()))
 }

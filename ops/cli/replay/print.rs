@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
-use windlass_replay::{Checked, SagaLine, Timeline, Verdict, Verified, utc};
+use windlass_replay::{Checked, SagaLine, Timeline, Verdict, utc};
 use windlass_sagas::ids::HostId;
 
 use crate::output::{Format, aligned, document, note, say};
@@ -52,45 +52,6 @@ pub(super) fn checked(checked: &Checked, format: Format) -> anyhow::Result<()> {
         "isolated": checked.isolated,
         "endPosition": checked.end.0,
     }))
-}
-
-/// What following the chain found; `witnesses` commits were known from elsewhere.
-pub(super) fn verified(verified: &Verified, witnesses: usize, format: Format) -> anyhow::Result<()> {
-    let (tip, voids) = (verified.tip, verified.voids.values().sum::<u64>());
-    if format == Format::Json {
-        let findings = verified.findings.iter().map(|finding| {
-            json!({ "position": finding.position.0, "frame": finding.cursor.0, "what": finding.to_string() })
-        });
-        return document(&json!({
-            "whole": verified.is_whole(),
-            "frames": verified.frames,
-            "commits": verified.commits,
-            "voidCommits": voids,
-            "cutOff": verified.cut_off,
-            "findings": findings.collect::<Vec<_>>(),
-            "findingsMore": verified.more,
-            "position": tip.position.0,
-            "hash": tip.hash.to_string(),
-        }));
-    }
-    say(format!("{} frames, {} commits, {voids} void", verified.frames, verified.commits))?;
-    say(format!("the whole chain ends at position {}, {}, hash {}", tip.position, utc(tip.time), tip.hash))?;
-    for finding in &verified.findings {
-        say(format!("  {finding}"))?;
-    }
-    if verified.more > 0 {
-        say(format!("  {} findings more", verified.more))?;
-    }
-    if verified.cut_off > 0 {
-        say(format!("  {} commits behind a break, which no reader applies", verified.cut_off))?;
-    }
-    note(match (verified.is_whole(), verified.commits, witnesses) {
-        (true, _, 0) => "the chain is whole; a change of its very last commit would show only with --seen",
-        (true, _, _) => "the chain is whole, and holds what was seen",
-        (false, 0, _) if verified.findings.is_empty() => "the journal has no commits: nothing was verified",
-        (false, _, _) => "the chain is broken",
-    });
-    Ok(())
 }
 
 /// One saga's life.

@@ -25,6 +25,9 @@ use super::who::Access;
 use crate::doctor::{self, Check, INVARIANTS, Outcome, Picture};
 use crate::lead::handle::{Durable, Refused};
 
+/// The invariant that the chain of hashes is whole.
+const CHAIN: u32 = 8;
+
 #[tonic::async_trait]
 impl CellService for Api {
     async fn get_cell(&self, request: Request<v1::GetCellRequest>) -> Answer<v1::Cell> {
@@ -58,8 +61,12 @@ impl CellService for Api {
             taken.iter().map(|it| it.host).filter(|host| asked.contains(host)).collect();
         let checks = doctor::check(&before, &after, &asked, &taken);
         let checks = checks.iter().filter(|check| numbers.contains(&check.invariant));
+        let checks = checks.map(|check| match check.invariant {
+            CHAIN => self.chain_check(check, &after),
+            _ => message(check, &after),
+        });
         Ok(Response::new(v1::DoctorResponse {
-            checks: checks.map(|check| message(check, &after)).collect(),
+            checks: checks.collect(),
             hosts_compared: compared.iter().map(|host| names::host(*host)).collect(),
             hosts_missing: asked.difference(&compared).map(|host| names::host(*host)).collect(),
             position: position.0,
@@ -138,13 +145,40 @@ impl Api {
         self.visit(call, point, Ok(Place::Cell), look).await
     }
 
-    async fn commit_at(&self, position: Position) -> Result<Option<Durable>, Problem> {
+    pub(super) async fn commit_at(&self, position: Position) -> Result<Option<Durable>, Problem> {
         if position == Position(0) {
             return Ok(None);
         }
         let before = Position(position.0 - 1);
         let commits = self.parts().finished.commits_after(before, 1).await.map_err(unread)?;
         Ok(commits.into_iter().next())
+    }
+
+    /// What the background has found of the chain of hashes, where that was not long ago.
+    fn chain_check(&self, check: &Check, picture: &Picture) -> v1::InvariantCheck {
+        let looked = self.parts().finished.whole().looked();
+        let recent = looked.filter(|looked| crate::clock::now().0 - looked.at.0 <= CHAIN_LOOK_US_MAX);
+        let Some(looked) = recent else {
+            let why = "not followed lately: `windlass history verify` does, and the background once a day";
+            let outcome = Outcome::NotChecked(why.to_owned());
+            return message(&Check { outcome, ..check.clone() }, picture);
+        };
+        let (outcome, findings, looked_at) = match &looked.found {
+            Err(why) => (Outcome::NotChecked(why.clone()), Vec::new(), 0),
+            Ok(verified) => {
+                let finding = |finding: &windlass_replay::Finding| doctor::Finding {
+                    resource: None,
+                    host: None,
+                    message: finding.to_string(),
+                    hint: "keep the journal as it is; compare it with an exported file, and see the handbook on capture",
+                };
+                let findings: Vec<doctor::Finding> = verified.findings.iter().map(finding).collect();
+                let whole = verified.is_whole();
+                (if whole { Outcome::Passed } else { Outcome::Failed }, findings, verified.commits)
+            }
+        };
+        let found = Check { invariant: check.invariant, outcome, findings, looked_at };
+        v1::InvariantCheck { look_time: stamp(looked.at), ..message(&found, picture) }
     }
 
     async fn picture(&self, at: ReadBack) -> Result<(Picture, Position), Problem> {
@@ -245,5 +279,6 @@ fn message(check: &Check, picture: &Picture) -> v1::InvariantCheck {
         findings_omitted: u64::try_from(check.findings.len().saturating_sub(FINDINGS_MAX))
             .unwrap_or(u64::MAX),
         looked_at: check.looked_at,
+        look_time: None,
     }
 }

@@ -17,6 +17,7 @@ use super::list::{Ask, Key, ask};
 use super::visit::point;
 use super::watch;
 use super::watch_events::Events;
+use super::whole::{Export, Verify};
 
 #[tonic::async_trait]
 impl HistoryService for Api {
@@ -35,6 +36,18 @@ impl HistoryService for Api {
         let page = Page::of(&ask, sieve)?;
         let (events, next_page_token) = page.cut(&ask, events);
         Ok(Response::new(v1::ListEventsResponse { events, next_page_token, position: seen.at.position.0 }))
+    }
+
+    type ExportHistoryStream = Export;
+
+    async fn export_history(&self, request: Request<v1::ExportHistoryRequest>) -> Answer<Export> {
+        self.give_history(request).await
+    }
+
+    type VerifyHistoryStream = Verify;
+
+    async fn verify_history(&self, request: Request<v1::VerifyHistoryRequest>) -> Answer<Verify> {
+        self.follow_chain(request).await
     }
 
     async fn diff(&self, request: Request<v1::DiffRequest>) -> Answer<v1::DiffResponse> {

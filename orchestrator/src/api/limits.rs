@@ -45,6 +45,12 @@ pub const POSITION_WAITS_MAX: usize = 4096;
 pub const WATCHES_MAX: usize = 4096;
 /// `Doctor` requests that may be served at a time: each copies the fold twice.
 pub const DOCTORS_MAX: usize = 2;
+/// Exports and verifications of the whole history that may go on at a time: each reads all of it.
+pub const EXPORTS_MAX: usize = 2;
+/// Commits that a verification may be told of.
+pub const SEEN_MAX: usize = 1_000;
+/// For how long what the background has found of the chain is told, microseconds.
+pub const CHAIN_LOOK_US_MAX: i64 = 2 * 24 * 3600 * 1_000_000;
 /// How long an answer waits for the history to show what is durable already.
 pub const HISTORY_WAIT_MAX: Duration = Duration::from_secs(5);
 /// The most commits of one operation that are read for one answer.

@@ -47,6 +47,7 @@ mod watch;
 mod watch_events;
 mod watch_operations;
 mod who;
+mod whole;
 
 pub(crate) use convert::{Audience, of_commit, of_saga};
 
@@ -129,6 +130,7 @@ struct Inner {
     waits: Semaphore,
     watches: Arc<Semaphore>,
     doctors: Semaphore,
+    exports: Arc<Semaphore>,
     uploads: Arc<Semaphore>,
     downloads: Arc<Semaphore>,
 }
@@ -142,6 +144,7 @@ impl Api {
             waits: Semaphore::new(limits::POSITION_WAITS_MAX),
             watches: Arc::new(Semaphore::new(limits::WATCHES_MAX)),
             doctors: Semaphore::new(limits::DOCTORS_MAX),
+            exports: Arc::new(Semaphore::new(limits::EXPORTS_MAX)),
             uploads: Arc::new(Semaphore::new(UPLOADS_MAX)),
             downloads: Arc::new(Semaphore::new(DOWNLOADS_MAX)),
         }))

@@ -6,6 +6,7 @@ mod nats;
 
 use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use serde::Deserialize;
 
@@ -15,6 +16,10 @@ pub use nats::{Events, Nats, NatsOptions};
 pub const PORT: u16 = 7700;
 /// Addresses that agents may be told to dial.
 pub const ADVERTISED_MAX: usize = 16;
+/// How often the chain is followed where nobody says, seconds.
+pub const VERIFY_EVERY_S: u64 = 24 * 3600;
+/// How often it may be.
+const VERIFY_EVERY_S_RANGE: std::ops::RangeInclusive<u64> = 10..=31 * 24 * 3600;
 /// The largest configuration file, bytes.
 const FILE_BYTES_MAX: u64 = 1024 * 1024;
 
@@ -33,6 +38,8 @@ pub struct Config {
     pub nats: Option<Nats>,
     /// Whether faults may be armed at this orchestrator by the cell's API.
     pub faults_allowed: bool,
+    /// How often the journal's chain is followed in the background; `None`: never.
+    pub verify_every: Option<Duration>,
 }
 
 /// What the environment and flags say; laid over the file.
@@ -50,6 +57,8 @@ pub struct Options {
     pub nats: NatsOptions,
     /// Whether faults may be armed. No file can allow them: only who starts the orchestrator can.
     pub faults_allowed: bool,
+    /// How often the journal's chain is followed in the background, seconds.
+    pub verify_every_s: Option<u64>,
 }
 
 /// Why a configuration is refused.
@@ -92,6 +101,8 @@ struct File {
     metrics: Option<SocketAddr>,
     /// The journal on NATS; below the state directory.
     nats: Option<nats::NatsFile>,
+    /// How often the journal's chain is followed in the background, seconds, 10 to 31 days, 0: never; once a day.
+    verify_every_s: Option<u64>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -126,6 +137,7 @@ impl Config {
             metrics: options.metrics.or(file.metrics),
             nats: nats::merged(file.nats, options.nats).map_err(ConfigError::Setting)?,
             faults_allowed: options.faults_allowed,
+            verify_every: verify_every(options.verify_every_s.or(file.verify_every_s))?,
         };
         config.check()
     }
@@ -146,6 +158,18 @@ impl Config {
             }
             Some(_) | None => Ok(self),
         }
+    }
+}
+
+fn verify_every(seconds: Option<u64>) -> Result<Option<Duration>, ConfigError> {
+    match seconds.unwrap_or(VERIFY_EVERY_S) {
+        0 => Ok(None),
+        seconds if VERIFY_EVERY_S_RANGE.contains(&seconds) => Ok(Some(Duration::from_secs(seconds))),
+        seconds => Err(ConfigError::Setting(format!(
+            "verify_every_s: {seconds}; {} to {} seconds, or 0 for never",
+            VERIFY_EVERY_S_RANGE.start(),
+            VERIFY_EVERY_S_RANGE.end()
+        ))),
     }
 }
 
@@ -193,6 +217,9 @@ mod tests {
         let flags = Options { state: Some("/b".into()), ..Options::default() };
         let config = load("", flags).unwrap();
         assert_eq!((config.state, config.listen.port()), (PathBuf::from("/b"), PORT));
+        assert_eq!(config.verify_every, Some(Duration::from_secs(24 * 3600)));
+        let never = load("state = \"/a\"\nverify_every_s = 0\n", Options::default()).unwrap();
+        assert_eq!(never.verify_every, None);
     }
 
     #[test]
@@ -258,6 +285,7 @@ mod tests {
             ("state = \"/a\"\nlisten = \"0.0.0.0:1\"\n", "--advertise"),
             ("state = \"/a\"\nmetrics = \"1.2.3.4:9\"\n", "loopback"),
             ("", "--state"),
+            ("state = \"/a\"\nverify_every_s = 9\n", "verify_every_s"),
             ("state = \"/a\"\n[nats]\nservers = []\n", "no server"),
             ("state = \"/a\"\n[nats]\nserver = []\n", "line 3"),
             ("state = \"/a\"\n[nats]\nservers = [\"nats://a:1\"]\nreplicas = 2\n", "replicas"),

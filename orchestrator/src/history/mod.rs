@@ -7,11 +7,15 @@
 pub(crate) mod frames;
 mod past;
 mod recent;
+mod watchman;
+pub mod whole;
 
 use std::sync::{Arc, RwLock};
+use std::time::Duration;
 
 use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
 use windlass_journal::Read;
 use windlass_sagas::ids::{Position, SagaId};
 use windlass_sagas::record::ResourceRef;
@@ -21,6 +25,7 @@ use crate::api::finished::{Ask, Finished, Summary, Unread};
 use crate::lead::handle::{Durable, Leader};
 pub use past::Folds;
 use recent::Recent;
+use whole::{Journal, Whole};
 
 /// Commits that one answer of `commits_of` and of `commits_of_resource` holds.
 const COMMITS_AT_ONCE: usize = 256;
@@ -30,12 +35,13 @@ pub struct History<R> {
     leader: Leader,
     store: Store,
     reader: R,
+    whole: Arc<Journal<R>>,
     recent: Arc<RwLock<Recent>>,
     /// The last position that is known to be durable.
     reached: watch::Receiver<Position>,
 }
 
-impl<R: Read + 'static> History<R> {
+impl<R: Read + Clone + 'static> History<R> {
     /// The history over this store and journal; `from`: the position of the image that the leader's fold begins with.
     /// Make it before the leader's task starts, or commits are missed.
     #[must_use]
@@ -60,7 +66,15 @@ impl<R: Read + 'static> History<R> {
                 reach.send_replace(position);
             }
         });
-        Self { leader, store, reader, recent, reached }
+        let whole = Arc::new(Journal::new(reader.clone(), Some(store.clone())));
+        Self { leader, store, reader, whole, recent, reached }
+    }
+
+    /// Follows the chain in the background, every so often, until told to stop.
+    pub fn keep_verified(&self, every: Duration, stop: CancellationToken) {
+        let whole = Arc::clone(&self.whole);
+        // Ends when it is told to.
+        tokio::spawn(async move { watchman::watch(&whole, every, stop).await });
     }
 
     /// The last position that is known to be durable, as it moves on.
@@ -112,7 +126,11 @@ impl<R: Read + 'static> History<R> {
 }
 
 #[tonic::async_trait]
-impl<R: Read + 'static> Finished for History<R> {
+impl<R: Read + Clone + 'static> Finished for History<R> {
+    fn whole(&self) -> Arc<dyn Whole> {
+        Arc::<Journal<R>>::clone(&self.whole)
+    }
+
     async fn reach(&self, position: Position) -> Result<(), Unread> {
         let mut reached = self.reached.clone();
         let waited = reached.wait_for(|at| *at >= position).await;

@@ -175,6 +175,9 @@ impl Process {
         let leader = Leader::new(wakes, commits.clone(), LEADER_DEADLINE);
         let from = image.as_ref().map_or(Position(0), |image| image.tip.position);
         let history = History::follow(leader.clone(), store.clone(), reader.clone(), from);
+        if let Some(every) = config.verify_every {
+            history.keep_verified(every, stop.clone());
+        }
         let (leads, led) = watch::channel(false);
         let (reached, finished): (_, Arc<dyn Finished>) = (history.reached(), Arc::new(history));
         let source = feed::Source { finished: Arc::clone(&finished), reached };

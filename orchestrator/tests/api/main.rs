@@ -21,3 +21,4 @@ mod repeats;
 mod support;
 mod validate;
 mod watches;
+mod whole;

@@ -28,6 +28,7 @@
 mod client;
 mod config;
 mod error;
+mod history;
 mod images;
 mod inside;
 pub mod limits;

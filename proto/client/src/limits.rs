@@ -32,3 +32,5 @@ pub const DOWNLOAD_SILENCE_MAX: Duration = Duration::from_secs(30);
 pub const ENDPOINTS_MAX: usize = 16;
 /// Random bytes in a new secret.
 pub const SECRET_BYTES: usize = 32;
+/// How long an export or a verification may be silent: much may be folded before the first byte of a part leaves.
+pub const EXPORT_SILENCE_MAX: Duration = Duration::from_secs(600);

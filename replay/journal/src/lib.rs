@@ -16,6 +16,7 @@ mod frame;
 pub mod jetstream;
 pub mod limits;
 pub mod memory;
+mod part;
 
 pub use answer::{Answer, outcome};
 pub use embedded::Embedded;
@@ -23,6 +24,7 @@ pub use error::{Damage, ReadError};
 pub use frame::{Frame, FrameError, FrameId};
 pub use jetstream::JetStream;
 pub use memory::Memory;
+pub use part::{Gap, Part};
 pub use windlass_sagas::protocol::{AppendError, Cursor};
 
 /// The one way to make a frame durable. `&mut self` keeps it to one append in flight: that is what makes the cursor a fence.
@@ -71,6 +73,11 @@ pub trait Read: Send + Sync {
     /// # Errors
     /// As [`Read::read`]; a journal that can't be read now ends the wait.
     fn wait(&self, after: Cursor) -> impl Future<Output = Result<(), ReadError>> + Send;
+
+    /// What this copy says of itself where it may not hold the whole journal; `None`: it is the journal.
+    fn part(&self) -> Option<&dyn Part> {
+        None
+    }
 }
 
 /// A journal that several readers share.

@@ -8,7 +8,7 @@ mod report;
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use windlass_journal::Read;
+use windlass_journal::{Gap, Read};
 use windlass_sagas::cell::{Cell, Decline, decide};
 use windlass_sagas::ids::*;
 use windlass_sagas::protocol::Fold;
@@ -17,7 +17,7 @@ use windlass_sagas::record::{Commit, Event, Fact, Report};
 pub use intended::{Intended, IntendedError};
 pub use report::{Checked, Difference, Group, Unchecked, Verdict};
 
-use crate::fold::{Until, fold_by};
+use crate::fold::{Step, Until, fold_steps};
 use crate::limits::UNCHECKED_MAX;
 
 /// Decides everything in `journal` again.
@@ -32,13 +32,18 @@ pub async fn check_by<R: Read>(
     intended: &[Intended],
     rules: impl Fn(&Cell, &Fact, Time) -> Result<Vec<Event>, Decline> + Send + Sync,
 ) -> Checked {
-    let mut check = Check { cell: Cell::new(), checked: Checked::default(), groups: BTreeMap::new() };
+    let (cell, groups) = (Cell::new(), BTreeMap::new());
+    let mut check = Check { cell, checked: Checked::default(), groups, left_out: None };
     // The fold judges what is valid; the cell of the check stands one commit behind, where each decision was made.
-    let folded = fold_by(journal, Fold::new(None), Until::End, |_, absorbed| {
-        absorbed.commits.iter().for_each(|commit| check.commit(commit, &rules));
-        if let Some((commits, reason)) = absorbed.void {
-            *check.checked.voids.entry(reason).or_default() += commits as u64;
+    let folded = fold_steps(journal, Fold::new(None), Until::End, |step| match step {
+        Step::Base(fold) => check.cell = fold.cell().clone(),
+        Step::Frame(_, absorbed) => {
+            absorbed.commits.iter().for_each(|commit| check.commit(commit, &rules));
+            if let Some((commits, reason)) = absorbed.void {
+                *check.checked.voids.entry(reason).or_default() += commits as u64;
+            }
         }
+        Step::Gap(gap) => check.gap(&gap),
     });
     if let Err(error) = folded.await {
         let from = check.cell.position.next();
@@ -51,6 +56,8 @@ struct Check {
     cell: Cell,
     checked: Checked,
     groups: BTreeMap<(String, &'static str), Group>,
+    /// The first position that the copy of the journal leaves out.
+    left_out: Option<Position>,
 }
 
 impl Check {
@@ -60,6 +67,10 @@ impl Check {
         rules: &impl Fn(&Cell, &Fact, Time) -> Result<Vec<Event>, Decline>,
     ) {
         let position = commit.header.position;
+        if self.left_out.is_some() {
+            self.checked.end = position;
+            return;
+        }
         let decision = || rules(&self.cell, &commit.fact, commit.header.time);
         match catch_unwind(AssertUnwindSafe(decision)) {
             Ok(Ok(events)) if events == commit.events => self.checked.commits += 1,
@@ -80,6 +91,13 @@ impl Check {
         }
         self.cell.fold(commit);
         self.checked.end = position;
+    }
+
+    /// What is decided behind commits that are left out may rest on what they changed: where hosts have room, what ledgers
+    /// have open, which numbers are in use. So nothing from there on is a pass.
+    fn gap(&mut self, gap: &Gap) {
+        self.left_out.get_or_insert(gap.from);
+        self.checked.end = gap.tip.position;
     }
 
     fn differs(&mut self, commit: &Commit, first: Difference) {
@@ -110,7 +128,12 @@ impl Check {
     }
 
     fn finish(self, intended: &[Intended]) -> Checked {
-        let Self { mut checked, groups, .. } = self;
+        let Self { mut checked, groups, left_out, .. } = self;
+        if let Some(from) = left_out {
+            let why =
+                "the file leaves commits out from here on, and what is decided behind them may rest on those";
+            checked.unchecked.push(Unchecked { from, to: Some(checked.end), why: why.to_owned() });
+        }
         checked.groups = groups.into_values().collect();
         for entry in intended {
             let mut meant =

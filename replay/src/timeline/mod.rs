@@ -122,7 +122,7 @@ impl Timeline {
 }
 
 /// The saga that an event is of; `None`: it changes a resource, or the cell.
-const fn saga_of(event: &Event) -> Option<SagaId> {
+pub(crate) const fn saga_of(event: &Event) -> Option<SagaId> {
     match event {
         Event::SagaStarted(SagaStarted { saga, .. })
         | Event::StepDispatched(StepDispatched { saga, .. })

@@ -22,6 +22,7 @@ mod delta;
 mod error;
 #[cfg(test)]
 mod golden;
+mod image_bytes;
 mod index;
 mod kept;
 pub mod limits;
@@ -43,6 +44,7 @@ pub use assemble::Image;
 pub use database::Store;
 pub use delta::Delta;
 pub use error::{OpenError, StoreError};
+pub use image_bytes::ImageBytesError;
 pub use kept::Keeping;
 pub use query::{List, Page, PageKey, Place};
 pub use summary::{SagaStanding, Summary};

@@ -1,33 +1,48 @@
-//! The exported journal: the same frames, and damage named with its cursor.
+//! An exported journal of format 1, which is written no more: the same frames, and damage named with its cursor.
 
 use std::fs;
 use std::path::Path;
 
 use tempfile::TempDir;
-use windlass_journal::{Damage, Read, ReadError};
+use windlass_journal::{Damage, FrameId, Read, ReadError};
 use windlass_sagas::protocol::{Cursor, Fold};
+use windlass_sagas::record::Frame;
 
-use windlass_replay::{File, FileError, Until, Verdict, check, export, fold, verify};
+use windlass_replay::{File, FileError, Until, Verdict, What, check, fold, verify};
 
-use crate::support::World;
-use crate::{journal, wait};
+use crate::support::{World, flavor};
+use crate::wait;
 
 fn world() -> World {
     let mut world = World::ready(1);
     world.void_frame(2);
     world.lead("0.2.0");
     world.seal();
+    for n in 0..4 {
+        world.ask(flavor(&format!("f{n}"))).expect("a flavor");
+        world.seal();
+    }
     world
 }
 
 fn exported(world: &World) -> (TempDir, std::path::PathBuf) {
     let directory = tempfile::tempdir().expect("a directory");
     let path = directory.path().join("journal.wlj");
-    let mut out = Vec::new();
-    let told = wait(export(&journal(&world.frames), &mut out)).expect("exported");
-    assert_eq!((told.frames, told.bytes), (world.frames.len() as u64, out.len() as u64));
-    fs::write(&path, out).expect("written");
+    fs::write(&path, format_1(&world.frames)).expect("written");
     (directory, path)
+}
+
+/// A file as the first builds wrote it.
+fn format_1(frames: &[Vec<u8>]) -> Vec<u8> {
+    let mut out = b"WLJ\0\0\x01".to_vec();
+    for frame in frames {
+        out.extend((frame.len() as u32).to_be_bytes());
+        out.extend(FrameId::of(frame).0);
+        out.extend(frame);
+    }
+    out.extend(0_u32.to_be_bytes());
+    out.extend((frames.len() as u64).to_be_bytes());
+    out
 }
 
 fn all(file: &File) -> Vec<Vec<u8>> {
@@ -109,6 +124,38 @@ fn a_file_cut_anywhere_says_that_its_tail_is_gone() {
 }
 
 #[test]
+fn an_edited_a_dropped_and_a_moved_commit_are_found_with_their_positions() {
+    let world = world();
+    let (_directory, path) = exported(&world);
+    let at = world.frames.len() - 4;
+    let first = |at: usize| Frame::decode(&world.frames[at]).expect("a frame").commits[0].header.position;
+    let looked = |frames: &[Vec<u8>]| {
+        let file = reopened(&path, |bytes| *bytes = format_1(frames));
+        wait(verify(&file, &[])).expect("readable").findings
+    };
+    let mut edited = world.frames.clone();
+    let mut frame = Frame::decode(&edited[at]).expect("a frame");
+    *frame.commits[0].bytes.last_mut().expect("a byte") ^= 1;
+    edited[at] = frame.encode().expect("a frame");
+    let found = looked(&edited);
+    assert_eq!(found.first().map(|it| it.position), Some(first(at)), "{found:?}");
+    let mut dropped = world.frames.clone();
+    dropped.remove(at);
+    let found = looked(&dropped);
+    assert!(
+        matches!(&found[..], [it] if it.position == first(at) && matches!(it.what, What::Missing { later: None, .. })),
+        "{found:?}"
+    );
+    let mut moved = world.frames.clone();
+    moved.swap(at, at + 1);
+    let found = looked(&moved);
+    assert!(
+        matches!(&found[..], [it] if it.position == first(at) && matches!(it.what, What::Missing { later: Some(_), .. })),
+        "{found:?}"
+    );
+}
+
+#[test]
 fn an_end_mark_that_does_not_fit_is_damage() {
     let world = world();
     let (_directory, path) = exported(&world);
@@ -133,6 +180,6 @@ fn what_is_no_export_is_refused() {
     assert!(matches!(File::open(&path), Err(FileError::NotAJournal { .. })));
     fs::write(&path, b"something else").expect("written");
     assert!(matches!(File::open(&path), Err(FileError::NotAJournal { .. })));
-    fs::write(&path, b"WLJ\0\0\x02 of the future").expect("written");
-    assert!(matches!(File::open(&path), Err(FileError::Format { format: 2, .. })));
+    fs::write(&path, b"WLJ\0\0\x03 of the future").expect("written");
+    assert!(matches!(File::open(&path), Err(FileError::Format { format: 3, .. })));
 }

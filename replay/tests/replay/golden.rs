@@ -9,7 +9,7 @@ use windlass_sagas::ids::SagaId;
 use windlass_sagas::protocol::{Absorbed, Fold};
 use windlass_sagas::record::*;
 
-use windlass_replay::{File, Intended, Until, check, export, fold, fold_by, timeline, verify};
+use windlass_replay::{Ask, File, Intended, Until, check, export, fold, fold_by, timeline, verify};
 
 use crate::support::{World, create_server};
 use crate::{journal, wait};
@@ -64,7 +64,7 @@ fn the_first_recorded_journal_reads_folds_verifies_and_decides() {
     let path = kept("journal-1.wlj");
     if !path.exists() && std::env::var_os("WINDLASS_BLESS").is_some() {
         let mut out = std::fs::File::create(&path).expect("the golden file can be written");
-        wait(export(&journal(&recorded().frames), &mut out)).expect("exported");
+        wait(export(&journal(&recorded().frames), Ask::cell(), &mut out)).expect("exported");
     }
     let file = File::open(&path).expect("the golden journal");
     let verified = wait(verify(&file, &[])).expect("readable");

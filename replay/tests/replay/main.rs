@@ -1,5 +1,7 @@
 //! Replay against generated journals, damaged and whole.
 
+mod capture;
+mod capture_damage;
 mod check;
 mod file;
 mod fold;

@@ -7,11 +7,13 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use windlass_journal::embedded::{Embedded, Settings};
 use windlass_journal::{Append, Frame, Read};
 use windlass_sagas::protocol::Cursor;
-use windlass_sagas::record::SagaKind;
+use windlass_sagas::record::{Frame as StoredFrame, SagaKind};
 
-use windlass_replay::{Metered, Source, SourceError, Standing, Verdict, check, export, sagas, verify};
+use windlass_replay::{
+    Ask, Metered, Seen, Source, SourceError, Standing, Verdict, What, check, export, sagas, verify,
+};
 
-use crate::support::{World, create_server};
+use crate::support::{World, create_server, flavor};
 use crate::{journal, wait};
 
 /// A server made, one rolled back, one on its way.
@@ -48,7 +50,7 @@ fn a_stopped_embedded_journal_and_its_export_say_the_same() {
     let checked = wait(check(&source, &[]));
     assert_eq!((checked.verdict(), checked.commits), (Verdict::Same, world.commits.len() as u64));
     let mut out = Vec::new();
-    wait(export(&source, &mut out)).expect("exported");
+    wait(export(&source, Ask::cell(), &mut out)).expect("exported");
     wait(source.close());
 
     let file = directory.path().join("kept.wlj");
@@ -58,6 +60,40 @@ fn a_stopped_embedded_journal_and_its_export_say_the_same() {
     assert_eq!(wait(check(&exported, &[])), checked);
     let again = wait(Source::open(&place)).expect("closing gave it free");
     assert_eq!(wait(verify(&again, &[])), wait(verify(&exported, &[])));
+}
+
+#[test]
+fn an_edited_a_dropped_a_moved_and_a_cut_off_commit_are_found_in_an_embedded_journal() {
+    let mut world = world();
+    for n in 0..4 {
+        world.ask(flavor(&format!("f{n}"))).expect("a flavor");
+        world.seal();
+    }
+    let at = world.frames.len() - 3;
+    let first = StoredFrame::decode(&world.frames[at]).expect("a frame").commits[0].header.position;
+    let looked = |change: &dyn Fn(&mut Vec<Vec<u8>>)| {
+        let (mut forged, directory) = (world.clone(), tempfile::tempdir().expect("a directory"));
+        change(&mut forged.frames);
+        wait(embedded(directory.path(), &forged).close());
+        let source = wait(Source::open(directory.path())).expect("nobody holds it");
+        let seen = Seen { position: world.tip.position, hash: world.tip.hash };
+        let found = wait(verify(&source, &[seen])).expect("readable").findings;
+        wait(source.close());
+        found
+    };
+    assert_eq!(looked(&|_| {}), []);
+    let edited = looked(&|frames| {
+        let mut frame = StoredFrame::decode(&frames[at]).expect("a frame");
+        *frame.commits[0].bytes.last_mut().expect("a byte") ^= 1;
+        frames[at] = frame.encode().expect("a frame");
+    });
+    assert_eq!(edited[0].position, first, "{edited:?}");
+    let dropped = looked(&|frames| drop(frames.remove(at)));
+    assert!(dropped[0].position == first && matches!(dropped[0].what, What::Missing { later: None, .. }));
+    let moved = looked(&|frames| frames.swap(at, at + 1));
+    assert!(moved[0].position == first && matches!(moved[0].what, What::Missing { later: Some(_), .. }));
+    let cut = looked(&|frames| frames.truncate(at));
+    assert!(cut[0].position == first && matches!(cut[0].what, What::Truncated { .. }), "{cut:?}");
 }
 
 #[test]

@@ -78,6 +78,9 @@ pub enum PoisonError {
     /// A stored image whose cell and tip do not belong together.
     #[error("the image's cell and tip do not belong together")]
     Image,
+    /// Commits that are said to be left out do not lead on from the last one.
+    #[error("the commits left out do not follow the last one")]
+    Skip,
 }
 
 impl Fold {
@@ -172,6 +175,26 @@ impl Fold {
         self.tip = tip;
         self.cursor = cursor;
         Ok(absorbed)
+    }
+
+    /// Steps over commits that this copy of the journal leaves out: `cursor` is the place that they take up in it, `tip`
+    /// the last of them, which the next commit chains to. What they changed is not in the cell from then on: such a fold is
+    /// for reading, and nobody leads from it.
+    ///
+    /// # Errors
+    /// Where `cursor` is not the next one, or `tip` does not lead on. Nothing has changed then.
+    pub fn skip(&mut self, cursor: Cursor, tip: Tip) -> Result<(), Poisoned> {
+        let poisoned = |error| Poisoned { position: self.tip.position.next(), error };
+        if cursor != self.cursor.next() {
+            return Err(poisoned(PoisonError::Gap { expected: self.cursor.next(), got: cursor }));
+        }
+        let leads_on = tip.position > self.tip.position && tip.time >= self.tip.time;
+        if !leads_on || self.tip.position == Position(0) {
+            return Err(poisoned(PoisonError::Skip));
+        }
+        (self.cell.position, self.cell.time, self.cell.term) = (tip.position, tip.time, tip.term);
+        (self.tip, self.cursor, self.tip_cursor) = (tip, cursor, cursor);
+        Ok(())
     }
 
     /// What the frame brings, and the tip behind its valid commits.
@@ -271,6 +294,24 @@ mod tests {
         let error = fold.absorb(Cursor(2), &first_frame(1).bytes).expect_err("a gap").error;
         assert_eq!(error, PoisonError::Gap { expected: Cursor(1), got: Cursor(2) });
         assert_eq!(fold, Fold::new(None));
+    }
+
+    #[test]
+    fn what_is_left_out_is_stepped_over_and_only_forward() {
+        let mut fold = Fold::new(None);
+        let before = Tip { position: Position(3), ..Tip::default() };
+        assert_eq!(fold.skip(Cursor(1), before).map_err(|it| it.error), Err(PoisonError::Skip), "no genesis");
+        fold.absorb(Cursor(1), &first_frame(1).bytes).expect("valid");
+        let old = fold.clone();
+        let tip = Tip { position: Position(7), hash: Hash([7; 32]), ..*fold.tip() };
+        assert!(matches!(fold.skip(Cursor(3), tip).map_err(|it| it.error), Err(PoisonError::Gap { .. })));
+        let back = Tip { position: Position(2), ..tip };
+        assert_eq!(fold.skip(Cursor(2), back).map_err(|it| it.error), Err(PoisonError::Skip));
+        assert_eq!(fold, old);
+        fold.skip(Cursor(2), tip).expect("it leads on");
+        assert_eq!((fold.tip(), fold.cursor(), fold.cell().position), (&tip, Cursor(2), Position(7)));
+        let image = Fold::restored(fold.cell().clone(), tip, Cursor(2), None);
+        assert_eq!(image.as_ref(), Ok(&fold), "cell and tip still belong together");
     }
 
     #[test]

@@ -4,6 +4,7 @@
 
 mod base;
 mod cancel;
+mod captured;
 mod expect;
 mod matrix;
 mod page;

@@ -12,6 +12,8 @@ use tonic::{Request, Status};
 pub(crate) const WATCH: &str = "/windlass.v1.OperationService/WatchOperations";
 pub(crate) const EVENTS: &str = "/windlass.v1.HistoryService/WatchEvents";
 pub(crate) const DOWNLOAD: &str = "/windlass.v1.ImageService/DownloadImageData";
+pub(crate) const EXPORT: &str = "/windlass.v1.HistoryService/ExportHistory";
+pub(crate) const VERIFY: &str = "/windlass.v1.HistoryService/VerifyHistory";
 
 /// Bytes as they are.
 #[derive(Clone, Copy, Debug, Default)]
@@ -68,7 +70,7 @@ pub(crate) async fn call(
         request.metadata_mut().insert("authorization", header);
     }
     let uri = PathAndQuery::try_from(path).expect("a path");
-    if [WATCH, EVENTS, DOWNLOAD].contains(&path) {
+    if [WATCH, EVENTS, DOWNLOAD, EXPORT, VERIFY].contains(&path) {
         let mut stream = grpc.server_streaming(request, uri, Bytes).await?.into_inner();
         return stream.next().await.unwrap_or_else(|| Ok(Vec::new()));
     }

@@ -7,7 +7,7 @@ use windlass_proto::v1::ErrorReason::*;
 use windlass_proto::v1::*;
 
 use super::furniture::*;
-use super::raw::{DOWNLOAD, EVENTS, WATCH};
+use super::raw::{DOWNLOAD, EVENTS, EXPORT, VERIFY, WATCH};
 use super::request_id;
 use super::rows_cell;
 use super::stage::{Stage, key_pair, security_group};
@@ -72,6 +72,7 @@ pub(crate) fn all(stage: &Stage) -> Vec<Row> {
     watch(&mut rows, stage);
     events(&mut rows);
     download(&mut rows);
+    whole_history(&mut rows);
     rows.rows
 }
 
@@ -428,6 +429,33 @@ fn download(rows: &mut Rows) {
         bad("projects/blue/images/debian", ImageDataMissing),
     ];
     rows.rows.push(Row { path: DOWNLOAD.into(), valid: valid.encode_to_vec(), bad });
+}
+
+/// They answer streams and are no `Unary`.
+fn whole_history(rows: &mut Rows) {
+    let point = |position| Some(ReadAt { point: Some(read_at::Point::Position(position)) });
+    let export = |parent: &str, from, reason, field| {
+        let request = ExportHistoryRequest { parent: parent.into(), from, ..Default::default() };
+        Bad { request: request.encode_to_vec(), reason, field }
+    };
+    let bad = vec![
+        export("nonsense", None, InvalidField, "parent"),
+        export("operations/blue", None, InvalidField, "parent"),
+        export("projects/none", None, NotFound, ""),
+        export("cell", Some(ReadAt { point: None }), InvalidField, "from"),
+        export("cell", point(0), PositionOutOfRange, "from"),
+        export("cell", point(u64::MAX), PositionOutOfRange, "from"),
+        export("projects/blue", point(1), InvalidField, "from"),
+    ];
+    let valid = ExportHistoryRequest { from: point(3), ..Default::default() }.encode_to_vec();
+    rows.rows.push(Row { path: EXPORT.into(), valid, bad });
+    let verify = |position, hash: &str| verify_history_request::Seen { position, hash: hash.into() };
+    let verify = |position, hash: &str, field| {
+        let request = VerifyHistoryRequest { seen: vec![verify(position, hash)], ..Default::default() };
+        Bad { request: request.encode_to_vec(), reason: InvalidField, field }
+    };
+    let bad = vec![verify(0, &"5e".repeat(32), "seen[0].position"), verify(1, "5e", "seen[0].hash")];
+    rows.rows.push(Row { path: VERIFY.into(), valid: VerifyHistoryRequest::default().encode_to_vec(), bad });
 }
 
 /// It answers a stream and is no `Unary`.

@@ -6,7 +6,7 @@ use windlass_sagas::cell::Cell;
 use windlass_sagas::ids::*;
 use windlass_sagas::protocol::{Cursor, Fold};
 use windlass_sagas::record::{Commit, Frame, StoredCommit};
-use windlass_store::{Image, Store, Tracker};
+use windlass_store::{Image, ImageBytesError, Store, Tracker};
 
 use crate::support::{World, ops, play};
 
@@ -54,6 +54,22 @@ proptest! {
             prop_assert!(image.stands_on(&world.frames[image.cursor.0 as usize - 1]));
         }
         prop_assert_eq!(fold.cell(), &world.cell);
+    }
+
+    #[test]
+    fn an_image_comes_back_from_its_bytes_as_it_was(list in ops(120)) {
+        let mut world = World::ready(2);
+        list.iter().for_each(|op| play(&mut world, *op));
+        world.seal();
+        let image = Image { cell: world.cell.clone(), tip: world.tip, cursor: Cursor(3) };
+        let mut bytes = Vec::new();
+        image.write_to(&mut bytes).expect("into memory");
+        prop_assert_eq!(Image::from_bytes(&bytes), Ok(image));
+        for length in (0..bytes.len()).step_by(97) {
+            prop_assert!(Image::from_bytes(&bytes[..length]).is_err(), "cut to {} bytes", length);
+        }
+        bytes[5] ^= 1;
+        prop_assert!(matches!(Image::from_bytes(&bytes), Err(ImageBytesError::Format(_))));
     }
 
     #[test]
