@@ -130,7 +130,8 @@ fn ticks(id: u32) -> anyhow::Result<u64> {
     Ok(user + kernel)
 }
 
-fn resident_kib(id: u32) -> anyhow::Result<u64> {
+/// What a process has in memory, KiB.
+pub(super) fn resident_kib(id: u32) -> anyhow::Result<u64> {
     let path = format!("/proc/{id}/status");
     let text = std::fs::read_to_string(&path).with_context(|| format!("read {path}"))?;
     let line = text.lines().find_map(|line| line.strip_prefix("VmRSS:"));
