@@ -5,7 +5,7 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand};
 use windlass_client::{Client, ClientError, Unary};
 
-use crate::context::Target;
+use crate::context::{Connected, Target};
 use crate::limits::PATIENCE;
 use crate::output::{Format, note};
 #[cfg(feature = "lab")]
@@ -151,6 +151,8 @@ pub(crate) struct App {
     pub(crate) endpoints: String,
     /// The project to work in.
     pub(crate) project: Option<String>,
+    /// Whether it is the past that is read, or a journal that nobody leads: no host can be asked.
+    pub(crate) past: bool,
     /// How to print.
     pub(crate) format: Format,
     /// Whether to wait for operations.
@@ -225,13 +227,14 @@ impl Cli {
 /// Runs the command; gives the exit code.
 pub(crate) async fn run(cli: Cli) -> anyhow::Result<u8> {
     let Cli { target, how, command } = cli;
-    let connect = || {
-        let context = target.resolve()?;
+    let connect = async || {
+        let Connected { client, ca_pem, endpoints, project, past } = target.connect().await?;
         anyhow::Ok(App {
-            client: context.client()?,
-            ca_pem: context.ca_pem()?,
-            endpoints: context.endpoints.join(", "),
-            project: context.project,
+            client,
+            ca_pem,
+            endpoints,
+            project,
+            past,
             format: how.output,
             wait: !how.no_wait,
             timeout: how.timeout.map(Duration::from_secs),
@@ -253,25 +256,25 @@ pub(crate) async fn run(cli: Cli) -> anyhow::Result<u8> {
         Command::Explain(command) => explain::run(&command),
         Command::Completion(command) => about::completion(&command),
         Command::Version(command) => about::version(&command, how.output),
-        Command::Server(command) => server::run(&connect()?, command).await,
-        Command::Volume(command) => volume::run(&connect()?, command).await,
-        Command::Network(command) => network::run(&connect()?, command).await,
-        Command::Subnet(command) => network::subnet(&connect()?, command).await,
-        Command::Port(command) => network::port(&connect()?, command).await,
-        Command::SecurityGroup(command) => network::group(&connect()?, command).await,
-        Command::Flavor(command) => project::flavor(&connect()?, command).await,
-        Command::Image(command) => image::run(&connect()?, command).await,
-        Command::KeyPair(command) => project::key_pair(&connect()?, command).await,
-        Command::Project(command) => project::run(&connect()?, command).await,
-        Command::Quota(command) => project::quota(&connect()?, command).await,
-        Command::Principal(command) => access::run(&connect()?, command).await,
-        Command::Token(command) => access::token(&connect()?, command).await,
-        Command::Host(command) => host::run(&connect()?, command).await,
-        Command::Fault(command) => fault::run(&connect()?, command).await,
-        Command::Operation(command) => operation::run(&connect()?, command).await,
-        Command::Quarantine(command) => operation::quarantine(&connect()?, command).await,
-        Command::Cell(command) => about::cell(&connect()?, command).await,
-        Command::Doctor(command) => doctor::run(&connect()?, command).await,
-        Command::Recover(command) => recover::run(&connect()?, command).await,
+        Command::Server(command) => server::run(&connect().await?, command).await,
+        Command::Volume(command) => volume::run(&connect().await?, command).await,
+        Command::Network(command) => network::run(&connect().await?, command).await,
+        Command::Subnet(command) => network::subnet(&connect().await?, command).await,
+        Command::Port(command) => network::port(&connect().await?, command).await,
+        Command::SecurityGroup(command) => network::group(&connect().await?, command).await,
+        Command::Flavor(command) => project::flavor(&connect().await?, command).await,
+        Command::Image(command) => image::run(&connect().await?, command).await,
+        Command::KeyPair(command) => project::key_pair(&connect().await?, command).await,
+        Command::Project(command) => project::run(&connect().await?, command).await,
+        Command::Quota(command) => project::quota(&connect().await?, command).await,
+        Command::Principal(command) => access::run(&connect().await?, command).await,
+        Command::Token(command) => access::token(&connect().await?, command).await,
+        Command::Host(command) => host::run(&connect().await?, command).await,
+        Command::Fault(command) => fault::run(&connect().await?, command).await,
+        Command::Operation(command) => operation::run(&connect().await?, command).await,
+        Command::Quarantine(command) => operation::quarantine(&connect().await?, command).await,
+        Command::Cell(command) => about::cell(&connect().await?, command).await,
+        Command::Doctor(command) => doctor::run(&connect().await?, command).await,
+        Command::Recover(command) => recover::run(&connect().await?, command).await,
     }
 }

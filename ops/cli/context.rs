@@ -8,9 +8,11 @@ use std::path::{Path, PathBuf};
 use anyhow::Context as _;
 use clap::Args;
 use serde::{Deserialize, Serialize};
+use windlass_client::v1::ReadAt;
 use windlass_client::{Client, Config};
 
 use crate::app::GLOBAL;
+use crate::{held, moment};
 
 /// Flags that say where the cell is; each has its environment variable.
 #[derive(Args, Clone, Debug)]
@@ -30,6 +32,27 @@ pub(crate) struct Target {
     /// The project to work in; lists take - for all.
     #[arg(long, short = 'p', global = true, help_heading = GLOBAL, env = "WINDLASS_PROJECT", value_name = "NAME")]
     project: Option<String>,
+    /// Read the past: the state after the commit at this position, or at this time (2026-11-26T03:12:00Z, 03:12, -2h; UTC).
+    #[arg(long, global = true, help_heading = GLOBAL, value_name = "POSITION|TIME", value_parser = moment::parse, allow_hyphen_values = true)]
+    at: Option<ReadAt>,
+    /// Read a journal that nobody leads in place of a cell: an exported file, a stopped orchestrator's state directory, or
+    /// nats://host:port/CELL.
+    #[arg(long, global = true, help_heading = GLOBAL, value_name = "PATH|URL")]
+    journal: Option<String>,
+}
+
+/// Who answers, and what is asked of him.
+pub(crate) struct Connected {
+    /// The client.
+    pub(crate) client: Client,
+    /// The cell's CA certificate, in PEM.
+    pub(crate) ca_pem: Option<String>,
+    /// Where the orchestrators are, or the journal.
+    pub(crate) endpoints: String,
+    /// The project to work in.
+    pub(crate) project: Option<String>,
+    /// Whether it is the past that is read, or a journal that nobody leads: no host can be asked.
+    pub(crate) past: bool,
 }
 
 /// The context file.
@@ -50,6 +73,23 @@ impl Target {
     /// The file with the cell's CA certificate, where a flag or the environment names one.
     pub(crate) fn ca(&self) -> Option<&Path> {
         self.ca.as_deref()
+    }
+
+    /// A client of the cell, or of the journal that is read in its place.
+    pub(crate) async fn connect(&self) -> anyhow::Result<Connected> {
+        if let Some(journal) = &self.journal {
+            let client = held::open(journal, self.at).await?;
+            let project = self.project.clone();
+            return Ok(Connected { client, ca_pem: None, endpoints: journal.clone(), project, past: true });
+        }
+        let context = self.resolve()?;
+        Ok(Connected {
+            client: context.client_at(self.at)?,
+            ca_pem: context.ca_pem()?,
+            endpoints: context.endpoints.join(", "),
+            project: context.project,
+            past: self.at.is_some(),
+        })
     }
 
     /// The context with the flags laid over it.
@@ -96,7 +136,13 @@ impl Context {
 
     /// A client of the cell.
     pub(crate) fn client(&self) -> anyhow::Result<Client> {
+        self.client_at(None)
+    }
+
+    /// A client of the cell as it was at a moment; of now where none is named.
+    fn client_at(&self, read_at: Option<ReadAt>) -> anyhow::Result<Client> {
         let mut config = Config::new(self.endpoints.clone());
+        config.read_at = read_at;
         config.ca_pem = self.ca_pem()?;
         config.token.clone_from(&self.token);
         Ok(Client::new(&config)?)

@@ -12,8 +12,11 @@ use crate::output::{self, Format, aligned, note, say};
 
 /// What the hosts' inventories can tell.
 const TOLD_BY_INVENTORIES: [u32; 5] = [2, 3, 4, 5, 6];
+/// What the state can tell by itself, of the past.
+const TOLD_BY_STATE: [u32; 4] = [3, 4, 5, 6];
 
-/// Compare what the hosts hold with what the cell says: invariants 2 to 6, from the agents' inventories.
+/// Compare what the hosts hold with what the cell says: invariants 2 to 6, from the agents' inventories. Of the past
+/// (--at, --journal), what the state shows by itself: 3 to 6.
 ///
 /// Exits with 1 where a check fails, and also where one could not be made or no host was looked at.
 #[derive(Args, Debug)]
@@ -32,9 +35,14 @@ pub(crate) struct Doctor {
 
 pub(crate) async fn run(app: &App, doctor: Doctor) -> anyhow::Result<u8> {
     let all = if doctor.host.is_empty() { "every host".to_string() } else { doctor.host.join(", ") };
-    note(format!("asking {all} for its inventory"));
+    let told: &[u32] = if app.past { &TOLD_BY_STATE } else { &TOLD_BY_INVENTORIES };
+    if app.past {
+        note("checking the state by itself: what hosts held is in no history");
+    } else {
+        note(format!("asking {all} for its inventory"));
+    }
     let request = v1::DoctorRequest {
-        invariants: if doctor.invariant.is_empty() { TOLD_BY_INVENTORIES.into() } else { doctor.invariant },
+        invariants: if doctor.invariant.is_empty() { told.into() } else { doctor.invariant },
         hosts: doctor.host.iter().map(|host| of_cell("hosts", host)).collect(),
         wait_ms: doctor.wait_ms,
         ..Default::default()
@@ -47,22 +55,30 @@ pub(crate) async fn run(app: &App, doctor: Doctor) -> anyhow::Result<u8> {
             let found = findings.flat_map(|it| [it.resource.as_str(), it.host.as_str()]);
             let names =
                 Names::of(&app.client, answer.hosts_missing.iter().map(String::as_str).chain(found)).await;
-            say(text(&answer, &names))?;
+            say(text(&answer, &names, app.past))?;
         }
     }
-    note(verdict(&answer));
-    Ok(if is_sound(&answer) { exit::OK } else { exit::FAILED })
+    note(verdict(&answer, app.past));
+    Ok(if is_sound(&answer, app.past) { exit::OK } else { exit::FAILED })
 }
 
-/// Whether every check that was asked for was made and passed, on at least one host.
-fn is_sound(answer: &v1::DoctorResponse) -> bool {
+/// Whether every check that was asked for was made and passed: on at least one host, or of the state of the past alone.
+fn is_sound(answer: &v1::DoctorResponse, past: bool) -> bool {
     let passed = answer.checks.iter().all(|check| check.result() == Found::Passed);
-    passed && !answer.checks.is_empty() && !answer.hosts_compared.is_empty()
+    passed && !answer.checks.is_empty() && (past || !answer.hosts_compared.is_empty())
 }
 
-fn verdict(answer: &v1::DoctorResponse) -> &'static str {
+fn verdict(answer: &v1::DoctorResponse, past: bool) -> &'static str {
     let any = |wanted: Found| answer.checks.iter().any(|check| check.result() == wanted);
-    if any(Found::Failed) {
+    if past {
+        match () {
+            () if any(Found::Failed) => "the state breaks an invariant",
+            () if answer.checks.iter().all(|check| check.result() == Found::Passed) => {
+                "every check of the state passed"
+            }
+            () => "not everything could be checked: this is no pass",
+        }
+    } else if any(Found::Failed) {
         "the hosts do not hold what the cell says"
     } else if answer.hosts_compared.is_empty() || answer.checks.is_empty() {
         "not checked: no host gave an inventory, so nothing was looked at"
@@ -73,8 +89,8 @@ fn verdict(answer: &v1::DoctorResponse) -> &'static str {
     }
 }
 
-fn text(answer: &v1::DoctorResponse, names: &Names) -> String {
-    let nothing = answer.hosts_compared.is_empty();
+fn text(answer: &v1::DoctorResponse, names: &Names, past: bool) -> String {
+    let nothing = answer.hosts_compared.is_empty() && !past;
     let rows = answer.checks.iter().map(|check| {
         let result = match check.result() {
             // A check over no host at all has seen nothing, whatever it found.
@@ -107,6 +123,9 @@ fn text(answer: &v1::DoctorResponse, names: &Names) -> String {
             lines.push(format!("{number} found: {} more", check.findings_omitted));
         }
     }
+    if past {
+        return lines.join("\n");
+    }
     lines.push(format!("hosts compared: {}", answer.hosts_compared.len()));
     if !answer.hosts_missing.is_empty() {
         lines.push(format!("hosts without an inventory: {}", names.all(&answer.hosts_missing)));
@@ -129,16 +148,18 @@ mod tests {
 
     #[test]
     fn only_a_whole_look_passes() {
-        assert!(is_sound(&answer(&[Found::Passed, Found::Passed], 1)));
+        assert!(is_sound(&answer(&[Found::Passed, Found::Passed], 1), false));
+        assert!(is_sound(&answer(&[Found::Passed], 0), true) && !is_sound(&answer(&[], 0), true));
+        assert!(!is_sound(&answer(&[Found::NotChecked], 0), true));
         for (results, hosts) in [
             (&[Found::Passed, Found::Failed][..], 1),
             (&[Found::Passed, Found::NotChecked], 1),
             (&[Found::Passed], 0),
             (&[], 1),
         ] {
-            assert!(!is_sound(&answer(results, hosts)), "{results:?} over {hosts}");
-            assert_ne!(verdict(&answer(results, hosts)), "every check passed");
+            assert!(!is_sound(&answer(results, hosts), false), "{results:?} over {hosts}");
+            assert_ne!(verdict(&answer(results, hosts), false), "every check passed");
         }
-        assert!(text(&answer(&[Found::Passed], 0), &Names::default()).contains("NOT CHECKED"));
+        assert!(text(&answer(&[Found::Passed], 0), &Names::default(), false).contains("NOT CHECKED"));
     }
 }

@@ -34,6 +34,16 @@ pub(crate) struct Servers {
 }
 
 impl Servers {
+    /// As the environment alone says it.
+    pub(crate) fn of_environment() -> Self {
+        #[derive(clap::Parser)]
+        struct Alone {
+            #[command(flatten)]
+            servers: Servers,
+        }
+        <Alone as clap::Parser>::try_parse_from(["windlass"]).map(|it| it.servers).unwrap_or_default()
+    }
+
     /// The same, as a command line.
     pub(crate) fn arguments(&self) -> Vec<String> {
         let file = |path: &Option<PathBuf>| path.as_ref().map(|path| path.display().to_string());

@@ -113,8 +113,21 @@ impl Place {
     }
 }
 
+/// A cell's journal on NATS by its URL, `nats://host:port/CELL`; how to get in is said by the environment.
+pub(crate) fn on_nats_named(url: &str) -> anyhow::Result<jetstream::Settings> {
+    let usage = || Usage(format!("{url}: nats://host:port/CELL is expected"));
+    let (server, cell) =
+        url.rsplit_once('/').filter(|(server, _)| server.contains("://")).ok_or_else(usage)?;
+    if cell.is_empty() || server.ends_with(':') || server.ends_with('/') {
+        return Err(usage().into());
+    }
+    let servers = Servers::of_environment();
+    let (servers, access) = (vec![server.to_owned()], servers.access());
+    Ok(jetstream::Settings { servers, cell: cell.to_owned(), replicas: 1, access })
+}
+
 /// What would help against a journal that can't be opened.
-fn explained(error: SourceError, path: &Path) -> anyhow::Error {
+pub(crate) fn explained(error: SourceError, path: &Path) -> anyhow::Error {
     let (hint, code) = match &error {
         SourceError::Held { .. } => (
             "stop that orchestrator and try again, or read a file that `windlass replay export` wrote while it was stopped"

@@ -4,6 +4,8 @@
 //! usage it reads only as the number to be checked. A finding counts where it stands both with the state from before
 //! the inventories were taken and with the one from after, so that what moved meanwhile is none.
 
+mod state;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
@@ -14,6 +16,8 @@ use windlass_sagas::protocol::InventoryItem;
 use windlass_sagas::record::{Amounts, Capacity, Mac, ResourceRef, Role};
 
 use crate::api::inventories::Taken;
+
+pub use state::check_state;
 
 /// The invariants by their numbers, as the handbook states them.
 pub const INVARIANTS: [(u32, &str); 11] = [

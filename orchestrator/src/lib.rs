@@ -7,6 +7,7 @@ pub mod config;
 pub mod dispatch;
 pub mod doctor;
 pub mod faults;
+pub mod held;
 pub mod history;
 pub mod identity;
 pub mod lead;

@@ -8,12 +8,13 @@ use windlass_sagas::ids::{CredentialId, PrincipalId, ProjectId, Time};
 use windlass_sagas::record::{self, AccessRole, Body, Scope};
 
 use super::Api;
-use super::call::{Answer, change, point};
+use super::call::{Answer, change};
 use super::convert::access_role;
 use super::errors::{FieldNames, Problem};
 use super::list::{Row, ask, page};
 use super::names::{EVERY, NO_PROJECT};
 use super::view::{Named, Place, View};
+use super::visit::point;
 use super::{fields, names};
 
 const FILTERS: [&str; 3] = ["display_name", "scope", "role"];

@@ -3,7 +3,6 @@
 
 use std::sync::Arc;
 
-use tokio::sync::broadcast::error::RecvError;
 use tokio::time::timeout;
 use tonic::{Request, Response, Status};
 use windlass_proto::v1::{self, ErrorReason};
@@ -15,11 +14,11 @@ use super::Api;
 use super::auth::{self, Shown};
 use super::errors::{FieldNames, Problem, refused};
 use super::finished::{Unread, saga_of};
-use super::inventories::Inventories;
 use super::life::Life;
 use super::limits::*;
 use super::names::NO_PROJECT;
-use super::view::{Place, View, only_now};
+use super::view::{Place, View};
+use super::visit::{ReadBack, unread_now};
 use super::{convert, fields};
 use crate::lead::handle::{Durable, Receipt, Refused};
 
@@ -34,24 +33,6 @@ pub(super) struct Call {
     pub(super) shown: Shown,
     pub(super) cause: Cause,
 }
-
-/// The point that a read asks for.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Point {
-    pub(super) read_at: Option<v1::ReadAt>,
-    pub(super) min_position: Position,
-}
-
-/// The point of a request that has both fields.
-macro_rules! point {
-    ($message:expr) => {
-        $crate::api::call::Point {
-            read_at: $message.read_at,
-            min_position: windlass_sagas::ids::Position($message.min_position),
-        }
-    };
-}
-pub(super) use point;
 
 /// What every change carries.
 #[derive(Clone, Debug)]
@@ -92,122 +73,12 @@ impl Entered {
     }
 }
 
-/// Where an operation is read: by whom, in which cell, at which position.
-#[derive(Clone, Copy)]
-pub(super) struct ReadBack {
-    pub(super) cell: CellId,
-    pub(super) caller: PrincipalId,
-    pub(super) position: Position,
-}
-
 impl Api {
     /// Takes a request apart: what it shows, and what it asks.
     pub(super) fn open<T>(method: &'static str, request: Request<T>) -> Result<(Call, T), Status> {
         let shown = Shown::of(request.metadata())?;
         let cause = auth::cause(&request);
         Ok((Call { method, shown, cause }, request.into_inner()))
-    }
-
-    /// Visits the fold as the caller, at `min_position` or later.
-    pub(super) async fn visit<T: Send + 'static>(
-        &self,
-        call: Call,
-        min_position: Position,
-        place: Result<Place, Problem>,
-        look: impl FnOnce(&View<'_>) -> Result<T, Problem> + Send + 'static,
-    ) -> Result<T, Problem> {
-        let inventories = Arc::clone(&self.parts().inventories);
-        if min_position > Position(0) {
-            // Nobody waits here who may not ask.
-            let (inventories, place) = (Arc::clone(&inventories), place.clone());
-            self.fold(Position(0), move |cell| enter(cell, &*inventories, call, &place).map(|_| ()))
-                .await??;
-        }
-        let looked = move |cell: &Cell| look(&enter(cell, &*inventories, call, &place)?);
-        self.fold(min_position, looked).await?
-    }
-
-    /// Answers a read from one visit.
-    pub(super) async fn read<T: Send + 'static>(
-        &self,
-        call: Call,
-        point: Point,
-        place: Result<Place, Problem>,
-        look: impl FnOnce(&View<'_>) -> Result<T, Problem> + Send + 'static,
-    ) -> Answer<T> {
-        let looked = move |view: &View<'_>| {
-            only_now(point.read_at.as_ref())?;
-            look(view)
-        };
-        Ok(Response::new(self.visit(call, point.min_position, place, looked).await?))
-    }
-
-    /// Reads the fold, not as anybody, at `min_position` or later.
-    ///
-    /// The wait is here and not at the leader's machine, which keeps a reader until its position comes: so nobody can
-    /// fill it by asking for positions that never come.
-    pub(super) async fn fold<T: Send + 'static>(
-        &self,
-        min_position: Position,
-        read: impl FnOnce(&Cell) -> T + Send + 'static,
-    ) -> Result<T, Problem> {
-        let read = match self.fold_now(min_position, read).await? {
-            Ok(answer) => return Ok(answer),
-            Err(read) => read,
-        };
-        let Ok(_waiting) = self.waits().try_acquire() else {
-            return Err(refused(Refused::Overloaded, NO_PROJECT, &[]));
-        };
-        let wait = self.fold_once(min_position, read);
-        timeout(POSITION_WAIT_MAX, wait)
-            .await
-            .unwrap_or_else(|_| Err(super::errors::not_reached(min_position)))
-    }
-
-    /// Reads the fold now; where it is not at `min_position` yet, the reader comes back.
-    async fn fold_now<T: Send + 'static, R: FnOnce(&Cell) -> T + Send + 'static>(
-        &self,
-        min_position: Position,
-        read: R,
-    ) -> Result<Result<T, R>, Problem> {
-        let look = move |cell: &Cell| if cell.position >= min_position { Ok(read(cell)) } else { Err(read) };
-        match self.parts().leader.read(Position(0), look).await {
-            Ok((_, answer)) => Ok(answer),
-            Err(error) => Err(unread_now(error)),
-        }
-    }
-
-    /// Reads the fold as soon as it is at `min_position`.
-    async fn fold_once<T: Send + 'static, R: FnOnce(&Cell) -> T + Send + 'static>(
-        &self,
-        min_position: Position,
-        mut read: R,
-    ) -> Result<T, Problem> {
-        let mut commits = self.parts().leader.commits();
-        loop {
-            match self.fold_now(min_position, read).await? {
-                Ok(answer) => return Ok(answer),
-                Err(back) => read = back,
-            }
-            loop {
-                match commits.recv().await {
-                    Ok(commit) if commit.header.position < min_position => {}
-                    Ok(_) | Err(RecvError::Lagged(_)) => break,
-                    Err(RecvError::Closed) => return Err(refused(Refused::Stopping, NO_PROJECT, &[])),
-                }
-            }
-        }
-    }
-
-    /// Reads the fold as a caller whose rights were looked at before.
-    pub(super) async fn fold_as<T: Send + 'static>(
-        &self,
-        at: ReadBack,
-        project: ProjectId,
-        look: impl FnOnce(&View<'_>) -> T + Send + 'static,
-    ) -> Result<T, Problem> {
-        let inventories = Arc::clone(&self.parts().inventories);
-        self.fold(at.position, move |cell| look(&View::of(cell, &*inventories, at.caller, project))).await
     }
 
     /// Answers a change: entered, decided, read back.
@@ -238,11 +109,14 @@ impl Api {
             let known = view.cell.requests.contains_key(&saga);
             let body = build(view);
             let (cell, caller, credential, project) =
-                (view.cell.id, view.caller, view.credential, view.project);
+                (view.cell.id, view.who.caller, view.who.credential, view.project);
             Ok(Entered { cell, caller, credential, project, id, body, known })
         };
-        let inventories = Arc::clone(&self.parts().inventories);
-        let looked = move |cell: &Cell| look(&enter(cell, &*inventories, call, &place)?);
+        let (inventories, access) = (Arc::clone(&self.parts().inventories), self.access().clone());
+        let looked = move |cell: &Cell| {
+            let who = access.of(cell, &call)?;
+            look(&View::enter(cell, &*inventories, who, None, call.method, &place?)?)
+        };
         let good = |entered: &Result<Entered, Problem>| entered.as_ref().is_ok_and(Entered::is_good);
         let prepared = self.parts().leader.prepare(looked, good).await;
         prepared.map_err(unread_now)?
@@ -257,7 +131,7 @@ impl Api {
         names: FieldNames,
     ) -> Result<v1::Operation, Problem> {
         let Entered { cell, caller, credential, project, id, body, known } = entered;
-        let at = ReadBack { cell, caller, position: Position(0) };
+        let at = ReadBack { cell, caller, position: Position(0), past: None };
         let body = match body {
             Ok(body) => body,
             // A repeat whose names no longer mean anything (it removed what it names) is answered all the same.
@@ -317,9 +191,10 @@ impl Api {
     /// # Errors
     /// `NOT_FOUND`, or what keeps fold or history from being read.
     pub(super) async fn operation(&self, saga: SagaId, at: ReadBack) -> Result<v1::Operation, Problem> {
-        let (position, down) = self.fold(at.position, |cell| (cell.position, convert::down(cell))).await?;
+        let look = |view: &View<'_>| (view.cell.position, convert::down(view.cell));
+        let (position, down) = self.fold_as(at, NO_PROJECT, look).await?;
         let life = self.life(saga, at.cell, position).await?;
-        self.shown(&life, at.caller, position, &down).await
+        self.shown(&life, ReadBack { position, ..at }, &down).await
     }
 
     /// The operation that a receipt names. One that began with the receipt's own commit is told of as that left it, which
@@ -329,20 +204,18 @@ impl Api {
         if life.last.0 != at.position {
             return self.operation(saga, at).await;
         }
-        self.shown(&life, at.caller, at.position, &convert::Down::new()).await
+        self.shown(&life, at, &convert::Down::new()).await
     }
 
-    /// An operation's message, with what it made.
+    /// An operation's message at a position, with what it made.
     pub(super) async fn shown(
         &self,
         life: &Life,
-        caller: PrincipalId,
-        position: Position,
+        at: ReadBack,
         down: &convert::Down,
     ) -> Result<v1::Operation, Problem> {
-        let mut operation = convert::operation(life, position, down);
+        let mut operation = convert::operation(life, at.position, down);
         if life.is_completed() {
-            let at = ReadBack { cell: life.cell, caller, position };
             let (kind, subject) = (life.saga.kind, life.saga.subject);
             let mut resource =
                 self.fold_as(at, life.saga.project, move |view| convert::result(view, kind, subject)).await?;
@@ -399,25 +272,4 @@ pub(super) fn unread(error: Unread) -> Problem {
     Problem::new(ErrorReason::JournalUnavailable, error.to_string())
         .hint("ask again in a moment, or another orchestrator")
         .retry_after(RETRY_JOURNAL)
-}
-
-fn enter<'a>(
-    cell: &'a Cell,
-    inventories: &'a dyn Inventories,
-    call: Call,
-    place: &Result<Place, Problem>,
-) -> Result<View<'a>, Problem> {
-    let credential = call.shown.credential(cell, crate::clock::now())?;
-    let place = place.as_ref().map_err(Clone::clone)?;
-    let view = View::enter(cell, inventories, credential.principal, call.method, place)?;
-    Ok(View { credential: Some(credential.id), ..view })
-}
-
-/// Why the fold could not be read as it is now: where only its position is said to lack, it is not there itself.
-fn unread_now(error: Refused) -> Problem {
-    let error = match error {
-        Refused::PositionNotReached(_) => Refused::TakingOver,
-        other => other,
-    };
-    refused(error, NO_PROJECT, &[])
 }

@@ -9,7 +9,9 @@ use super::Api;
 use super::call::Call;
 use super::errors::Problem;
 use super::limits::{CONSOLE_BYTES, CONSOLE_BYTES_MAX, CONSOLE_WAIT_MAX};
-use super::view::{Named, View, only_now};
+use super::past::only_now;
+use super::view::{Named, View};
+use super::visit::Point;
 
 impl Api {
     /// What a server's guest wrote last.
@@ -22,7 +24,7 @@ impl Api {
         let bytes_max = if asked.bytes_max == 0 { CONSOLE_BYTES } else { asked.bytes_max };
         let read_at = asked.read_at;
         let look = move |view: &View<'_>| {
-            only_now(read_at.as_ref())?;
+            only_now(read_at.as_ref(), "a console")?;
             if bytes_max > CONSOLE_BYTES_MAX {
                 let message = format!("at most {CONSOLE_BYTES_MAX} bytes, asked for {bytes_max}");
                 return Err(Problem::field("bytes_max", message));
@@ -32,7 +34,8 @@ impl Api {
             })?;
             Ok((server.spec.id, server.spec.host, view.position()))
         };
-        let (server, host, position) = self.visit(call, Position(asked.min_position), place, look).await?;
+        let (server, host, position) =
+            self.visit(call, Point::now(Position(asked.min_position)), place, look).await?;
         // One byte more tells whether there are more.
         let more = bytes_max.saturating_add(1).min(CONSOLE_BYTES_MAX);
         let asking = self.parts().inventories.console(host, server, more);

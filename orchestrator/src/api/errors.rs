@@ -134,6 +134,10 @@ pub(super) fn refused(refused: Refused, project: ProjectId, fields: FieldNames) 
         Refused::NothingLost | Refused::OtherTip(_) => {
             Problem::internal("the answer to an order about the journal, but none was given")
         }
+        Refused::ReadOnly => {
+            let message = "this journal is only read: nothing can be changed in it";
+            Problem::new(ErrorReason::ReadOnly, message).hint("send changes to an orchestrator of the cell")
+        }
         Refused::Stopping => Problem::new(ErrorReason::Draining, "this orchestrator stops")
             .hint("send it to another orchestrator of the cell")
             .retry_after(RETRY_LEADER),

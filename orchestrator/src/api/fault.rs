@@ -11,10 +11,11 @@ use windlass_sagas::limits::NAME_BYTES_MAX;
 use windlass_sagas::record::{ArmFault, Body, Direction, DisarmFault, FaultAsked, FaultPoint};
 
 use super::Api;
-use super::call::{Answer, change, point};
+use super::call::{Answer, change};
 use super::errors::{FieldNames, Problem};
 use super::list::{Row, ask, page};
 use super::view::{Named, Place, View};
+use super::visit::point;
 use super::{convert, fields, names};
 
 const FILTERS: [&str; 4] = ["state", "kind", "host", "step"];

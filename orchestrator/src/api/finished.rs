@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use tokio::sync::watch;
 use windlass_sagas::ids::{CellId, Position, ProjectId, SagaId};
-use windlass_sagas::record::{ResourceRef, SagaKind};
+use windlass_sagas::record::{ResourceRef, SagaKind, SagaStarted};
 
 use super::attribution::{started, touched};
 use crate::lead::handle::{Durable, Leader};
@@ -31,6 +31,20 @@ pub struct Summary {
     pub first: Position,
     /// Whether it is terminal.
     pub ended: bool,
+}
+
+impl Summary {
+    /// Of a saga that begins in the commit at `first`.
+    pub(crate) const fn of(start: &SagaStarted, first: Position) -> Self {
+        Self {
+            saga: start.saga,
+            kind: start.kind,
+            project: start.project,
+            subject: start.subject,
+            first,
+            ended: false,
+        }
+    }
 }
 
 /// Which sagas a page holds: newest first, by (first position, id).
@@ -85,14 +99,7 @@ impl Kept {
     fn take(&mut self, commit: Durable) {
         let (place, position) = (self.commits.len(), commit.header.position);
         for start in started(&commit) {
-            let summary = Summary {
-                saga: start.saga,
-                kind: start.kind,
-                project: start.project,
-                subject: start.subject,
-                first: position,
-                ended: false,
-            };
+            let summary = Summary::of(start, position);
             self.by_start.insert((position, start.saga), ());
             self.sagas.insert(start.saga, (summary, Vec::new()));
         }

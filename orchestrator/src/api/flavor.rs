@@ -9,11 +9,12 @@ use windlass_sagas::limits::TRAITS_MAX;
 use windlass_sagas::record::{self, Body};
 
 use super::Api;
-use super::call::{Answer, change, point};
+use super::call::{Answer, change};
 use super::errors::{FieldNames, Problem};
 use super::fields;
 use super::list::{Row, ask, page};
 use super::view::{Named, Place, View};
+use super::visit::point;
 
 const CREATE: FieldNames = &[
     ("name", "flavor.display_name"),

@@ -4,7 +4,7 @@ use prost::Message;
 use tonic::{Request, Response};
 use windlass_proto::v1;
 use windlass_proto::v1::history_service_server::HistoryService;
-use windlass_sagas::ids::{Position, Time};
+use windlass_sagas::ids::Time;
 
 use super::Api;
 use super::call::Answer;
@@ -12,6 +12,7 @@ use super::convert;
 use super::errors::Problem;
 use super::limits::PAGE_BYTES_MAX;
 use super::list::{Ask, ask};
+use super::visit::point;
 
 const FILTERS: [&str; 4] = ["kind", "step", "host", "direction"];
 
@@ -19,8 +20,7 @@ const FILTERS: [&str; 4] = ["kind", "step", "host", "direction"];
 impl HistoryService for Api {
     async fn list_events(&self, request: Request<v1::ListEventsRequest>) -> Answer<v1::ListEventsResponse> {
         let (call, asked) = Self::open("history.list", request)?;
-        let min_position = Position(asked.min_position);
-        let seen = self.seen(call, min_position, asked.read_at.as_ref(), "parent", &asked.parent).await?;
+        let seen = self.seen(call, point!(asked), "parent", &asked.parent).await?;
         let ask = ask!(call.method, asked, asked.parent);
         // What can't be read is refused before anything is.
         ask.filter(&FILTERS)?;

@@ -8,12 +8,13 @@ use windlass_sagas::ids::{HostId, JoinTokenId, Time};
 use windlass_sagas::record::{self, Body, Role};
 
 use super::Api;
-use super::call::{Answer, change, point};
+use super::call::{Answer, change};
 use super::convert::host_state;
 use super::errors::{FieldNames, Problem};
 use super::limits::{HOST_NAME_BYTES_MAX, JOIN_TOKEN_AHEAD_US_MAX};
 use super::list::{Row, ask, page};
 use super::view::{Named, Place, View};
+use super::visit::point;
 use super::{convert, fields, names};
 
 const FILTERS: [&str; 6] = ["state", "display_name", "role", "zone", "draining", "trait"];

@@ -10,11 +10,12 @@ use windlass_sagas::limits::CMDLINE_BYTES_MAX;
 use windlass_sagas::record::{self, Body, Evidence, ImageFormat, Visibility};
 
 use super::Api;
-use super::call::{Answer, change, point};
+use super::call::{Answer, change};
 use super::errors::{FieldNames, Problem};
 use super::image_data::{Download, Upload};
 use super::list::{Row, ask, page};
 use super::view::{Named, Place, View};
+use super::visit::point;
 use super::{convert, fields, names};
 
 const FILTERS: [&str; 4] = ["state", "display_name", "visibility", "format"];

@@ -14,14 +14,15 @@ use tonic::{Request, Response, Status, Streaming};
 use windlass_proto::metadata_key;
 use windlass_proto::v1::upload_image_data_request::{Part, Start};
 use windlass_proto::v1::{self, ErrorReason};
-use windlass_sagas::ids::{Hash, Position};
+use windlass_sagas::ids::Hash;
 
 use super::Api;
-use super::call::{Answer, point};
+use super::call::Answer;
 use super::errors::Problem;
 use super::image::found;
 use super::limits::{RETRY_JOURNAL, RETRY_OVERLOADED};
-use super::view::{Place, View, only_now};
+use super::view::{Place, View};
+use super::visit::{Point, point};
 use super::{explained, fields, names};
 use crate::blobs::format::{Format, HEAD_BYTES, inspect};
 use crate::blobs::limits::{CHUNKS_QUEUE, IMAGE_BYTES_MAX, UPLOAD_SILENCE_MAX, UPLOAD_TIME_MAX};
@@ -75,7 +76,7 @@ impl Api {
         let Some(Part::Start(start)) = next(&mut parts).await? else {
             return Err(Problem::field("start", "the first message of an upload is its start").into());
         };
-        self.visit(call, Position(0), Place::parent(&start.parent), |_| Ok(())).await?;
+        self.visit(call, Point::default(), Place::parent(&start.parent), |_| Ok(())).await?;
         let announced = Announced::of(&start)?;
         let blobs = self.image_blobs()?;
         let _slot = slot(&self.0.uploads, "uploads")?;
@@ -95,11 +96,10 @@ impl Api {
         let place = named.clone().map(|(project, image)| Place::Image(project, image));
         let point = point!(asked);
         let look = move |view: &View<'_>| {
-            only_now(point.read_at.as_ref())?;
             let (_, last) = named?;
             Ok((found(view, &last)?.sha256, view.position()))
         };
-        let (sha256, position) = self.visit(call, point.min_position, place, look).await?;
+        let (sha256, position) = self.visit(call, point, place, look).await?;
         let slot = slot(&self.0.downloads, "downloads")?;
         let read = self.image_blobs()?.read(sha256).await;
         let reading = read.map_err(|error| unreadable(&error))?.ok_or_else(|| missing(&asked.name))?;

@@ -9,12 +9,13 @@ use windlass_sagas::limits::PUBLIC_KEY_BYTES_MAX;
 use windlass_sagas::record::{self, Body};
 
 use super::Api;
-use super::call::{Answer, change, point};
+use super::call::{Answer, change};
 use super::convert::fingerprint;
 use super::errors::FieldNames;
 use super::fields;
 use super::list::{Row, ask, page};
 use super::view::{Named, Place, View};
+use super::visit::point;
 
 const FILTERS: [&str; 2] = ["display_name", "fingerprint"];
 const CREATE: FieldNames = &[("name", "key_pair.display_name"), ("public_key", "key_pair.public_key")];

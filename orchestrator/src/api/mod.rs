@@ -30,6 +30,7 @@ mod names;
 mod network;
 mod operation;
 mod operations;
+mod past;
 mod port;
 mod project;
 mod recovery;
@@ -37,8 +38,10 @@ mod security_group;
 mod server;
 mod subnet;
 mod view;
+mod visit;
 mod volume;
 mod watch;
+mod who;
 
 use std::sync::Arc;
 
@@ -72,6 +75,8 @@ use explained::Explained;
 use finished::Finished;
 use inventories::Inventories;
 use limits::REQUEST_BYTES_MAX;
+pub use past::{Moment, NotTold, Past};
+pub use who::{Access, Roles};
 
 /// What the API stands on.
 pub struct Parts {
@@ -79,6 +84,10 @@ pub struct Parts {
     pub leader: Leader,
     /// The history.
     pub finished: Arc<dyn Finished>,
+    /// The folds of the past.
+    pub past: Arc<dyn Past>,
+    /// Who is let in.
+    pub access: Access,
     /// The agents' side.
     pub inventories: Arc<dyn Inventories>,
     /// Where user data and images' bytes are kept; `None`: servers with user data and uploads are refused.
@@ -133,6 +142,10 @@ impl Api {
 
     fn parts(&self) -> &Parts {
         &self.0.parts
+    }
+
+    fn access(&self) -> &Access {
+        &self.0.parts.access
     }
 
     fn waits(&self) -> &Semaphore {

@@ -8,11 +8,12 @@ use windlass_sagas::ids::NetworkId;
 use windlass_sagas::record::{self, Body};
 
 use super::Api;
-use super::call::{Answer, change, point};
+use super::call::{Answer, change};
 use super::errors::{FieldNames, Problem};
 use super::fields;
 use super::list::{Row, ask, page};
 use super::view::{Named, Place, View};
+use super::visit::point;
 
 const CREATE: FieldNames = &[("name", "network.display_name"), ("mtu", "network.mtu")];
 const NAMED: FieldNames = &[("network", "name")];

@@ -8,16 +8,17 @@ use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status};
 use windlass_proto::v1::operation_service_server::OperationService;
 use windlass_proto::v1::{self, ErrorReason};
-use windlass_sagas::cell::{Cell, Permission, authorize};
+use windlass_sagas::cell::{Cell, Permission};
 use windlass_sagas::ids::*;
-use windlass_sagas::record::{self, Body, Principal};
+use windlass_sagas::record::{self, Body};
 
 use super::Api;
-use super::call::{Answer, Call, Change, ReadBack, change, point, unread};
+use super::call::{Answer, Call, Change, change, unread};
 use super::convert::Audience;
 use super::errors::{FieldNames, Problem, refused};
 use super::names::NO_PROJECT;
-use super::view::{Place, View, only_now};
+use super::view::{Place, View};
+use super::visit::{Point, ReadBack, point};
 use super::watch::{Detail, Scope, Watch};
 use super::{fields, names};
 use crate::lead::handle::Refused;
@@ -69,8 +70,7 @@ impl Readable {
 impl OperationService for Api {
     async fn get_operation(&self, request: Request<v1::GetOperationRequest>) -> Answer<v1::Operation> {
         let (call, asked) = Self::open("operations.get", request)?;
-        let min_position = Position(asked.min_position);
-        let seen = self.seen(call, min_position, asked.read_at.as_ref(), "name", &asked.name).await?;
+        let seen = self.seen(call, point!(asked), "name", &asked.name).await?;
         Ok(Response::new(self.operation(seen.saga, seen.at).await?))
     }
 
@@ -89,14 +89,14 @@ impl OperationService for Api {
         request: Request<v1::WatchOperationsRequest>,
     ) -> Result<Response<Self::WatchOperationsStream>, Status> {
         let (call, asked) = Self::open("operations.watch", request)?;
-        let min_position = Position(asked.min_position);
+        let point = Point::now(Position(asked.min_position));
         let (scope, place, at) = if asked.parent.starts_with("operations/") {
-            let seen = self.seen(call, min_position, None, "parent", &asked.parent).await?;
+            let seen = self.seen(call, point, "parent", &asked.parent).await?;
             (Scope::One(seen.saga), Place::Known(seen.project), seen.at)
         } else {
             let place = Place::parent_or_every(&asked.parent);
             let look = |view: &View<'_>| Ok((Scope::Of(Readable::of(view)), read_back(view)));
-            let (scope, at) = self.visit(call, min_position, place.clone(), look).await?;
+            let (scope, at) = self.visit(call, point, place.clone(), look).await?;
             (scope, place?, at)
         };
         let detail = Detail::of(asked.view)?;
@@ -195,17 +195,16 @@ impl Api {
     pub(super) async fn seen(
         &self,
         call: Call,
-        min_position: Position,
-        read_at: Option<&v1::ReadAt>,
+        point: Point,
         field: &str,
         name: &str,
     ) -> Result<Seen, Problem> {
-        let shown =
-            move |cell: &Cell| call.shown.credential(cell, crate::clock::now()).map(|it| it.principal);
-        let caller = self.fold(Position(0), shown).await??;
+        let access = self.access().clone();
+        let shown = move |cell: &Cell| Ok::<_, Problem>(access.of(cell, &call)?.kept());
+        let who = self.fold(Position(0), shown).await??;
         let saga = names::saga(name, field)?;
         let project = move |cell: &Cell| (cell.position, cell.sagas.get(&saga).map(|saga| saga.project));
-        let known = match self.fold(min_position, project).await? {
+        let known = match self.fold(point.min_position, project).await? {
             (_, Some(project)) => Some(project),
             (position, None) => {
                 self.reach(position).await?;
@@ -215,17 +214,20 @@ impl Api {
         let missing = || Problem::not_found("operation", &names::operation(saga)).of_field(field);
         let project = known.ok_or_else(missing)?;
         // Whether an operation exists that the caller may not read is not told.
-        let readable =
-            move |cell: &Cell| authorize(cell, Principal::User(caller), Permission::Read, project).is_ok();
-        if !self.fold(Position(0), readable).await? {
+        if who.may(Permission::Read, project).is_err() {
             return Err(missing());
         }
         let look = |view: &View<'_>| {
             let auditor = view.may(Permission::Audit, view.project);
             Ok((read_back(view), if auditor { Audience::Auditors } else { Audience::Readers }))
         };
-        let (at, audience) = self.visit(call, min_position, Ok(Place::Known(project)), look).await?;
-        only_now(read_at)?;
+        let (at, audience) = self.visit(call, point, Ok(Place::Known(project)), look).await?;
+        if at.past.is_some() {
+            let began = self.parts().finished.summary(saga).await.map_err(unread)?.map(|it| it.first);
+            if began.is_none_or(|first| first > at.position) {
+                return Err(missing());
+            }
+        }
         Ok(Seen { saga, project, at, audience })
     }
 
@@ -237,7 +239,7 @@ impl Api {
         change: Change,
         order: impl FnOnce(SagaId) -> Result<Body, Problem> + Send + 'static,
     ) -> Answer<v1::Operation> {
-        let seen = self.seen(call, Position(0), None, "name", name).await?;
+        let seen = self.seen(call, Point::default(), "name", name).await?;
         let place = Ok(Place::Known(seen.project));
         let saga = seen.saga;
         let entered = self.enter(call, &change, place, move |_| order(saga)).await?;
@@ -258,7 +260,7 @@ impl Api {
 
 /// Where the view's fold stands, for what is read afterwards.
 pub(super) fn read_back(view: &View<'_>) -> ReadBack {
-    ReadBack { cell: view.cell.id, caller: view.caller, position: view.cell.position }
+    ReadBack { cell: view.cell.id, caller: view.who.caller, position: view.cell.position, past: view.past }
 }
 
 /// The project of a resource's name.

@@ -9,12 +9,13 @@ use windlass_sagas::ids::*;
 use windlass_sagas::record::ResourceRef;
 
 use super::Api;
-use super::call::{Call, Point, ReadBack, point, unread};
+use super::call::{Call, unread};
 use super::finished::{self, Summary};
 use super::limits::{OPERATIONS_SCANNED_MAX, PAGE_BYTES_MAX};
 use super::list::{Ask, Filter, Row, Token, ask, page};
 use super::operation::{Readable, read_back};
-use super::view::{Place, View, only_now};
+use super::view::{Place, View};
+use super::visit::{Point, ReadBack, point};
 use super::{convert, errors::Problem, names};
 
 const FILTERS: [&str; 6] = ["state", "kind", "subject", "principal", "overdue", "host"];
@@ -43,7 +44,6 @@ impl Api {
             parent => Place::parent_or_every(parent),
         };
         let look = move |view: &View<'_>| {
-            only_now(point.read_at.as_ref())?;
             if !matches!(ask.order_by.trim(), "" | "create_time desc") {
                 return Err(ask.bad_order());
             }
@@ -51,7 +51,7 @@ impl Api {
             let (filter, rows_max) = (ask.filter(&FILTERS)?, ask.rows_max()?);
             Ok(Listing { ask, filter, rows_max, readable, at, down })
         };
-        let listing = self.visit(call, point.min_position, place, look).await?;
+        let listing = self.visit(call, point, place, look).await?;
         self.reach(listing.at.position).await?;
         self.page_of_operations(&listing).await
     }
@@ -140,7 +140,6 @@ impl Api {
         };
         let place = Place::parent_or_every(&asked.parent);
         let look = move |view: &View<'_>| {
-            only_now(point.read_at.as_ref())?;
             let held = held(view);
             let rows = held.iter().map(|it| Row { created: Time(0), name: "", id: it.id, item: it });
             let values = |it: &Held, field: &str| it.values(view, field);
@@ -148,7 +147,7 @@ impl Api {
             let (rows, next) = page(&ask, &QUARANTINE_FILTERS, rows, values, message)?;
             Ok((rows, next, read_back(view)))
         };
-        let (rows, next_page_token, at) = self.visit(call, point.min_position, place, look).await?;
+        let (rows, next_page_token, at) = self.visit(call, point, place, look).await?;
         let mut given_up = BTreeMap::new();
         let mut resources = Vec::with_capacity(rows.len());
         for mut resource in rows {

@@ -10,12 +10,13 @@ use windlass_sagas::limits::{PORT_ADDRESSES_MAX, PORT_GROUPS_MAX};
 use windlass_sagas::record::{self, Body, ResourceRef};
 
 use super::Api;
-use super::call::{Answer, change, point};
+use super::call::{Answer, change};
 use super::convert::port_state;
 use super::errors::{FieldNames, Problem};
 use super::fields;
 use super::list::{Row, ask, page};
 use super::view::{Named, Place, View};
+use super::visit::point;
 
 const FILTERS: [&str; 7] =
     ["state", "display_name", "network", "server", "host", "mac_address", "ip_address"];

@@ -8,10 +8,11 @@ use windlass_sagas::cell::state::Project;
 use windlass_sagas::record::{self, Body};
 
 use super::Api;
-use super::call::{Answer, change, point};
+use super::call::{Answer, change};
 use super::errors::{FieldNames, Problem};
 use super::list::{Row, ask, page};
 use super::view::{Place, View};
+use super::visit::point;
 use super::{fields, names};
 
 const CREATE: FieldNames = &[("name", "project.display_name")];

@@ -10,11 +10,12 @@ use windlass_sagas::limits::SECURITY_RULES_MAX;
 use windlass_sagas::record::{self, Body, Protocol, RuleAsked, RuleDirection};
 
 use super::Api;
-use super::call::{Answer, change, point};
+use super::call::{Answer, change};
 use super::errors::{FieldNames, Problem};
 use super::fields;
 use super::list::{Row, ask, page};
 use super::view::{Named, Place, View};
+use super::visit::point;
 
 const CREATE: FieldNames = &[
     ("name", "security_group.display_name"),

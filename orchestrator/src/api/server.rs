@@ -13,12 +13,13 @@ use windlass_sagas::limits::{
 use windlass_sagas::record::{self, Body, Nic, ResourceRef};
 
 use super::Api;
-use super::call::{Answer, change, point};
+use super::call::{Answer, change};
 use super::convert::server_state;
 use super::errors::{FieldNames, Problem};
 use super::limits::{GUEST_GRACE_S, METADATA_BYTES_MAX, USER_DATA_BYTES_MAX};
 use super::list::{Row, ask, page};
 use super::view::{Named, Place, View};
+use super::visit::point;
 use super::{fields, names};
 use crate::blobs::format::{Format, inspect};
 

@@ -11,11 +11,12 @@ use windlass_sagas::limits::{SUBNET_DNS_MAX, SUBNET_POOLS_MAX};
 use windlass_sagas::record::{self, Body, ResourceRef};
 
 use super::Api;
-use super::call::{Answer, change, point};
+use super::call::{Answer, change};
 use super::errors::{FieldNames, Problem};
 use super::fields;
 use super::list::{Row, ask, page};
 use super::view::{Named, Place, View};
+use super::visit::point;
 
 const FILTERS: [&str; 3] = ["display_name", "network", "ip_version"];
 const CREATE: FieldNames = &[

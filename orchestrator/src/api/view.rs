@@ -3,17 +3,18 @@
 
 use std::net::IpAddr;
 
-use windlass_proto::v1::{self, ErrorReason};
+use windlass_proto::v1;
+use windlass_sagas::cell::Permission;
 use windlass_sagas::cell::state::*;
-use windlass_sagas::cell::{Permission, authorize};
 use windlass_sagas::ids::*;
-use windlass_sagas::record::{Principal, ResourceRef, Visibility};
+use windlass_sagas::record::{ResourceRef, Visibility};
 
 use super::errors::{Problem, rejected};
 use super::fields;
 use super::inventories::Inventories;
 use super::methods::{Needs, needs};
 use super::names::{self, NO_PROJECT};
+use super::who::Who;
 use crate::clock;
 
 /// What a call is about, as its parent or name says.
@@ -76,16 +77,16 @@ pub(super) struct View<'a> {
     pub(super) cell: &'a Cell,
     pub(super) inventories: &'a dyn Inventories,
     /// Who calls.
-    pub(super) caller: PrincipalId,
-    /// The credential that the caller showed; `None` where that was looked at before.
-    pub(super) credential: Option<CredentialId>,
+    pub(super) who: Who<'a>,
+    /// The moment of the past that the fold is of; `None`: it is the fold of now.
+    pub(super) past: Option<Time>,
     /// The project of the call; all zero for none and for all.
     pub(super) project: ProjectId,
     /// Whether the call is about every project that the caller may read.
     pub(super) every: bool,
     /// Whether the caller may operate the whole cell.
     pub(super) operator: bool,
-    /// Now, but not before the fold's last commit.
+    /// Now, but not before the fold's last commit; in the past, the moment that is read.
     pub(super) now: Time,
 }
 
@@ -97,11 +98,12 @@ impl<'a> View<'a> {
     pub(super) fn enter(
         cell: &'a Cell,
         inventories: &'a dyn Inventories,
-        caller: PrincipalId,
+        who: Who<'a>,
+        past: Option<Time>,
         method: &'static str,
         place: &Place,
     ) -> Result<Self, Problem> {
-        let mut view = Self::of(cell, inventories, caller, NO_PROJECT);
+        let mut view = Self::of(cell, inventories, who, past, NO_PROJECT);
         let missing = match place {
             Place::Anywhere | Place::Cell => None,
             Place::Every => {
@@ -140,22 +142,24 @@ impl<'a> View<'a> {
     pub(super) fn of(
         cell: &'a Cell,
         inventories: &'a dyn Inventories,
-        caller: PrincipalId,
+        who: Who<'a>,
+        past: Option<Time>,
         project: ProjectId,
     ) -> Self {
-        let operator = authorize(cell, Principal::User(caller), Permission::Operate, NO_PROJECT).is_ok();
-        let now = clock::now().max(cell.time);
-        Self { cell, inventories, caller, credential: None, project, every: false, operator, now }
+        let operator = who.may(Permission::Operate, NO_PROJECT).is_ok();
+        let now = past.unwrap_or_else(clock::now).max(cell.time);
+        Self { cell, inventories, who, past, project, every: false, operator, now }
     }
 
     fn authorized(&self, permission: Permission, method: &'static str) -> Result<(), Problem> {
-        authorize(self.cell, Principal::User(self.caller), permission, self.project)
+        self.who
+            .may(permission, self.project)
             .map_err(|rejection| rejected(rejection, self.project, &[]).with("permission", method))
     }
 
     /// Whether the caller may do this in a project.
     pub(super) fn may(&self, permission: Permission, project: ProjectId) -> bool {
-        authorize(self.cell, Principal::User(self.caller), permission, project).is_ok()
+        self.who.may(permission, project).is_ok()
     }
 
     /// Whether what belongs to a project belongs into this call's list.
@@ -356,14 +360,4 @@ impl<'a> View<'a> {
 /// Whether a lock is the quarantine of an abandoned operation.
 pub(super) const fn quarantined(lock: Lock) -> bool {
     matches!(lock, Lock::Quarantined(_))
-}
-
-/// A refusal of the past, which this cell can't tell yet.
-pub(super) fn only_now<T>(read_at: Option<&T>) -> Result<(), Problem> {
-    match read_at {
-        None => Ok(()),
-        Some(_) => Err(Problem::new(ErrorReason::ReadAtUnsupported, "this cell can't read the past yet")
-            .of_field("read_at")
-            .hint("leave read_at out; `windlass replay` reads the past from the journal")),
-    }
 }

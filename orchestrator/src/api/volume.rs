@@ -9,12 +9,13 @@ use windlass_sagas::ids::VolumeId;
 use windlass_sagas::record::{self, Body, ResourceRef};
 
 use super::Api;
-use super::call::{Answer, change, point};
+use super::call::{Answer, change};
 use super::convert::volume_state;
 use super::errors::FieldNames;
 use super::fields;
 use super::list::{Row, ask, page};
 use super::view::{Named, Place, View};
+use super::visit::point;
 
 const FILTERS: [&str; 6] = ["state", "display_name", "zone", "host", "server", "image"];
 const CREATE: FieldNames =

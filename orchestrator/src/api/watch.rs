@@ -17,13 +17,14 @@ use windlass_sagas::record::Commit;
 
 use super::Api;
 use super::attribution::{moves, touched};
-use super::call::{Call, ReadBack, unread};
+use super::call::{Call, unread};
 use super::convert::{self, Audience};
 use super::errors::Problem;
 use super::life::Life;
 use super::limits::*;
 use super::operation::Readable;
 use super::view::{Place, View};
+use super::visit::{Point, ReadBack};
 use crate::lead::handle::Durable;
 
 /// What is watched.
@@ -169,7 +170,7 @@ impl Watch {
             Ok((Readable::of(view), if auditor { Audience::Auditors } else { Audience::Readers }))
         };
         let place = Ok(self.place.clone());
-        let (readable, audience) = self.api.visit(self.call, Position(0), place, look).await?;
+        let (readable, audience) = self.api.visit(self.call, Point::default(), place, look).await?;
         self.audience = audience;
         if let Scope::Of(old) = &mut self.scope
             && *old != readable
@@ -341,7 +342,9 @@ impl Watch {
     ) -> Result<v1::Operation, Problem> {
         match self.detail {
             Detail::Basic => Ok(convert::basic(life, position)),
-            Detail::Full => self.api.shown(life, self.at.caller, position, down).await,
+            Detail::Full => {
+                self.api.shown(life, ReadBack { cell: life.cell, position, ..self.at }, down).await
+            }
         }
     }
 

@@ -4,7 +4,8 @@
 //! Invariant: nothing is told that is not durable, and no gap is passed over: where the newest commits have one, the
 //! journal is read.
 
-mod frames;
+pub(crate) mod frames;
+mod past;
 mod recent;
 
 use std::sync::{Arc, RwLock};
@@ -17,6 +18,7 @@ use windlass_store::{List, PageKey, Place, Store};
 
 use crate::api::finished::{Ask, Finished, Summary, Unread};
 use crate::lead::handle::{Durable, Leader};
+pub use past::Folds;
 use recent::Recent;
 
 /// Commits that one answer of `commits_of` holds.

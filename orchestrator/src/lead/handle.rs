@@ -93,6 +93,9 @@ pub enum Refused {
     /// The journal ends in another commit than the order names.
     #[error("the journal ends in another commit, at position {0}")]
     OtherTip(Position),
+    /// The journal is read here, and not led.
+    #[error("this journal is only read")]
+    ReadOnly,
     /// The orchestrator stops.
     #[error("the orchestrator stops")]
     Stopping,

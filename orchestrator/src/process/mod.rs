@@ -22,12 +22,12 @@ use windlass_sagas::ids::{Position, WriterId};
 use windlass_sagas::protocol::orchestrator::Config as Node;
 use windlass_store::Store;
 
-use crate::api::{About, Parts, routes};
+use crate::api::{About, Access, Parts, routes};
 use crate::blobs::Directory;
 use crate::config::Config;
 use crate::dispatch::{AgentEvent, Agents, Contacts, Fetching, Joining, Streams};
 use crate::faults::{Faulty, OwnFaults};
-use crate::history::History;
+use crate::history::{Folds, History};
 use crate::identity::{CellIdentity, IdentityError, random_id};
 use crate::lead::handle::{Leader, WATCH_LAG_MAX};
 use crate::lead::seen::SeenFile;
@@ -173,6 +173,7 @@ impl Process {
         let leader = Leader::new(wakes, commits.clone(), LEADER_DEADLINE);
         let from = image.as_ref().map_or(Position(0), |image| image.tip.position);
         let history = History::follow(leader.clone(), store.clone(), reader.clone(), from);
+        let past = Folds::new(reader.clone(), Some(store.clone()), Some(identity.genesis.cell));
         let setup = Setup {
             config: Node {
                 writer,
@@ -195,6 +196,8 @@ impl Process {
         let parts = Parts {
             leader: leader.clone(),
             finished: Arc::new(history),
+            past: Arc::new(past),
+            access: Access::Tokens,
             inventories: Arc::new(Agents::new(leader.clone(), Arc::clone(&contacts), faults)),
             blobs: Some(blobs.clone()),
             about: About {

@@ -11,6 +11,7 @@ mod image_data;
 mod lists;
 mod mutations;
 mod operations;
+mod past;
 mod power;
 mod reads;
 mod reasons;

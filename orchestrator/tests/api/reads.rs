@@ -89,9 +89,9 @@ async fn r6_the_cell_tells_who_leads_and_where_the_journal_stands() {
 }
 
 #[tokio::test]
-async fn the_past_is_refused_by_its_own_reason() {
+async fn the_past_of_what_is_in_no_history_is_refused_by_its_own_reason() {
     let world = World::furnished().await;
     let read_at = Some(ReadAt { point: Some(read_at::Point::Position(3)) });
-    let error = refused(&world.admin(), ListNetworksRequest { read_at, ..list(0) }).await;
+    let error = refused(&world.admin(), GetRecoveryRequest { read_at, ..Default::default() }).await;
     assert_eq!((why(&error), error.code), ((ReadAtUnsupported, "read_at"), Code::Unimplemented));
 }

@@ -6,16 +6,20 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use http::uri::PathAndQuery;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tonic::client::Grpc;
 use tonic::metadata::{Ascii, MetadataValue};
 use tonic::transport::Channel;
 use tonic::{Code, Request, Status, Streaming};
 use tonic_prost::ProstCodec;
 use uuid::Uuid;
-use windlass_proto::v1::{Operation, OperationChange, WatchOperationsRequest, WatchOperationsResponse};
+use windlass_proto::v1::{
+    Operation, OperationChange, ReadAt, WatchOperationsRequest, WatchOperationsResponse,
+};
 
 use crate::config::{Config, ConfigError, Retry};
 use crate::error::ClientError;
+use crate::inside;
 use crate::limits;
 use crate::methods::{List, Unary};
 use crate::pages::Pages;
@@ -33,6 +37,7 @@ struct Inner {
     bearer: Option<MetadataValue<Ascii>>,
     deadline: Duration,
     retry: Retry,
+    read_at: Option<ReadAt>,
 }
 
 impl Client {
@@ -41,12 +46,32 @@ impl Client {
     /// # Errors
     /// When the configuration can't be used; see [`ConfigError`].
     pub fn new(config: &Config) -> Result<Self, ConfigError> {
+        Self::of(config, config.channels()?)
+    }
+
+    /// A client whose connection `connect` makes in place of a socket: to an API inside the same process. The
+    /// configuration's endpoints are not used.
+    ///
+    /// # Errors
+    /// When the token can't be used.
+    pub fn over<S>(
+        config: &Config,
+        connect: impl Fn() -> std::io::Result<S> + Send + Sync + 'static,
+    ) -> Result<Self, ConfigError>
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        Self::of(config, vec![inside::channel(connect)])
+    }
+
+    fn of(config: &Config, peers: Vec<Channel>) -> Result<Self, ConfigError> {
         Ok(Self(Arc::new(Inner {
-            peers: config.channels()?,
+            peers,
             current: AtomicUsize::new(0),
             bearer: config.bearer()?,
             deadline: config.deadline,
             retry: config.retry,
+            read_at: config.read_at,
         })))
     }
 
@@ -61,8 +86,18 @@ impl Client {
     ///
     /// # Errors
     /// The server's refusal; UNAVAILABLE after the last try; DEADLINE_EXCEEDED when time ran out. In the last two cases
-    /// a change may have been made: repeat it with the error's `request_id`.
+    /// a change may have been made: repeat it with the error's `request_id`. FAILED_PRECONDITION, unsent, where a client
+    /// of the past is asked for a change.
     pub async fn call<M: Unary>(&self, mut request: M) -> Result<M::Answer, ClientError> {
+        if let Some(moment) = self.0.read_at {
+            match request.read_at() {
+                Some(read_at) => drop(read_at.get_or_insert(moment)),
+                None => {
+                    let message = "the past can be read, and not changed";
+                    return Err(ClientError::own(Code::FailedPrecondition, message));
+                }
+            }
+        }
         let request_id = request.request_id().map(|id| {
             if id.is_empty() {
                 *id = Self::new_request_id();

@@ -9,6 +9,7 @@ use backon::{BackoffBuilder, ExponentialBuilder};
 use http::Uri;
 use tonic::metadata::{Ascii, MetadataValue};
 use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint};
+use windlass_proto::v1::ReadAt;
 
 use crate::limits;
 
@@ -24,6 +25,8 @@ pub struct Config {
     pub server_name: Option<String>,
     /// The API token.
     pub token: Option<String>,
+    /// The moment that every read is made at which names none; `None`: now. A client of the past changes nothing.
+    pub read_at: Option<ReadAt>,
     /// How long one call may take with all its tries.
     pub deadline: Duration,
     /// How unavailable orchestrators are tried again.
@@ -38,6 +41,7 @@ impl Config {
             ca_pem: None,
             server_name: None,
             token: None,
+            read_at: None,
             deadline: limits::CALL_TIME_MAX,
             retry: Retry::default(),
         }

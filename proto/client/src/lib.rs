@@ -29,6 +29,7 @@ mod client;
 mod config;
 mod error;
 mod images;
+mod inside;
 pub mod limits;
 mod methods;
 mod pages;

@@ -14,6 +14,11 @@ pub trait Unary: prost::Message + Clone + 'static {
     fn request_id(&mut self) -> Option<&mut String> {
         None
     }
+
+    /// The moment that it reads, where it is a read.
+    fn read_at(&mut self) -> Option<&mut Option<ReadAt>> {
+        None
+    }
 }
 
 /// A request whose answer is a page.
@@ -32,16 +37,27 @@ pub trait List: Unary {
 macro_rules! methods {
     (
         reads { $($read:ident $read_path:literal => $read_answer:ident;)* }
+        orders { $($order:ident $order_path:literal => $order_answer:ident;)* }
         lists { $($list:ident $list_path:literal => $page:ident [$items:ident: $item:ident];)* }
         changes { $($change:ident $change_path:literal;)* }
     ) => {
         $(impl Unary for $read {
             type Answer = $read_answer;
             const PATH: &'static str = concat!("/windlass.v1.", $read_path);
+            fn read_at(&mut self) -> Option<&mut Option<ReadAt>> {
+                Some(&mut self.read_at)
+            }
+        })*
+        $(impl Unary for $order {
+            type Answer = $order_answer;
+            const PATH: &'static str = concat!("/windlass.v1.", $order_path);
         })*
         $(impl Unary for $list {
             type Answer = $page;
             const PATH: &'static str = concat!("/windlass.v1.", $list_path);
+            fn read_at(&mut self) -> Option<&mut Option<ReadAt>> {
+                Some(&mut self.read_at)
+            }
         }
         impl List for $list {
             type Item = $item;
@@ -70,7 +86,7 @@ macro_rules! methods {
             {
                 (M::PATH, <M as prost::Name>::full_name(), <M::Answer as prost::Name>::full_name())
             }
-            vec![$(row::<$read>(),)* $(row::<$list>(),)* $(row::<$change>(),)*]
+            vec![$(row::<$read>(),)* $(row::<$order>(),)* $(row::<$list>(),)* $(row::<$change>(),)*]
         }
     };
 }
@@ -96,7 +112,9 @@ methods! {
         GetCellRequest "CellService/GetCell" => Cell;
         DoctorRequest "CellService/Doctor" => DoctorResponse;
         GetRecoveryRequest "CellService/GetRecovery" => Recovery;
-        // No read; but it answers no operation, and the commit that it names makes it safe to send again.
+    }
+    orders {
+        // It answers no operation; the commit that it names makes it safe to send again.
         RecoverRequest "CellService/Recover" => Recovery;
     }
     lists {

@@ -5,6 +5,8 @@
 //! only with a frame that the caller has read or whose acknowledgement it has, or the fence would be gone.
 //! A frame is opaque bytes here: nothing in this crate may look inside one.
 
+use std::sync::Arc;
+
 mod answer;
 #[cfg(any(test, feature = "contract"))]
 pub mod contract;
@@ -69,4 +71,19 @@ pub trait Read: Send + Sync {
     /// # Errors
     /// As [`Read::read`]; a journal that can't be read now ends the wait.
     fn wait(&self, after: Cursor) -> impl Future<Output = Result<(), ReadError>> + Send;
+}
+
+/// A journal that several readers share.
+impl<R: Read> Read for Arc<R> {
+    async fn read(&self, after: Cursor, frames_max: usize) -> Result<Vec<(Cursor, Frame)>, ReadError> {
+        R::read(self, after, frames_max).await
+    }
+
+    async fn last(&self) -> Result<Cursor, ReadError> {
+        R::last(self).await
+    }
+
+    async fn wait(&self, after: Cursor) -> Result<(), ReadError> {
+        R::wait(self, after).await
+    }
 }

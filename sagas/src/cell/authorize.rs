@@ -3,6 +3,7 @@
 //! admin may everything in its scope; member what changes or reads a project's resources; reader and auditor read;
 //! operators' permissions (hosts, quota, access, repair) need admin of the cell.
 
+use alloc::collections::BTreeSet;
 use alloc::format;
 use alloc::string::String;
 
@@ -36,24 +37,38 @@ pub fn authorize(
     permission: Permission,
     project: ProjectId,
 ) -> Result<(), Rejection> {
-    let allowed = match principal {
-        Principal::Cell => true,
-        Principal::Host(_) => false,
-        Principal::User(id) => cell.principals.get(&id).is_some_and(|user| {
-            user.roles.iter().any(|(scope, role)| {
-                let here = *scope == Scope::Cell || *scope == Scope::Project(project);
-                here && grants(*role, permission, *scope)
-            })
-        }),
-    };
-    if allowed {
-        return Ok(());
+    match principal {
+        Principal::Cell => Ok(()),
+        Principal::Host(_) => Err(denied(permission)),
+        Principal::User(id) => match cell.principals.get(&id) {
+            Some(user) => authorize_by(&user.roles, permission, project),
+            None => Err(denied(permission)),
+        },
     }
-    Err(Rejection::new(
+}
+
+/// Decides whether who has these roles may do this in `project`: the roles of today, where another day's fold is read.
+///
+/// # Errors
+/// `PERMISSION_DENIED`, naming what is missing.
+pub fn authorize_by(
+    roles: &BTreeSet<(Scope, AccessRole)>,
+    permission: Permission,
+    project: ProjectId,
+) -> Result<(), Rejection> {
+    let allowed = roles.iter().any(|(scope, role)| {
+        let here = *scope == Scope::Cell || *scope == Scope::Project(project);
+        here && grants(*role, permission, *scope)
+    });
+    if allowed { Ok(()) } else { Err(denied(permission)) }
+}
+
+fn denied(permission: Permission) -> Rejection {
+    Rejection::new(
         Reason::PermissionDenied,
         format!("this needs {} here", needed(permission)),
         "ask an operator for the role",
-    ))
+    )
 }
 
 const fn grants(role: AccessRole, permission: Permission, scope: Scope) -> bool {

@@ -18,7 +18,7 @@ pub mod state;
 mod status;
 pub mod views;
 
-pub use authorize::{Permission, authorize};
+pub use authorize::{Permission, authorize, authorize_by};
 pub use decide::{Preview, decide, preview};
 pub use effects::{Effect, OpenCall, effects, pending};
 pub use placement::{Explanation, FilterCount, Placed};

@@ -117,6 +117,12 @@ impl Fold {
         &self.cell
     }
 
+    /// The state alone, for who reads it and folds no further.
+    #[must_use]
+    pub fn into_cell(self) -> Cell {
+        self.cell
+    }
+
     /// The last valid commit: what the next one must chain to.
     #[must_use]
     pub const fn tip(&self) -> &Tip {

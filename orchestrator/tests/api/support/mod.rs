@@ -22,10 +22,11 @@ use tonic::transport::server::TcpIncoming;
 use windlass_client::{Client, ClientError, Config as ClientConfig, NewSecret, Retry, Unary};
 use windlass_journal::Memory;
 use windlass_journal::memory::{Replicas, Settings, Sync};
-use windlass_orchestrator::api::{About, Parts, routes};
+use windlass_orchestrator::api::{About, Access, Parts, routes};
 use windlass_orchestrator::blobs::Directory;
 use windlass_orchestrator::clock;
 use windlass_orchestrator::dispatch::AgentEvent;
+use windlass_orchestrator::history::Folds;
 use windlass_orchestrator::lead::handle::Leader;
 use windlass_orchestrator::lead::lease::Holding;
 use windlass_orchestrator::lead::shell::{Setup, run};
@@ -132,6 +133,8 @@ impl World {
         let parts = Parts {
             leader: leader.clone(),
             finished: Arc::clone(&history) as _,
+            past: Arc::new(Folds::new(journal.connect(), None, Some(CELL))),
+            access: Access::Tokens,
             inventories: Arc::new(Consoles(leader.clone())),
             blobs: Some(Directory::open(blobs.path().into()).expect("a directory")),
             about,

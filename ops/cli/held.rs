@@ -1,0 +1,54 @@
+//! `--journal`: every read command over a journal that nobody leads here. The API runs inside the command, read-only.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use windlass_client::{Client, Config, v1};
+use windlass_journal::Read as _;
+use windlass_orchestrator::api::Roles;
+use windlass_orchestrator::held;
+use windlass_replay::Source;
+use windlass_sagas::record::{AccessRole, Scope};
+use windlass_store::Store;
+
+use crate::meter::Meter;
+use crate::replay::{explained, on_nats_named};
+
+/// No token is asked for inside a process; one of the right form is shown all the same.
+const NO_TOKEN: &str = "wlt_none";
+
+/// A client of the journal that `text` names: an exported file, a journal's own directory, a stopped orchestrator's state
+/// directory, or `nats://host:port/CELL`.
+pub(crate) async fn open(text: &str, read_at: Option<v1::ReadAt>) -> anyhow::Result<Client> {
+    let (source, kind, store) = source(text).await?;
+    let source = Arc::new(source);
+    let meter = Meter::new("reading the journal", "frame", source.last().await?.0);
+    let roles: Roles = [(Scope::Cell, AccessRole::Auditor)].into();
+    let parts = held::open(Arc::clone(&source), (kind, store), roles, |cursor| meter.at(cursor.0)).await;
+    meter.end();
+    let connect = held::serve(parts?).await?;
+    let mut config = Config::new(["http://inside"]);
+    (config.token, config.read_at) = (Some(NO_TOKEN.to_owned()), read_at);
+    Ok(Client::over(&config, connect)?)
+}
+
+/// The journal, its kind for people, and the store beside it.
+async fn source(text: &str) -> anyhow::Result<(Source, &'static str, Option<Store>)> {
+    if text.starts_with("nats://") || text.starts_with("tls://") {
+        let settings = on_nats_named(text)?;
+        let source = Source::on_nats(&settings).await.map_err(|error| explained(error, Path::new(text)))?;
+        return Ok((source, "jetstream", None));
+    }
+    let path = Path::new(text);
+    let (journal, state): (PathBuf, Option<&Path>) = match path.join("journal") {
+        below if below.is_dir() => (below, Some(path)),
+        _ => (path.to_owned(), path.parent()),
+    };
+    let source = Source::open(&journal).await.map_err(|error| explained(error, &journal))?;
+    let kind = if path.is_dir() { "embedded" } else { "file" };
+    let store = state.map(|state| state.join("store")).filter(|store| path.is_dir() && store.is_dir());
+    let store =
+        store.map(|store| Store::open(&store)).transpose().context("open the store beside the journal")?;
+    Ok((source, kind, store.map(|(store, _)| store)))
+}
