@@ -11,8 +11,8 @@ use crate::output::{Format, note};
 #[cfg(feature = "lab")]
 use crate::sim;
 use crate::{
-    about, access, agent, bench, demo, doctor, exit, explain, fault, host, image, init, network, operation,
-    orchestrator, project, recover, replay, server, up, volume,
+    about, access, agent, bench, demo, diff, doctor, exit, explain, fault, host, image, init, network,
+    operation, orchestrator, project, recover, replay, server, up, volume,
 };
 
 /// Provision servers, volumes and networks by durable sagas, and see what happened.
@@ -129,6 +129,7 @@ enum Command {
     Quarantine(operation::Quarantine),
     Cell(about::Cell),
     Doctor(doctor::Doctor),
+    Diff(diff::Diff),
     Recover(recover::Recover),
     /// Read a journal that nobody leads: decide it again, verify its chain, tell an operation's life, export it.
     #[command(subcommand)]
@@ -227,9 +228,9 @@ impl Cli {
 /// Runs the command; gives the exit code.
 pub(crate) async fn run(cli: Cli) -> anyhow::Result<u8> {
     let Cli { target, how, command } = cli;
-    let connect = async || {
-        let Connected { client, ca_pem, endpoints, project, past } = target.connect().await?;
-        anyhow::Ok(App {
+    let connected = |connected: Connected| {
+        let Connected { client, ca_pem, endpoints, project, past } = connected;
+        App {
             client,
             ca_pem,
             endpoints,
@@ -240,8 +241,9 @@ pub(crate) async fn run(cli: Cli) -> anyhow::Result<u8> {
             timeout: how.timeout.map(Duration::from_secs),
             validate_only: how.validate_only,
             request_id: how.request_id.clone(),
-        })
+        }
     };
+    let connect = async || anyhow::Ok(connected(target.connect().await?));
     match command {
         Command::Init(command) => command.run(),
         Command::Demo(command) => command.run().await,
@@ -274,6 +276,10 @@ pub(crate) async fn run(cli: Cli) -> anyhow::Result<u8> {
         Command::Operation(command) => operation::run(&connect().await?, command).await,
         Command::Quarantine(command) => operation::quarantine(&connect().await?, command).await,
         Command::Cell(command) => about::cell(&connect().await?, command).await,
+        Command::Diff(command) => {
+            let span = target.span()?;
+            diff::run(&connected(target.connect_at(None).await?), span, command).await
+        }
         Command::Doctor(command) => doctor::run(&connect().await?, command).await,
         Command::Recover(command) => recover::run(&connect().await?, command).await,
     }

@@ -12,6 +12,7 @@ use windlass_client::v1::ReadAt;
 use windlass_client::{Client, Config};
 
 use crate::app::GLOBAL;
+use crate::moment::At;
 use crate::{held, moment};
 
 /// Flags that say where the cell is; each has its environment variable.
@@ -32,13 +33,21 @@ pub(crate) struct Target {
     /// The project to work in; lists take - for all.
     #[arg(long, short = 'p', global = true, help_heading = GLOBAL, env = "WINDLASS_PROJECT", value_name = "NAME")]
     project: Option<String>,
-    /// Read the past: the state after the commit at this position, or at this time (2026-11-26T03:12:00Z, 03:12, -2h; UTC).
-    #[arg(long, global = true, help_heading = GLOBAL, value_name = "POSITION|TIME", value_parser = moment::parse, allow_hyphen_values = true)]
-    at: Option<ReadAt>,
+    /// Read the past: the state after the commit at this position, or at this time (2026-11-26T03:12:00Z, 03:12, -2h; UTC);
+    /// two with .. between them for `windlass diff`.
+    #[arg(long, global = true, help_heading = GLOBAL, value_name = "POSITION|TIME", value_parser = moment::at, allow_hyphen_values = true)]
+    at: Option<At>,
     /// Read a journal that nobody leads in place of a cell: an exported file, a stopped orchestrator's state directory, or
     /// nats://host:port/CELL.
     #[arg(long, global = true, help_heading = GLOBAL, value_name = "PATH|URL")]
     journal: Option<String>,
+}
+
+/// From one moment to another, or to now.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Span {
+    pub(crate) from: ReadAt,
+    pub(crate) to: Option<ReadAt>,
 }
 
 /// Who answers, and what is asked of him.
@@ -75,20 +84,43 @@ impl Target {
         self.ca.as_deref()
     }
 
-    /// A client of the cell, or of the journal that is read in its place.
+    /// The two moments that are named.
+    pub(crate) fn span(&self) -> anyhow::Result<Span> {
+        match self.at {
+            Some(At::Between(from, to)) => Ok(Span { from, to }),
+            Some(At::One(_)) | None => {
+                let message = "two moments are needed: --at A..B, or --at A.. for from then to now";
+                anyhow::bail!(crate::exit::Usage(message.into()))
+            }
+        }
+    }
+
+    /// A client of the cell, or of the journal that is read in its place, at the moment that is named.
     pub(crate) async fn connect(&self) -> anyhow::Result<Connected> {
+        match self.at {
+            None => self.connect_at(None).await,
+            Some(At::One(at)) => self.connect_at(Some(at)).await,
+            Some(At::Between(..)) => {
+                let message = "--at names two moments: only `windlass diff` reads two";
+                anyhow::bail!(crate::exit::Usage(message.into()))
+            }
+        }
+    }
+
+    /// The same for a command that names its moments itself.
+    pub(crate) async fn connect_at(&self, at: Option<ReadAt>) -> anyhow::Result<Connected> {
         if let Some(journal) = &self.journal {
-            let client = held::open(journal, self.at).await?;
+            let client = held::open(journal, at).await?;
             let project = self.project.clone();
             return Ok(Connected { client, ca_pem: None, endpoints: journal.clone(), project, past: true });
         }
         let context = self.resolve()?;
         Ok(Connected {
-            client: context.client_at(self.at)?,
+            client: context.client_at(at)?,
             ca_pem: context.ca_pem()?,
             endpoints: context.endpoints.join(", "),
             project: context.project,
-            past: self.at.is_some(),
+            past: at.is_some(),
         })
     }
 

@@ -12,6 +12,7 @@ mod columns;
 mod console;
 mod context;
 mod demo;
+mod diff;
 mod doctor;
 mod exit;
 mod explain;

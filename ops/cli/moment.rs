@@ -2,12 +2,33 @@
 
 use windlass_client::v1::{ReadAt, read_at::Point};
 
+/// What `--at` says.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum At {
+    /// One moment.
+    One(ReadAt),
+    /// Two: from one, to another or to now.
+    Between(ReadAt, Option<ReadAt>),
+}
+
+/// Reads a moment, or two with `..` between them.
+///
+/// # Errors
+/// What is neither.
+pub(crate) fn at(text: &str) -> Result<At, String> {
+    match text.split_once("..") {
+        None => parse(text).map(At::One),
+        Some((from, "")) => Ok(At::Between(parse(from)?, None)),
+        Some((from, to)) => Ok(At::Between(parse(from)?, Some(parse(to)?))),
+    }
+}
+
 /// Reads a position, or a time: `2026-11-26T03:12:00Z`, `2026-11-26 03:12`, `2026-11-26`, `03:12` (the last time that it
 /// was so late) or `-2h` (so long ago; s, m, h or d). Times are UTC where they name no offset.
 ///
 /// # Errors
 /// What is neither.
-pub(crate) fn parse(text: &str) -> Result<ReadAt, String> {
+fn parse(text: &str) -> Result<ReadAt, String> {
     let now = time::UtcDateTime::now();
     read(text.trim(), now).ok_or_else(|| {
         format!("{text} is no position and no time; times are as 2026-11-26T03:12:00Z, 03:12 or -2h, in UTC")
@@ -132,6 +153,18 @@ mod tests {
         }
         let Some(Point::Time(time)) = at("11:59:59.25").and_then(|it| it.point) else { panic!("a time") };
         assert_eq!((time.seconds, time.nanos), (noon - 1, 250_000_000));
+    }
+
+    #[test]
+    fn two_moments_stand_with_dots_between() {
+        let position = |it| ReadAt { point: Some(Point::Position(it)) };
+        assert_eq!(super::at("40..96"), Ok(At::Between(position(40), Some(position(96)))));
+        assert_eq!(super::at("40.."), Ok(At::Between(position(40), None)));
+        assert_eq!(super::at("40"), Ok(At::One(position(40))));
+        assert!(matches!(super::at("-2h..-1h"), Ok(At::Between(_, Some(_)))));
+        for bad in ["..", "..40", "40..x", "40...96"] {
+            assert!(super::at(bad).is_err(), "{bad}");
+        }
     }
 
     #[test]

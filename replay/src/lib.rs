@@ -4,6 +4,7 @@
 //! Invariant: nothing here writes to a journal or a store, and nothing that could not be looked at counts as sound.
 
 mod check;
+mod diff;
 mod error;
 mod export;
 mod file;
@@ -17,6 +18,7 @@ mod verify;
 mod when;
 
 pub use check::{Checked, Difference, Group, Intended, IntendedError, Unchecked, Verdict, check, check_by};
+pub use diff::{Changed, Diff, Fields};
 pub use error::ReplayError;
 pub use export::{ExportError, Exported, export};
 pub use file::{File, FileError};

@@ -30,6 +30,11 @@ impl HistoryService for Api {
         let (events, next_page_token) = page(&ask, events)?;
         Ok(Response::new(v1::ListEventsResponse { events, next_page_token, position: seen.at.position.0 }))
     }
+
+    async fn diff(&self, request: Request<v1::DiffRequest>) -> Answer<v1::DiffResponse> {
+        let (call, asked) = Self::open("history.diff", request)?;
+        Ok(Response::new(self.diff_of(call, asked).await?))
+    }
 }
 
 /// The page of these events, which stand in order.

@@ -60,6 +60,13 @@ pub const WATCH_CHANGES_OF_ONE_ANSWER: usize = 64;
 /// Operations that one watch remembers; with more it forgets all and reads them again when they change.
 pub const WATCH_OPERATIONS_MAX: usize = 10_000;
 
+/// Commits that may lie between the two moments of one `Diff`.
+pub const DIFF_COMMITS_MAX: u64 = 100_000;
+/// Resources that one `Diff` tells.
+pub const DIFF_RESOURCES_MAX: usize = 1_000;
+/// Commits that a `Diff` reads from the history at a time.
+pub const DIFF_BATCH_COMMITS: usize = 1_024;
+
 /// How long `Doctor` waits for inventories when its request says 0.
 pub const DOCTOR_WAIT_DEFAULT: Duration = Duration::from_secs(10);
 /// The longest that it waits, milliseconds.

@@ -38,6 +38,7 @@ pub const TABLE: &[(&str, Needs)] = &[
     ("flavors.delete", OPERATE),
     ("flavors.get", Needs::Credential),
     ("flavors.list", Needs::Credential),
+    ("history.diff", READ),
     ("history.list", READ),
     ("hosts.affirmPoweredOff", OPERATE),
     ("hosts.declareGone", OPERATE),

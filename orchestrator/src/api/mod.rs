@@ -10,6 +10,7 @@ mod call;
 mod cell;
 mod console;
 mod convert;
+mod diff;
 pub mod errors;
 mod explained;
 mod fault;

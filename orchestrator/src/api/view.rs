@@ -312,25 +312,7 @@ impl<'a> View<'a> {
 
     /// The project that a resource belongs to; `None` for one that isn't, or belongs to none.
     pub(super) fn project_of(&self, resource: ResourceRef) -> Option<ProjectId> {
-        let cell = self.cell;
-        match resource {
-            ResourceRef::Server(id) => cell.servers.get(&id).map(|it| it.spec.project),
-            ResourceRef::Volume(id) => cell.volumes.get(&id).map(|it| it.spec.project),
-            ResourceRef::Port(id) => cell.ports.get(&id).map(|it| it.spec.project),
-            ResourceRef::Network(id) => cell.networks.get(&id).map(|it| it.project),
-            ResourceRef::Subnet(id) => cell.subnets.get(&id).map(|it| it.project),
-            ResourceRef::SecurityGroup(id) => cell.security_groups.get(&id).map(|it| it.project),
-            ResourceRef::Image(id) => cell.images.get(&id).map(|it| it.project),
-            ResourceRef::KeyPair(id) => cell.key_pairs.get(&id).map(|it| it.project),
-            ResourceRef::Saga(id) => cell.sagas.get(&id).map(|it| it.project),
-            ResourceRef::Flavor(_)
-            | ResourceRef::Project(_)
-            | ResourceRef::Host(_)
-            | ResourceRef::Credential(_)
-            | ResourceRef::Principal(_)
-            | ResourceRef::JoinToken(_)
-            | ResourceRef::Fault(_) => None,
-        }
+        project_of(self.cell, resource)
     }
 
     /// A resource's name; one that is gone is taken to be of `project`.
@@ -360,4 +342,26 @@ impl<'a> View<'a> {
 /// Whether a lock is the quarantine of an abandoned operation.
 pub(super) const fn quarantined(lock: Lock) -> bool {
     matches!(lock, Lock::Quarantined(_))
+}
+
+/// The project that a resource belongs to; `None` for one that isn't, or belongs to none.
+pub(super) fn project_of(cell: &Cell, resource: ResourceRef) -> Option<ProjectId> {
+    match resource {
+        ResourceRef::Server(id) => cell.servers.get(&id).map(|it| it.spec.project),
+        ResourceRef::Volume(id) => cell.volumes.get(&id).map(|it| it.spec.project),
+        ResourceRef::Port(id) => cell.ports.get(&id).map(|it| it.spec.project),
+        ResourceRef::Network(id) => cell.networks.get(&id).map(|it| it.project),
+        ResourceRef::Subnet(id) => cell.subnets.get(&id).map(|it| it.project),
+        ResourceRef::SecurityGroup(id) => cell.security_groups.get(&id).map(|it| it.project),
+        ResourceRef::Image(id) => cell.images.get(&id).map(|it| it.project),
+        ResourceRef::KeyPair(id) => cell.key_pairs.get(&id).map(|it| it.project),
+        ResourceRef::Saga(id) => cell.sagas.get(&id).map(|it| it.project),
+        ResourceRef::Flavor(_)
+        | ResourceRef::Project(_)
+        | ResourceRef::Host(_)
+        | ResourceRef::Credential(_)
+        | ResourceRef::Principal(_)
+        | ResourceRef::JoinToken(_)
+        | ResourceRef::Fault(_) => None,
+    }
 }

@@ -270,3 +270,86 @@ async fn the_doctor_tells_of_the_past_what_its_state_shows() {
     }
     assert!(answer.hosts_compared.is_empty());
 }
+
+fn diff(parent: &str, from: u64, to: u64) -> DiffRequest {
+    DiffRequest { parent: parent.into(), from: at(from), read_at: at(to), ..Default::default() }
+}
+
+#[tokio::test]
+async fn a_diff_names_the_commit_that_caused_each_difference() {
+    let stage = Stage::set().await;
+    move_on(&stage).await;
+    let (admin, end) = (stage.world.admin(), stage.world.position().await);
+    let mut seen = 0;
+    let half = end / 2;
+    for (from, to) in [(1, end), (half, end), (half, half + 9), (half + 9, half + 10), (end - 5, end)] {
+        let answer = admin.call(diff("", from, to)).await.expect("compared");
+        let commits: Vec<u64> = answer.commits.iter().map(|it| it.position).collect();
+        assert!(commits.is_sorted() && commits.iter().all(|it| (from + 1..=to).contains(it)), "{from}..{to}");
+        for resource in &answer.resources {
+            let whole = resource.change() != resource_diff::Change::Changed;
+            let causes: Vec<u64> = match whole {
+                true => vec![resource.position],
+                false => resource.fields.iter().map(|it| it.position).collect(),
+            };
+            assert!(!causes.is_empty(), "{resource:?}");
+            for cause in causes {
+                assert!(commits.contains(&cause), "{from}..{to}: {cause} of {resource:?}");
+            }
+            for field in &resource.fields {
+                assert_ne!(field.before, field.after, "{resource:?}");
+                seen += 1;
+            }
+        }
+        assert_eq!((answer.from_position, answer.to_position), (from, to));
+    }
+    assert!(seen > 100, "only {seen} fields were told");
+}
+
+#[tokio::test]
+async fn a_diff_tells_what_reads_of_both_moments_show() {
+    let world = World::furnished().await;
+    let (admin, before) = (world.admin(), world.position().await);
+    let made = ask(&admin, network("fresh")).await.position;
+    let name = "projects/blue/networks/fresh";
+    let gone = ask(&admin, DeleteNetworkRequest { name: name.into(), ..Default::default() }).await.position;
+    let change = |answer: &DiffResponse| {
+        answer.resources.iter().map(|it| (it.change(), it.position)).collect::<Vec<_>>()
+    };
+    use resource_diff::Change::{Added, Removed};
+    let added = admin.call(diff(name, before, made)).await.expect("compared");
+    assert_eq!(change(&added), [(Added, made)]);
+    assert_eq!(added.resources[0].display_name, "fresh");
+    let cause = added.commits[0].cause.clone().expect("asked for");
+    assert!(cause.principal.starts_with("principals/") && !cause.request_id.is_empty(), "{cause:?}");
+    assert_eq!(added.commits[0].fact, "request.create_network");
+    assert_eq!(change(&admin.call(diff(name, made, gone)).await.expect("compared")), [(Removed, gone)]);
+    // What came and went differs in nothing, and is counted.
+    let both = admin.call(diff("projects/blue", before, gone)).await.expect("compared");
+    assert_eq!((both.resources.len(), both.passing), (0, 1), "{both:?}");
+    let error = refused(&admin, diff(name, before, gone)).await;
+    assert_eq!(why(&error), (NotFound, "parent"));
+    for (request, field) in [
+        (diff("", made, before), "from"),
+        (diff("", 0, made), "from"),
+        (DiffRequest { from: None, ..diff("", 1, made) }, "from"),
+        (diff("nonsense", 1, made), "parent"),
+    ] {
+        assert_eq!(why(&refused(&admin, request.clone()).await).1, field, "{request:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_diff_shows_a_project_its_own() {
+    let stage = Stage::set().await;
+    let ben = stage.world.client(Some("wlt_ben"));
+    let end = stage.world.position().await;
+    let error = refused(&ben, diff("", 2, end)).await;
+    assert_eq!(why(&error).0, PermissionDenied);
+    let project = GetProjectRequest { name: "projects/blue".into(), ..Default::default() };
+    let own = stage.world.admin().call(project).await.expect("there").name;
+    let answer = ben.call(diff("projects/blue", 3, end)).await.expect("his own");
+    assert!(answer.resources.len() > 5);
+    assert!(answer.resources.iter().all(|it| it.resource.starts_with(&own)), "{answer:?}");
+    assert!(answer.commits.iter().all(|it| it.cause.as_ref().is_some_and(|it| it.source_address.is_empty())));
+}

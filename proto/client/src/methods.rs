@@ -111,6 +111,7 @@ methods! {
         GetOperationRequest "OperationService/GetOperation" => Operation;
         GetCellRequest "CellService/GetCell" => Cell;
         DoctorRequest "CellService/Doctor" => DoctorResponse;
+        DiffRequest "HistoryService/Diff" => DiffResponse;
         GetRecoveryRequest "CellService/GetRecovery" => Recovery;
     }
     orders {

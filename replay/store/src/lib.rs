@@ -46,5 +46,6 @@ pub use error::{OpenError, StoreError};
 pub use kept::Keeping;
 pub use query::{List, Page, PageKey, Place};
 pub use summary::{SagaStanding, Summary};
+pub use touch::named;
 pub use tracker::Tracker;
 pub use writer::{Busy, Writer};

@@ -4,8 +4,12 @@
 //! It may name more than what changed (a row is written again as it is), never less. Not here: what is claimed on hosts
 //! and in projects, which the tracker compares.
 
+use std::collections::BTreeSet;
+
 use windlass_sagas::ids::*;
-use windlass_sagas::record::{AttachmentSpec, Campaign, Event, PortSpec, ResourceRef, SagaStarted, Turn};
+use windlass_sagas::record::{
+    AttachmentSpec, Campaign, Commit, Event, PortSpec, ResourceRef, SagaStarted, Turn,
+};
 
 use crate::summary::SagaStanding;
 
@@ -160,4 +164,19 @@ pub(crate) fn touch(event: &Event, sink: &mut impl Touched) {
         FaultDisarmed(e): [R::Fault(e.fault)] [];
         FaultForgotten(e): [R::Fault(e.fault)] [];
     }
+}
+
+/// The resources that a commit names, each once.
+#[must_use]
+pub fn named(commit: &Commit) -> BTreeSet<ResourceRef> {
+    struct Named(BTreeSet<ResourceRef>);
+    impl Touched for Named {
+        fn names(&mut self, resource: ResourceRef) {
+            self.0.insert(resource);
+        }
+        fn moves(&mut self, _: &Moves<'_>) {}
+    }
+    let mut all = Named(BTreeSet::new());
+    commit.events.iter().for_each(|event| touch(event, &mut all));
+    all.0
 }

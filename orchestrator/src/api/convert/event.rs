@@ -158,7 +158,7 @@ const fn direction(direction: Direction) -> v1::event::Direction {
     }
 }
 
-fn cause(commit: &Commit, audience: Audience) -> v1::Cause {
+pub(in crate::api) fn cause(commit: &Commit, audience: Audience) -> v1::Cause {
     let (who, request_id) = match &commit.fact {
         Fact::Request(request) => (request.principal, request.id.to_string()),
         Fact::Report(_) => (Principal::Cell, String::new()),
@@ -181,7 +181,7 @@ fn cause(commit: &Commit, audience: Audience) -> v1::Cause {
 }
 
 /// As `request.create_server` or `step.report`.
-fn fact(fact: &Fact) -> String {
+pub(in crate::api) fn fact(fact: &Fact) -> String {
     let mut name = String::new();
     for letter in fact.name().chars() {
         if letter.is_ascii_uppercase() && !name.is_empty() {

@@ -138,6 +138,19 @@ fn lists(rows: &mut Rows, stage: &Stage) {
             (|it| it.order_by = "time".into(), FilterInvalid, "order_by"),
         ],
     );
+    let from = Some(ReadAt { point: Some(read_at::Point::Position(7)) });
+    rows.add(
+        DiffRequest { parent: "projects/blue".into(), from, ..Default::default() },
+        &[
+            (|it| it.parent = "operations/blue".into(), InvalidField, "parent"),
+            (|it| it.from = None, InvalidField, "from"),
+            (
+                |it| it.from = Some(ReadAt { point: Some(read_at::Point::Position(0)) }),
+                PositionOutOfRange,
+                "from",
+            ),
+        ],
+    );
 }
 
 macro_rules! spoilt {
