@@ -20,6 +20,7 @@ use windlass_store::Store;
 
 use crate::exit;
 use crate::output::{self, Format};
+use crate::serve::stop_signal;
 use store::Beside;
 use world::{Frames, World};
 
@@ -78,16 +79,25 @@ impl History {
             output::document(&serde_json::to_value(made)?)?;
             return Ok(exit::OK);
         }
+        let stop = stop_signal()?;
         let home = tempfile::Builder::new().prefix("windlass-bench-").tempdir()?;
-        output::note("making the journal");
-        let made = self.made_elsewhere(home.path()).await?;
-        output::note(format!("{} commits, {} finished sagas", made.commits, made.sagas));
-        let measured = rows::measure(home.path(), made, self.questions).await?;
+        let measured = tokio::select! {
+            biased;
+            () = stop.cancelled() => anyhow::bail!("told to stop; what was made is removed"),
+            measured = self.measure(home.path()) => measured?,
+        };
         match format {
             Format::Table => output::say(told::table(&measured))?,
             Format::Json => output::document(&told::json(&measured))?,
         }
         Ok(exit::OK)
+    }
+
+    async fn measure(&self, home: &Path) -> anyhow::Result<rows::Measured> {
+        output::note("making the journal");
+        let made = self.made_elsewhere(home).await?;
+        output::note(format!("{} commits, {} finished sagas", made.commits, made.sagas));
+        rows::measure(home, made, self.questions).await
     }
 
     /// Makes journal and store in a process of its own, which ends with this one.

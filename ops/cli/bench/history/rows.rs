@@ -12,6 +12,7 @@ use windlass_sagas::ids::*;
 use windlass_sagas::protocol::Fold;
 use windlass_store::{List, PageKey, Store, Tracker};
 
+use super::super::meter;
 use super::store::Beside;
 use super::{JOURNAL, Made, STORE};
 use crate::output;
@@ -27,6 +28,8 @@ pub(super) struct Row {
     /// Commits, or questions.
     pub(super) count: u64,
     pub(super) seconds: f64,
+    /// CPU of all threads of this process, s: by it rows are compared, since it hardly minds what else runs.
+    pub(super) cpu_seconds: f64,
     /// Of each question, sorted.
     pub(super) each: Vec<Duration>,
 }
@@ -56,23 +59,42 @@ impl Measured {
     }
 }
 
-impl Row {
-    fn done(name: &'static str, count: u64, begun: Instant) -> Self {
-        let seconds = begun.elapsed().as_secs_f64();
-        output::note(format!("{name}: {seconds:.3} s"));
-        Self { name, count, seconds, each: Vec::new() }
+/// What a row began with.
+struct Begun(Instant, u64);
+
+impl Begun {
+    fn now() -> anyhow::Result<Self> {
+        Ok(Self(Instant::now(), meter::ticks(std::process::id())?))
     }
 
-    fn asked(name: &'static str, mut each: Vec<Duration>) -> Self {
+    fn cpu_seconds(&self) -> anyhow::Result<f64> {
+        Ok(count(meter::ticks(std::process::id())?.saturating_sub(self.1)) * meter::TICK_US / 1e6)
+    }
+}
+
+impl Row {
+    fn done(name: &'static str, count: u64, begun: &Begun) -> anyhow::Result<Self> {
+        let (seconds, cpu_seconds) = (begun.0.elapsed().as_secs_f64(), begun.cpu_seconds()?);
+        output::note(format!("{name}: {seconds:.3} s"));
+        Ok(Self { name, count, seconds, cpu_seconds, each: Vec::new() })
+    }
+
+    fn asked(name: &'static str, mut each: Vec<Duration>, begun: &Begun) -> anyhow::Result<Self> {
         each.sort_unstable();
         let (count, seconds) = (each.len() as u64, each.iter().map(Duration::as_secs_f64).sum());
         output::note(format!("{name}: {count} questions, {seconds:.3} s"));
-        Self { name, count, seconds, each }
+        Ok(Self { name, count, seconds, cpu_seconds: begun.cpu_seconds()?, each })
     }
 
     /// Commits, or questions, a second.
     pub(super) fn per_second(&self) -> f64 {
         count(self.count) / self.seconds.max(1e-9)
+    }
+
+    /// The same a second of CPU.
+    pub(super) fn per_cpu_second(&self) -> f64 {
+        // A tick is the least that can be told.
+        count(self.count) / self.cpu_seconds.max(meter::TICK_US / 1e6)
     }
 }
 
@@ -82,14 +104,14 @@ pub(super) async fn measure(home: &Path, made: Made, questions: u16) -> anyhow::
     let journal = open(home).await?;
     // Once unmeasured, so that what is measured finds the disk's pages where the next row does.
     read_all(&journal).await?;
-    let begun = Instant::now();
+    let begun = Begun::now()?;
     let (frames, frame_bytes) = read_all(&journal).await?;
-    rows.push(Row::done("raw", made.commits, begun));
+    rows.push(Row::done("raw", made.commits, &begun)?);
 
     let before = resident()?;
-    let begun = Instant::now();
+    let begun = Begun::now()?;
     let folded = fold(&journal, Fold::new(None), Until::End).await?;
-    rows.push(Row::done("fold", folded.commits, begun));
+    rows.push(Row::done("fold", folded.commits, &begun)?);
     anyhow::ensure!(folded.commits == made.commits, "the journal is not what was made");
     let fold_mib = count(resident()?.saturating_sub(before)) / MIB;
     let (remembered, saga_bytes) = remembered(folded.fold.cell())?;
@@ -106,15 +128,15 @@ pub(super) async fn measure(home: &Path, made: Made, questions: u16) -> anyhow::
     rows.push(list(&store, &whole, questions)?);
     drop((store, whole));
 
-    let begun = Instant::now();
+    let begun = Begun::now()?;
     let verified = verify(&journal, &[]).await?;
-    rows.push(Row::done("verify", verified.commits, begun));
+    rows.push(Row::done("verify", verified.commits, &begun)?);
     anyhow::ensure!(verified.is_whole(), "the journal is damaged");
-    let begun = Instant::now();
+    let begun = Begun::now()?;
     let mut file = std::io::BufWriter::new(std::fs::File::create(home.join("exported"))?);
     let exported = export(&journal, &mut file).await?;
     file.into_inner()?.sync_all()?;
-    rows.push(Row::done("export", made.commits, begun));
+    rows.push(Row::done("export", made.commits, &begun)?);
     journal.close().await;
 
     let (journal_bytes, store_bytes) = (bytes_below(&home.join(JOURNAL))?, bytes_below(&home.join(STORE))?);
@@ -174,11 +196,11 @@ async fn follow(journal: &Embedded, fold: &mut Fold, beside: &mut Beside) -> any
 }
 
 async fn cold(home: &Path, whole: &Fold) -> anyhow::Result<Row> {
-    let begun = Instant::now();
+    let begun = Begun::now()?;
     let journal = open(home).await?;
     let mut fold = Fold::new(None);
     let commits = follow(&journal, &mut fold, &mut Beside::unwritten(Tracker::new())).await?;
-    let row = Row::done("cold", commits, begun);
+    let row = Row::done("cold", commits, &begun)?;
     journal.close().await;
     anyhow::ensure!(fold == *whole, "a start folds something else");
     Ok(row)
@@ -186,14 +208,14 @@ async fn cold(home: &Path, whole: &Fold) -> anyhow::Result<Row> {
 
 /// A start from the stored image; then the store is brought to the journal's end, for the rows that ask it.
 async fn cold_image(home: &Path, whole: &Fold) -> anyhow::Result<(Row, usize, u64)> {
-    let begun = Instant::now();
+    let begun = Begun::now()?;
     let journal = open(home).await?;
     let (store, image) = Store::open(&home.join(STORE))?;
     let image = image.context("no image was stored")?;
     let tracker = Tracker::resume(&image);
     let mut fold = fold_of_image(&journal, image, None).await?.context("the image is of another journal")?;
     let commits = follow(&journal, &mut fold, &mut Beside::unwritten(tracker)).await?;
-    let row = Row::done("cold-image", commits, begun);
+    let row = Row::done("cold-image", commits, &begun)?;
     anyhow::ensure!(fold == *whole, "a start from an image folds something else");
     drop(fold);
 
@@ -210,7 +232,7 @@ async fn cold_image(home: &Path, whole: &Fold) -> anyhow::Result<(Row, usize, u6
 
 /// The cell at positions from all over the journal.
 async fn at(journal: &Embedded, store: &Store, made: Made, questions: u16) -> anyhow::Result<Row> {
-    let mut each = Vec::new();
+    let (mut each, all) = (Vec::new(), Begun::now()?);
     for position in spread(made.commits).take(usize::from(questions)) {
         let begun = Instant::now();
         let start = match store.image_before(Position(position))? {
@@ -223,13 +245,13 @@ async fn at(journal: &Embedded, store: &Store, made: Made, questions: u16) -> an
         each.push(begun.elapsed());
         anyhow::ensure!(folded.fold.tip().position == Position(position), "it is of another position");
     }
-    Ok(Row::asked("at", each))
+    Row::asked("at", each, &all)
 }
 
 /// Pages of one project's sagas, from all over the journal.
 fn list(store: &Store, whole: &Fold, questions: u16) -> anyhow::Result<Row> {
     let project = whole.cell().projects.keys().next().copied();
-    let mut each = Vec::new();
+    let (mut each, all) = (Vec::new(), Begun::now()?);
     for position in spread(whole.tip().position.0).take(usize::from(questions)) {
         let after = Some(PageKey { first: Position(position), saga: SagaId([0xff; 16]) });
         let list = List { project, after, rows_max: PAGE };
@@ -239,7 +261,7 @@ fn list(store: &Store, whole: &Fold, questions: u16) -> anyhow::Result<Row> {
         let ours = page.sagas.iter().all(|it| Some(it.project) == project && it.first <= Position(position));
         anyhow::ensure!(ours, "a page of something else");
     }
-    Ok(Row::asked("list", each))
+    Row::asked("list", each, &all)
 }
 
 /// Positions all over a journal, the same in every run.
@@ -250,7 +272,7 @@ fn spread(commits: u64) -> impl Iterator<Item = u64> {
 
 /// Resident bytes of this process.
 fn resident() -> anyhow::Result<u64> {
-    Ok(super::super::meter::resident_kib(std::process::id())? * 1024)
+    Ok(meter::resident_kib(std::process::id())? * 1024)
 }
 
 /// What the files below a directory take, bytes.

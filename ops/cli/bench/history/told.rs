@@ -9,12 +9,12 @@ use super::super::sagas::quantile;
 use super::rows::{Measured, Row, count};
 use crate::output::aligned;
 
-const COLUMNS: [&str; 7] = ["ROW", "COUNT", "S", "PER S", "OF RAW", "P50 MS", "MAX MS"];
+const COLUMNS: [&str; 8] = ["ROW", "COUNT", "S", "PER S", "PER CPU S", "OF RAW", "P50 MS", "MAX MS"];
 
-/// How fast a row's commits are read, of the bare reading; `None` for questions.
+/// The commits of a second of CPU, of those of the bare reading; `None` for questions.
 fn of_raw(measured: &Measured, row: &Row) -> Option<f64> {
     let raw = measured.row("raw").filter(|_| row.each.is_empty())?;
-    Some(row.per_second() / raw.per_second())
+    Some(row.per_cpu_second() / raw.per_cpu_second())
 }
 
 fn ms(time: Duration) -> f64 {
@@ -32,8 +32,8 @@ fn ratios(measured: &Measured) -> Vec<Ratio> {
     let row = |name| measured.row(name);
     let seconds = |name| row(name).map(|row| row.seconds);
     let longest = |name| row(name).and_then(times).map(|[_, longest]| longest / 1e3);
-    let rate = |name| row(name).map(Row::per_second);
-    ratios.at_least("commits folded a second", rate("fold"), 1e6);
+    let rate = |name| row(name).map(Row::per_cpu_second);
+    ratios.at_least("commits folded a second of CPU", rate("fold"), 1e6);
     ratios.at_most("s of a start from an image and the commits behind it", seconds("cold-image"), 2.0);
     ratios.at_most("s of the longest question about the past", longest("at"), 1.0);
     ratios.at_most("bytes in memory of a finished saga", Some(measured.saga_bytes), 64.0);
@@ -62,8 +62,9 @@ pub(super) fn table(measured: &Measured) -> String {
         let of_raw = of_raw(measured, row).map_or_else(dash, |share| format!("{share:.3}"));
         let [p50, longest] =
             times(row).map_or_else(|| [dash(), dash()], |times| times.map(|time| format!("{time:.2}")));
-        let (name, per_second) = (row.name.to_owned(), format!("{:.0}", row.per_second()));
-        vec![name, row.count.to_string(), format!("{:.3}", row.seconds), per_second, of_raw, p50, longest]
+        let [count, name] = [row.count.to_string(), row.name.to_owned()];
+        let [rate, cpu_rate] = [row.per_second(), row.per_cpu_second()].map(|rate| format!("{rate:.0}"));
+        vec![name, count, format!("{:.3}", row.seconds), rate, cpu_rate, of_raw, p50, longest]
     });
     let rows = aligned(Some(&COLUMNS), rows);
     let amounts = amounts(measured).into_iter();
@@ -84,7 +85,9 @@ pub(super) fn json(measured: &Measured) -> Value {
             "row": row.name,
             "count": row.count,
             "seconds": row.seconds,
+            "cpuSeconds": row.cpu_seconds,
             "perSecond": row.per_second(),
+            "perCpuSecond": row.per_cpu_second(),
             "ofRaw": of_raw(measured, row),
             "p50Ms": times.map(|[p50, _]| p50),
             "maxMs": times.map(|[_, longest]| longest),

@@ -243,9 +243,9 @@ impl World {
         let mut number = 0;
         while !enough(self) {
             if short {
-                self.sagas_of_no_steps(number)?
+                self.sagas_of_no_steps(number)?;
             } else {
-                self.saga_of_steps(number)?
+                self.saga_of_steps(number)?;
             }
             number += 1;
             // A capture needs a frame's end: now and then one is cut short, as a leader's are.
