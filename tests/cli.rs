@@ -10,5 +10,6 @@ mod cli {
     mod pipes;
     mod replaying;
     pub(super) mod run;
+    mod tailing;
     mod waiting;
 }

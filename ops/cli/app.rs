@@ -11,8 +11,8 @@ use crate::output::{Format, note};
 #[cfg(feature = "lab")]
 use crate::sim;
 use crate::{
-    about, access, agent, bench, demo, diff, doctor, exit, explain, fault, host, image, init, network,
-    operation, orchestrator, project, recover, replay, server, up, volume,
+    about, access, agent, bench, demo, diff, doctor, events, exit, explain, fault, host, image, init,
+    network, operation, orchestrator, project, recover, replay, server, up, volume,
 };
 
 /// Provision servers, volumes and networks by durable sagas, and see what happened.
@@ -124,6 +124,9 @@ enum Command {
     /// Operations: what is going on, what happened, and what to do about it.
     #[command(subcommand)]
     Operation(operation::Operation),
+    /// What happens in the cell, event by event.
+    #[command(subcommand)]
+    Events(events::Events),
     /// What abandoned operations left.
     #[command(subcommand)]
     Quarantine(operation::Quarantine),
@@ -274,6 +277,7 @@ pub(crate) async fn run(cli: Cli) -> anyhow::Result<u8> {
         Command::Host(command) => host::run(&connect().await?, command).await,
         Command::Fault(command) => fault::run(&connect().await?, command).await,
         Command::Operation(command) => operation::run(&connect().await?, command).await,
+        Command::Events(command) => events::run(&connect().await?, command).await,
         Command::Quarantine(command) => operation::quarantine(&connect().await?, command).await,
         Command::Cell(command) => about::cell(&connect().await?, command).await,
         Command::Diff(command) => {

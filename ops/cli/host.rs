@@ -8,6 +8,7 @@ use crate::columns::{kind_and_name, roles};
 use crate::names::Names;
 use crate::output::{Format, say, time};
 use crate::resource::{self, Listed, Named, Reasoned};
+use crate::timeline::{self, Touched};
 use crate::{access, exit};
 
 /// Hosts.
@@ -19,6 +20,9 @@ pub(crate) enum Host {
     /// Show one, with its ledgers and what blocks its drain.
     #[command(after_help = "Example: windlass host get rack1-07")]
     Get(Named),
+    /// Tell what happened to one, and every step that was dispatched to it, with its outcome.
+    #[command(after_help = "Example: windlass host history rack1-07")]
+    History(Touched),
     /// Place nothing more on it, and list what is still there. Clean-up goes on.
     #[command(after_help = "Example: windlass host drain rack1-07")]
     Drain(Named),
@@ -99,6 +103,7 @@ pub(crate) async fn run(app: &App, command: Host) -> anyhow::Result<u8> {
             let request = v1::ListHostsRequest { filter: listed.filter, ..Default::default() };
             resource::list(app, request, listed.limit).await
         }
+        Host::History(touched) => timeline::of(app, "hosts", touched).await,
         Host::Get(named) => get(app, full(&named.name)).await,
         Host::Drain(named) => {
             let name = full(&named.name);

@@ -14,6 +14,7 @@ mod context;
 mod demo;
 mod diff;
 mod doctor;
+mod events;
 mod exit;
 mod explain;
 mod fault;
@@ -42,6 +43,7 @@ mod serve;
 mod server;
 #[cfg(feature = "lab")]
 mod sim;
+mod tail;
 mod timeline;
 #[cfg(test)]
 mod tree;

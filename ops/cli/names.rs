@@ -25,6 +25,16 @@ impl Names {
         Self(names)
     }
 
+    /// Looks up the names of these things too, each once, whether it has one or not.
+    pub(crate) async fn learn<'a>(&mut self, client: &Client, things: impl IntoIterator<Item = &'a str>) {
+        for name in things.into_iter().filter(|name| !name.is_empty()) {
+            if self.0.len() < NAMES_MAX && !self.0.contains_key(name) {
+                let shown = display_name(client, name).await.filter(|it| !it.is_empty());
+                self.0.insert(name.to_string(), shown.unwrap_or_else(|| short(name)));
+            }
+        }
+    }
+
     /// The display name, where it is known, else the id.
     pub(crate) fn show(&self, name: &str) -> String {
         self.0.get(name).cloned().unwrap_or_else(|| short(name))
@@ -52,6 +62,14 @@ impl Names {
     /// Several in a row.
     pub(crate) fn all<'a>(&self, names: impl IntoIterator<Item = &'a String>) -> String {
         names.into_iter().map(|name| self.show(name)).collect::<Vec<_>>().join(",")
+    }
+}
+
+#[cfg(test)]
+impl Names {
+    /// These names, by their resource names.
+    pub(crate) fn known(names: impl IntoIterator<Item = (String, String)>) -> Self {
+        Self(names.into_iter().collect())
     }
 }
 

@@ -5,6 +5,7 @@ use windlass_client::v1;
 
 use crate::app::App;
 use crate::resource::{self, Listed, Named};
+use crate::timeline::{self, Touched};
 
 /// Networks.
 #[derive(Subcommand, Debug)]
@@ -24,6 +25,9 @@ pub(crate) enum Network {
     /// Show one.
     #[command(after_help = "Example: windlass network get blue")]
     Get(Named),
+    /// Tell everything that ever touched one, in order; one that is deleted by its id.
+    #[command(after_help = "Example: windlass network history blue")]
+    History(Touched),
     /// Delete one without ports and subnets.
     #[command(after_help = "Example: windlass network delete blue")]
     Delete(Named),
@@ -50,6 +54,7 @@ pub(crate) async fn run(app: &App, command: Network) -> anyhow::Result<u8> {
             )
             .await
         }
+        Network::History(touched) => timeline::of(app, "networks", touched).await,
         Network::Get(named) => {
             let name = app.name("networks", &named.name)?;
             resource::get(app, v1::GetNetworkRequest { name, ..Default::default() }).await
@@ -74,6 +79,9 @@ pub(crate) enum Subnet {
     /// Show one.
     #[command(after_help = "Example: windlass subnet get blue-4")]
     Get(Named),
+    /// Tell everything that ever touched one, in order; one that is deleted by its id.
+    #[command(after_help = "Example: windlass subnet history blue-4")]
+    History(Touched),
     /// Delete one without addresses in use.
     #[command(after_help = "Example: windlass subnet delete blue-4")]
     Delete(Named),
@@ -137,6 +145,7 @@ pub(crate) async fn subnet(app: &App, command: Subnet) -> anyhow::Result<u8> {
             resource::list(app, v1::ListSubnetsRequest { parent, filter, ..Default::default() }, listed.limit)
                 .await
         }
+        Subnet::History(touched) => timeline::of(app, "subnets", touched).await,
         Subnet::Get(named) => {
             let name = app.name("subnets", &named.name)?;
             resource::get(app, v1::GetSubnetRequest { name, ..Default::default() }).await
@@ -175,6 +184,9 @@ pub(crate) enum Port {
     /// Show one.
     #[command(after_help = "Example: windlass port get web-1")]
     Get(Named),
+    /// Tell everything that ever touched one, in order; one that is deleted by its id.
+    #[command(after_help = "Example: windlass port history web-1")]
+    History(Touched),
     /// Delete one that no server uses.
     #[command(after_help = "Example: windlass port delete web-1")]
     Delete(Named),
@@ -202,6 +214,7 @@ pub(crate) async fn port(app: &App, command: Port) -> anyhow::Result<u8> {
             resource::list(app, v1::ListPortsRequest { parent, filter, ..Default::default() }, listed.limit)
                 .await
         }
+        Port::History(touched) => timeline::of(app, "ports", touched).await,
         Port::Get(named) => {
             let name = app.name("ports", &named.name)?;
             resource::get(app, v1::GetPortRequest { name, ..Default::default() }).await
@@ -240,6 +253,9 @@ pub(crate) enum Group {
     /// Show one.
     #[command(after_help = "Example: windlass security-group get web")]
     Get(Named),
+    /// Tell everything that ever touched one, in order; one that is deleted by its id.
+    #[command(after_help = "Example: windlass security-group history web")]
+    History(Touched),
     /// Delete one that nothing uses.
     #[command(after_help = "Example: windlass security-group delete web")]
     Delete(Named),
@@ -272,6 +288,7 @@ pub(crate) async fn group(app: &App, command: Group) -> anyhow::Result<u8> {
             let request = v1::ListSecurityGroupsRequest { parent, filter, ..Default::default() };
             resource::list(app, request, listed.limit).await
         }
+        Group::History(touched) => timeline::of(app, "securityGroups", touched).await,
         Group::Get(named) => {
             let name = app.name("securityGroups", &named.name)?;
             resource::get(app, v1::GetSecurityGroupRequest { name, ..Default::default() }).await

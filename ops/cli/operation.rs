@@ -25,9 +25,11 @@ pub(crate) enum Operation {
         #[arg(long)]
         wait: bool,
     },
-    /// Tell everything that happened in one, in order.
-    #[command(after_help = "Example: windlass operation history 018f6e5a-0000-7000-8000-000000000001")]
-    History(Id),
+    /// Tell everything that happened in one: step by step, and under each what undid it; or draw it.
+    #[command(
+        after_help = "Example: windlass operation history 018f6e5a-0000-7000-8000-000000000001 --svg - > operation.svg"
+    )]
+    History(timeline::History),
     /// Follow one, or the whole project where none is named: a line an event, until it ends or you stop it.
     ///
     /// What was missed by a lost connection is caught up by itself. With -o json each line is one
@@ -128,7 +130,7 @@ pub(crate) async fn run(app: &App, command: Operation) -> anyhow::Result<u8> {
                 .await
         }
         Operation::Get { id, wait: follow } => get(app, full(&id), follow).await,
-        Operation::History(id) => timeline::run(app, full(&id.id)).await,
+        Operation::History(history) => timeline::run(app, history).await,
         Operation::Watch { id, after } => {
             let parent = id.map_or_else(|| project_or_all(app), |id| full(&id));
             watch(app, parent, after).await

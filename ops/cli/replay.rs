@@ -71,7 +71,7 @@ pub(crate) struct Place {
     state: Option<PathBuf>,
     /// A journal's own directory, or an exported file.
     #[arg(long, value_name = "PATH")]
-    journal: Option<PathBuf>,
+    journal: Option<String>,
     #[command(flatten)]
     servers: Servers,
     /// The cell's name, where the journal is on NATS.
@@ -99,7 +99,7 @@ impl Place {
 
     fn path(&self) -> anyhow::Result<PathBuf> {
         let below = |state: &PathBuf| state.join("journal");
-        let path = self.journal.clone().or_else(|| self.state.as_ref().map(below));
+        let path = self.journal.as_ref().map(PathBuf::from).or_else(|| self.state.as_ref().map(below));
         let none = "no journal: name one with --state, --journal, or --nats and --cell";
         path.ok_or_else(|| Usage(none.into()).into())
     }
@@ -208,7 +208,7 @@ async fn timeline(place: &Place, id: &str, format: Format) -> anyhow::Result<u8>
     meter.end();
     source.close().await;
     let (timeline, hosts) = told?;
-    if timeline.begun.is_none() {
+    if timeline.begun().is_none() {
         anyhow::bail!(Hinted {
             message: format!("operation {saga} is not in this journal"),
             hint: "`windlass replay timeline` without an id lists its operations".into(),

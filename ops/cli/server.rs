@@ -10,6 +10,7 @@ use crate::app::{App, of_cell};
 use crate::console::{self, Console};
 use crate::exit;
 use crate::resource::{self, Listed, Named};
+use crate::timeline::{self, Touched};
 
 /// Servers.
 #[derive(Subcommand, Debug)]
@@ -49,6 +50,9 @@ pub(crate) enum Server {
         #[arg(long)]
         hard: bool,
     },
+    /// Tell everything that ever touched one, in order; one that is deleted by its id.
+    #[command(after_help = "Example: windlass server history web-1")]
+    History(Touched),
     /// Show what one's guest wrote to its console.
     #[command(after_help = "Example: windlass server console web-1 --bytes 4096")]
     Console(Console),
@@ -123,6 +127,7 @@ pub(crate) async fn run(app: &App, command: Server) -> anyhow::Result<u8> {
             let request = v1::ListServersRequest { parent, filter, ..Default::default() };
             resource::list(app, request, listed.limit).await
         }
+        Server::History(touched) => timeline::of(app, "servers", touched).await,
         Server::Get(named) => {
             let name = app.name("servers", &named.name)?;
             resource::get(app, v1::GetServerRequest { name, ..Default::default() }).await

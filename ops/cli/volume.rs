@@ -5,6 +5,7 @@ use windlass_client::v1;
 
 use crate::app::App;
 use crate::resource::{self, Listed, Named};
+use crate::timeline::{self, Touched};
 
 /// Volumes.
 #[derive(Subcommand, Debug)]
@@ -18,6 +19,9 @@ pub(crate) enum Volume {
     /// Show one.
     #[command(after_help = "Example: windlass volume get data")]
     Get(Named),
+    /// Tell everything that ever touched one, in order; one that is deleted by its id.
+    #[command(after_help = "Example: windlass volume history data")]
+    History(Touched),
     /// Delete one that is not attached.
     #[command(after_help = "Example: windlass volume delete data")]
     Delete(Named),
@@ -77,6 +81,7 @@ pub(crate) async fn run(app: &App, command: Volume) -> anyhow::Result<u8> {
             let request = v1::ListVolumesRequest { parent, filter, ..Default::default() };
             resource::list(app, request, listed.limit).await
         }
+        Volume::History(touched) => timeline::of(app, "volumes", touched).await,
         Volume::Get(named) => {
             let name = app.name("volumes", &named.name)?;
             resource::get(app, v1::GetVolumeRequest { name, ..Default::default() }).await

@@ -16,7 +16,7 @@ fn public_methods() -> Vec<MethodDescriptor> {
 }
 
 fn reads(method: &MethodDescriptor) -> bool {
-    ["Get", "List", "Watch", "Doctor", "Download"].iter().any(|verb| method.name().starts_with(verb))
+    ["Get", "List", "Watch", "Doctor", "Diff", "Download"].iter().any(|verb| method.name().starts_with(verb))
 }
 
 /// Whether it is the order that is given to one orchestrator where nobody leads: no operation can be had then, and the
@@ -59,7 +59,7 @@ fn no_public_method_lacks_a_permission() {
             assert!(camel && word.bytes().all(|b| b.is_ascii_alphabetic()), "{path}: {text}");
         }
         assert!(
-            !reads(&method) || ["get", "list", "watch", "doctor", "download"].contains(&verb),
+            !reads(&method) || ["get", "list", "watch", "doctor", "diff", "download"].contains(&verb),
             "{path} reads by {text}"
         );
     }

@@ -127,7 +127,7 @@ impl<S: Fn(&Cell, ResourceRef) -> Option<Fields>> Diff<S> {
             return self.changed.keys().copied().collect();
         }
         let mut near = BTreeSet::new();
-        for resource in named(commit) {
+        for resource in commit.events.iter().flat_map(named) {
             near.insert(resource);
             beside(&self.at, resource, &mut near);
         }

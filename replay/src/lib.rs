@@ -26,6 +26,8 @@ pub use fold::{Folded, Until, Voids, fold, fold_by, fold_of_image};
 pub use metered::Metered;
 pub use sagas::{SagaLine, Standing, sagas};
 pub use source::{Source, SourceError};
-pub use timeline::{Begun, Entry, StepLine, Timeline, timeline, timeline_and_hosts, timeline_at};
+pub use timeline::{
+    About, Begun, Course, Entry, StepLine, Timeline, timeline, timeline_and_hosts, timeline_at,
+};
 pub use verify::{Finding, Seen, Verified, What, verify};
 pub use when::utc;

@@ -217,33 +217,55 @@ pub(crate) fn in_steps(state: &str, done: bool, steps: Value, ended: Value) -> V
         "metadata": {
             "uid": OPERATION, "kind": "server.create", "state": state, "project": PROJECT,
             "subject": format!("{PROJECT}/servers/{}", uid(1)), "principal": format!("principals/{}", uid(13)),
-            "createTime": at(0), "endTime": ended, "steps": steps, "startPosition": "31", "lastPosition": "40",
+            "requestId": "01a0c450-6c0f-7000-8000-00000000000a", "createTime": at(0), "endTime": ended, "steps": steps, "startPosition": "31", "lastPosition": "40",
             "pivot": { "step": 1, "passed": done }, "cancellable": !done,
         },
     })
 }
 
 fn events() -> Value {
-    let event = |position: u32, ms, kind: &str, summary: &str, fields: Value| {
-        let mut event = json!({
-            "position": position.to_string(), "time": at(ms), "kind": kind, "summary": summary,
-            "operation": format!("operations/{OPERATION}"),
+    let host = format!("hosts/{}", uid(11));
+    let step = |step: u32, attempt: u32, more: Value| {
+        let kind = ["reserve_volume", "boot_vm"][usize::try_from(step).expect("small")];
+        let mut fields = json!({
+            "step": step, "direction": "FORWARD", "attempt": attempt, "stepKind": kind, "host": host,
         });
-        if let (Some(event), Value::Object(fields)) = (event.as_object_mut(), fields) {
-            event.extend(fields);
+        if let (Some(fields), Value::Object(more)) = (fields.as_object_mut(), more) {
+            fields.extend(more);
         }
-        event
+        fields
     };
-    let forward =
-        |step: u32, attempt: u32| json!({ "step": step, "direction": "FORWARD", "attempt": attempt });
+    let latency = |ms: u32| json!({ "latencyMs": ms.to_string() });
+    let refused = json!({
+        "latencyMs": "28", "details": { "retryable": "true", "message": "no room", "code": "NO_ROOM" },
+    });
+    let pause = json!({ "details": { "not_before": at(165) } });
     json!([
+        event(31, 0, "server.claimed", "server web-1 is claimed", json!({})),
         event(31, 0, "saga.started", "server.create of 2 steps begins", json!({})),
-        event(31, 0, "step.dispatched", "step 0 may be called, attempt 1", forward(0, 1)),
-        event(33, 122, "step.done", "step 0 is done", forward(0, 0)),
-        event(33, 122, "step.dispatched", "step 1 may be called, attempt 1", forward(1, 1)),
-        event(35, 150, "step.refused", "step 1 was refused at attempt 1: no room", forward(1, 1)),
-        event(35, 150, "step.dispatched", "step 1 may be called, attempt 2", forward(1, 2)),
-        event(40, 200, "step.done", "step 1 is done", forward(1, 0)),
-        event(40, 210, "saga.completed", "everything is done", json!({})),
+        event(31, 0, "step.dispatched", "step 0 may be called, attempt 1", step(0, 1, json!({}))),
+        event(33, 122, "step.done", "step 0 is done", step(0, 1, latency(122))),
+        event(33, 122, "step.dispatched", "step 1 may be called, attempt 1", step(1, 1, json!({}))),
+        event(35, 150, "step.refused", "step 1 was refused at attempt 1: no room", step(1, 1, refused)),
+        event(35, 150, "step.dispatched", "step 1 may be called, attempt 2", step(1, 2, pause)),
+        event(40, 200, "step.done", "step 1 is done", step(1, 2, latency(35))),
+        event(40, 210, "server.activated", "the server is ACTIVE", json!({})),
+        event(40, 210, "saga.completed", "everything is done", latency(210)),
     ])
+}
+
+/// An event of the operation.
+pub(crate) fn event(position: u32, ms: u32, kind: &str, summary: &str, fields: Value) -> Value {
+    let principal = if position == 31 { format!("principals/{}", uid(13)) } else { String::new() };
+    let request = if position == 31 { "01a0c450-6c0f-7000-8000-00000000000a" } else { "" };
+    let mut event = json!({
+        "position": position.to_string(), "time": at(ms), "kind": kind, "summary": summary,
+        "operation": format!("operations/{OPERATION}"), "operationKind": "server.create", "project": PROJECT,
+        "termElected": "2", "cause": { "principal": principal, "requestId": request },
+        "fact": if position == 31 { "request.create_server" } else { "step.report" },
+    });
+    if let (Some(event), Value::Object(fields)) = (event.as_object_mut(), fields) {
+        event.extend(fields);
+    }
+    event
 }

@@ -110,6 +110,8 @@ fn tables_look_as_they_are_kept() {
         vec!["operation", "list"],
         vec!["operation", "get", "01a0c450-0000-7000-8000-000000000001"],
         vec!["operation", "history", "01a0c450-0000-7000-8000-000000000001"],
+        vec!["operation", "history", "01a0c450-0000-7000-8000-000000000001", "--flat"],
+        vec!["server", "history", "web-1"],
         vec!["quarantine", "list"],
         vec!["cell"],
         vec!["doctor"],
@@ -152,7 +154,7 @@ fn json_is_the_apis_message_and_one_document() {
     let history = read(&["operation", "history", "01a0c450-0000-7000-8000-000000000001", "-o", "json"]);
     let history: windlass_proto::v1::ListEventsResponse =
         windlass_proto::from_json(history).expect("the API's message");
-    assert_eq!(history.events.len(), 8);
+    assert_eq!(history.events.len(), 10);
     let made: windlass_proto::v1::Operation =
         windlass_proto::from_json(read(&["network", "create", "blue", "-o", "json"]))
             .expect("the API's message");

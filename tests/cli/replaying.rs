@@ -49,6 +49,33 @@ fn state() -> (TempDir, Embedded) {
     (state, journal)
 }
 
+/// The same commands as for a live cell, the same code behind them.
+#[test]
+fn the_recorded_journal_s_histories_read_as_they_are_kept() {
+    let mut text = String::new();
+    let operation = "b1aebf59-30ca-5180-b69c-2857faca6907";
+    for args in [
+        &["operation", "history", operation][..],
+        &["operation", "history", operation, "--at", "29", "--flat"],
+        &["host", "history", "h0", "--limit", "20"],
+        &["events", "tail", "--cell", "--after", "26", "--at", "32"],
+    ] {
+        let (shown, code) = run(args);
+        assert_eq!(code, 0, "{shown}");
+        text.push_str(&shown);
+    }
+    golden("history.txt", &text);
+    let all = run(&["events", "tail", "--cell", "--after", "0", "-o", "json"]).0;
+    let positions: Vec<u64> = all
+        .lines()
+        .filter_map(|line| serde_json::from_str::<Value>(line).ok()?["position"].as_str()?.parse().ok())
+        .collect();
+    let mut commits = positions.clone();
+    commits.dedup();
+    let last = commits.last().copied().unwrap_or_default();
+    assert!(last > 30 && commits == (1..=last).collect::<Vec<_>>(), "every commit, in order: {positions:?}");
+}
+
 #[test]
 fn the_recorded_journal_reads_as_it_is_kept() {
     let mut text = String::new();

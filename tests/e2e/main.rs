@@ -8,6 +8,8 @@ mod create;
 mod down;
 mod drain;
 mod fence;
+mod handbook;
+mod history;
 mod image;
 mod kill;
 mod network;

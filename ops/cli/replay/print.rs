@@ -117,7 +117,7 @@ pub(super) fn timeline(
             "fact": entry.fact,
         })
     });
-    let begun = timeline.begun.as_ref().map(|begun| {
+    let begun = timeline.begun().map(|begun| {
         json!({ "kind": begun.kind.operation(), "subject": begun.subject.to_string(), "time": utc(begun.time) })
     });
     document(&json!({

@@ -1,7 +1,7 @@
 //! The history as the API needs it: how sagas stand, ended ones too, and the commits that speak of them. The fold
 //! forgets a saga with its last commit; this does not. Everything that it tells is durable.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use tokio::sync::watch;
@@ -75,6 +75,14 @@ pub trait Finished: Send + Sync {
     /// Empty: there are no more.
     async fn commits_of(&self, saga: SagaId, after: Position) -> Result<Vec<Durable>, Unread>;
 
+    /// The commits that name a resource or begin a saga that holds it, behind a position, oldest first; some of them, as
+    /// above. Others may be among them.
+    async fn commits_of_resource(
+        &self,
+        resource: ResourceRef,
+        after: Position,
+    ) -> Result<Vec<Durable>, Unread>;
+
     /// The commits behind a position, oldest first and without a gap; at most `max`. Empty: there are no more yet.
     async fn commits_after(&self, after: Position, max: usize) -> Result<Vec<Durable>, Unread>;
 }
@@ -85,7 +93,7 @@ pub struct Memory {
     reached: watch::Receiver<Position>,
 }
 
-/// Commits that one answer of `Memory::commits_of` holds.
+/// Commits that one answer of `Memory::commits_of` and of `commits_of_resource` holds.
 const COMMITS_AT_ONCE: usize = 256;
 
 #[derive(Default)]
@@ -93,6 +101,8 @@ struct Kept {
     commits: Vec<Durable>,
     sagas: BTreeMap<SagaId, (Summary, Vec<usize>)>,
     by_start: BTreeMap<(Position, SagaId), ()>,
+    /// The places of the commits that name a resource.
+    resources: BTreeMap<ResourceRef, Vec<usize>>,
 }
 
 impl Kept {
@@ -109,7 +119,17 @@ impl Kept {
                 summary.ended |= ends;
             }
         }
+        let named: BTreeSet<ResourceRef> = commit.events.iter().flat_map(windlass_store::named).collect();
+        for resource in named {
+            self.resources.entry(resource).or_default().push(place);
+        }
         self.commits.push(commit);
+    }
+
+    /// Some of the commits at these places that are behind a position.
+    fn behind(&self, places: &[usize], after: Position) -> Vec<Durable> {
+        let commits = places.iter().filter_map(|place| self.commits.get(*place));
+        commits.filter(|commit| commit.header.position > after).take(COMMITS_AT_ONCE).cloned().collect()
     }
 }
 
@@ -169,9 +189,18 @@ impl Finished for Memory {
     async fn commits_of(&self, saga: SagaId, after: Position) -> Result<Vec<Durable>, Unread> {
         self.look(|kept| {
             let places = kept.sagas.get(&saga).map(|(_, places)| places.as_slice()).unwrap_or_default();
-            let commits = places.iter().filter_map(|place| kept.commits.get(*place));
-            let behind = commits.filter(|commit| commit.header.position > after);
-            behind.take(COMMITS_AT_ONCE).cloned().collect()
+            kept.behind(places, after)
+        })
+    }
+
+    async fn commits_of_resource(
+        &self,
+        resource: ResourceRef,
+        after: Position,
+    ) -> Result<Vec<Durable>, Unread> {
+        self.look(|kept| {
+            let places = kept.resources.get(&resource).map(Vec::as_slice).unwrap_or_default();
+            kept.behind(places, after)
         })
     }
 

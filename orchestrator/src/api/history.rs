@@ -1,33 +1,39 @@
-//! `HistoryService`: what the journal tells of one operation, ended ones too.
+//! `HistoryService`: what the journal tells of one operation, of one resource or host, and of everything as it happens.
 
 use prost::Message;
-use tonic::{Request, Response};
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::{Request, Response, Status};
 use windlass_proto::v1;
 use windlass_proto::v1::history_service_server::HistoryService;
-use windlass_sagas::ids::Time;
+use windlass_sagas::ids::{Position, Time};
 
 use super::Api;
 use super::call::Answer;
 use super::convert;
 use super::errors::Problem;
+use super::events::{FILTERS, Sieve};
 use super::limits::PAGE_BYTES_MAX;
-use super::list::{Ask, ask};
+use super::list::{Ask, Key, ask};
 use super::visit::point;
-
-const FILTERS: [&str; 4] = ["kind", "step", "host", "direction"];
+use super::watch;
+use super::watch_events::Events;
 
 #[tonic::async_trait]
 impl HistoryService for Api {
     async fn list_events(&self, request: Request<v1::ListEventsRequest>) -> Answer<v1::ListEventsResponse> {
         let (call, asked) = Self::open("history.list", request)?;
-        let seen = self.seen(call, point!(asked), "parent", &asked.parent).await?;
         let ask = ask!(call.method, asked, asked.parent);
+        if !asked.parent.is_empty() && !asked.parent.starts_with("operations/") {
+            return Ok(Response::new(self.events_of_resource(call, &ask, &asked).await?));
+        }
+        let seen = self.seen(call, point!(asked), "parent", &asked.parent).await?;
         // What can't be read is refused before anything is.
-        ask.filter(&FILTERS)?;
+        let filter = ask.filter(&FILTERS)?;
+        let sieve = self.fold_as(seen.at, seen.project, move |view| Sieve::of(filter, view)).await?;
         let commits = self.commits_of(seen.saga, seen.at.position).await?;
-        let commits = commits.iter().map(|commit| &**commit);
-        let events = convert::events(commits, seen.saga, seen.project, seen.audience);
-        let (events, next_page_token) = page(&ask, events)?;
+        let events = convert::events(commits.iter().map(|commit| &**commit), seen.saga, seen.audience);
+        let page = Page::of(&ask, sieve)?;
+        let (events, next_page_token) = page.cut(&ask, events);
         Ok(Response::new(v1::ListEventsResponse { events, next_page_token, position: seen.at.position.0 }))
     }
 
@@ -35,54 +41,81 @@ impl HistoryService for Api {
         let (call, asked) = Self::open("history.diff", request)?;
         Ok(Response::new(self.diff_of(call, asked).await?))
     }
+
+    type WatchEventsStream = ReceiverStream<Result<v1::WatchEventsResponse, Status>>;
+
+    async fn watch_events(
+        &self,
+        request: Request<v1::WatchEventsRequest>,
+    ) -> Result<Response<Self::WatchEventsStream>, Status> {
+        let (call, asked) = Self::open("history.watch", request)?;
+        let (tale, end) = Events::of(self, call, &asked).await?;
+        let after = watch::after(asked.after_position, end)?;
+        Ok(Response::new(self.watch(tale, after.unwrap_or(end))?))
+    }
 }
 
-/// The page of these events, which stand in order.
-fn page(ask: &Ask, mut events: Vec<v1::Event>) -> Result<(Vec<v1::Event>, String), Problem> {
-    let turned = match ask.order_by.trim() {
-        "" | "position" => false,
-        "position desc" => true,
-        _ => return Err(ask.bad_order()),
-    };
-    let (filter, rows_max) = (ask.filter(&FILTERS)?, ask.rows_max()?);
-    let after = ask.after()?.map(|token| token.key);
-    if turned {
-        events.reverse();
+/// Which page of events is asked for.
+pub(super) struct Page {
+    /// Newest first.
+    pub(super) turned: bool,
+    pub(super) rows_max: usize,
+    /// Behind this event.
+    pub(super) after: Option<Key>,
+    sieve: Sieve,
+}
+
+impl Page {
+    pub(super) fn of(ask: &Ask, sieve: Sieve) -> Result<Self, Problem> {
+        let turned = match ask.order_by.trim() {
+            "" | "position" => false,
+            "position desc" => true,
+            _ => return Err(ask.bad_order()),
+        };
+        let (rows_max, after) = (ask.rows_max()?, ask.after()?.map(|token| token.key));
+        Ok(Self { turned, rows_max, after, sieve })
     }
-    events.retain(|event| {
+
+    /// Whether an event belongs on this page or on a later one.
+    pub(super) fn takes(&self, event: &v1::Event) -> bool {
         let key = key(event);
-        let behind = after.as_ref().is_none_or(|after| if turned { key < *after } else { key > *after });
-        behind && filter.takes(|field| values(event, field))
-    });
-    let mut bytes = 0;
-    let whole = |event: &&v1::Event| {
-        let before = bytes;
-        bytes += event.encoded_len();
-        before <= PAGE_BYTES_MAX
-    };
-    let rows = events.iter().take(rows_max).take_while(whole).count();
-    let more = events.len() > rows;
-    events.truncate(rows);
-    let last = events.last().filter(|_| more).map(|event| ask.token(&key(event)));
-    Ok((events, last.unwrap_or_default()))
-}
-
-fn key(event: &v1::Event) -> super::list::Key {
-    let mut ordinal = [0; 16];
-    ordinal[12..].copy_from_slice(&event.ordinal.to_be_bytes());
-    (Time(i64::try_from(event.position).unwrap_or(i64::MAX)), String::new(), ordinal)
-}
-
-/// An event's values of a field that lists are filtered by.
-fn values(event: &v1::Event, field: &str) -> Vec<String> {
-    match field {
-        "kind" => vec![event.kind.clone()],
-        "step" => event.step.iter().map(ToString::to_string).collect(),
-        "host" => {
-            let id = event.host.rsplit('/').next().unwrap_or_default().to_owned();
-            vec![event.host.clone(), id]
-        }
-        "direction" => vec![event.direction().as_str_name().to_owned()],
-        _ => Vec::new(),
+        let behind = |after: &Key| if self.turned { key < *after } else { key > *after };
+        self.after.as_ref().is_none_or(behind) && self.sieve.takes(event)
     }
+
+    /// The page of these events, which stand in order, and the token of the next one.
+    pub(super) fn cut(&self, ask: &Ask, mut events: Vec<v1::Event>) -> (Vec<v1::Event>, String) {
+        if self.turned {
+            events.reverse();
+        }
+        events.retain(|event| self.takes(event));
+        let mut bytes = 0;
+        let whole = |event: &&v1::Event| {
+            let before = bytes;
+            bytes += event.encoded_len();
+            before <= PAGE_BYTES_MAX
+        };
+        let rows = events.iter().take(self.rows_max).take_while(whole).count();
+        let more = events.len() > rows;
+        events.truncate(rows);
+        let last = events.last().filter(|_| more).map(|event| ask.token(&key(event)));
+        (events, last.unwrap_or_default())
+    }
+}
+
+/// What events are ordered by.
+pub(super) fn key(event: &v1::Event) -> Key {
+    place(Position(event.position), event.ordinal)
+}
+
+/// The key of a place in the journal.
+pub(super) fn place(position: Position, ordinal: u32) -> Key {
+    let mut id = [0; 16];
+    id[12..].copy_from_slice(&ordinal.to_be_bytes());
+    (Time(i64::try_from(position.0).unwrap_or(i64::MAX)), String::new(), id)
+}
+
+/// The position of a key.
+pub(super) fn position(key: &Key) -> Position {
+    Position(u64::try_from(key.0.0).unwrap_or_default())
 }

@@ -57,6 +57,12 @@ pub const BOOKMARK_PAUSE: Duration = Duration::from_secs(10);
 pub const WATCH_BATCH_COMMITS: usize = 256;
 /// Changes at which an answer of a watch is full: commits that come close together share one.
 pub const WATCH_CHANGES_OF_ONE_ANSWER: usize = 64;
+/// The same, of events.
+pub const WATCH_EVENTS_OF_ONE_ANSWER: usize = 256;
+/// Commits that one page of a host's events looks at; it may then hold fewer events than asked for.
+pub const EVENTS_SCANNED_MAX: usize = 20_000;
+/// The most commits that are read for one page of a resource's events.
+pub const RESOURCE_COMMITS_MAX: usize = 50_000;
 /// Operations that one watch remembers; with more it forgets all and reads them again when they change.
 pub const WATCH_OPERATIONS_MAX: usize = 10_000;
 

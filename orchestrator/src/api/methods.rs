@@ -40,6 +40,7 @@ pub const TABLE: &[(&str, Needs)] = &[
     ("flavors.list", Needs::Credential),
     ("history.diff", READ),
     ("history.list", READ),
+    ("history.watch", READ),
     ("hosts.affirmPoweredOff", OPERATE),
     ("hosts.declareGone", OPERATE),
     ("hosts.drain", OPERATE),

@@ -1,9 +1,7 @@
 //! `OperationService`: operations read, followed and repaired, and what abandoned ones left.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
 
-use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status};
 use windlass_proto::v1::operation_service_server::OperationService;
@@ -15,13 +13,12 @@ use windlass_sagas::record::{self, Body};
 use super::Api;
 use super::call::{Answer, Call, Change, change, unread};
 use super::convert::Audience;
-use super::errors::{FieldNames, Problem, refused};
+use super::errors::{FieldNames, Problem};
 use super::names::NO_PROJECT;
 use super::view::{Place, View};
 use super::visit::{Point, ReadBack, point};
-use super::watch::{Detail, Scope, Watch};
-use super::{fields, names};
-use crate::lead::handle::Refused;
+use super::watch_operations::{Detail, Operations, Scope};
+use super::{fields, names, watch};
 
 const NAMED: FieldNames = &[("operation", "name")];
 
@@ -100,26 +97,9 @@ impl OperationService for Api {
             (scope, place?, at)
         };
         let detail = Detail::of(asked.view)?;
-        let after = asked.after_position.map(Position);
-        if let Some(after) = after.filter(|after| *after > at.position) {
-            let message = format!("position {after} is beyond the journal's end, {}", at.position);
-            return Err(Problem::new(ErrorReason::PositionOutOfRange, message)
-                .of_field("after_position")
-                .hint("send the same as min_position, to wait for it")
-                .into());
-        }
-        // One message waits at the reader; a reader that does not take it holds the watch up, and the watch is told by
-        // the leader's channel once it lags too far.
-        let Ok(open) = Arc::clone(&self.0.watches).try_acquire_owned() else {
-            return Err(refused(Refused::Overloaded, NO_PROJECT, &[]).into());
-        };
-        let (answers, stream) = mpsc::channel(1);
-        let watch = Watch::new(self.clone(), call, place, (scope, detail), at, after, answers);
-        tokio::spawn(async move {
-            watch.run().await;
-            drop(open);
-        });
-        Ok(Response::new(ReceiverStream::new(stream)))
+        let after = watch::after(asked.after_position, at.position)?;
+        let tale = Operations::new(self.clone(), call, place, (scope, detail), at, after.is_none());
+        Ok(Response::new(self.watch(tale, after.unwrap_or(at.position))?))
     }
 
     async fn cancel_operation(&self, request: Request<v1::CancelOperationRequest>) -> Answer<v1::Operation> {

@@ -1,11 +1,12 @@
 //! The history of a journal that stands still: an index in memory, made while it is folded; the commits stay where they
 //! are and are read when they are asked for.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use windlass_journal::Read;
 use windlass_sagas::ids::{Position, SagaId};
 use windlass_sagas::protocol::{Absorbed, Cursor};
+use windlass_sagas::record::ResourceRef;
 use windlass_store::Place;
 
 use crate::api::attribution::{started, touched};
@@ -13,7 +14,7 @@ use crate::api::finished::{Ask, Finished, Summary, Unread};
 use crate::history::frames;
 use crate::lead::handle::Durable;
 
-/// Commits that one answer of `commits_of` holds.
+/// Commits that one answer of `commits_of` and of `commits_of_resource` holds.
 const COMMITS_AT_ONCE: usize = 256;
 
 /// Where everything is.
@@ -21,6 +22,8 @@ const COMMITS_AT_ONCE: usize = 256;
 pub(super) struct Told {
     sagas: BTreeMap<SagaId, (Summary, Vec<Place>)>,
     by_start: BTreeMap<(Position, SagaId), ()>,
+    /// The commits that name each resource.
+    resources: BTreeMap<ResourceRef, Vec<Place>>,
     /// The first valid commit of each frame that has one.
     places: Vec<Place>,
     end: Position,
@@ -45,6 +48,10 @@ impl Told {
                 self.by_start.insert((position, start.saga), ());
                 self.sagas.insert(start.saga, (summary, Vec::new()));
             }
+            let named: BTreeSet<ResourceRef> = commit.events.iter().flat_map(windlass_store::named).collect();
+            for resource in named.into_iter().filter(|it| !matches!(it, ResourceRef::Saga(_))) {
+                self.resources.entry(resource).or_default().push(Place { position, cursor });
+            }
             for (saga, ends) in touched(commit) {
                 if let Some((summary, places)) = self.sagas.get_mut(&saga) {
                     places.push(Place { position, cursor });
@@ -64,6 +71,14 @@ impl Told {
 pub(super) struct Index<R> {
     told: Told,
     reader: R,
+}
+
+impl<R: Read + 'static> Index<R> {
+    /// Some of the commits at these places that are behind a position.
+    async fn behind(&self, places: &[Place], after: Position) -> Result<Vec<Durable>, Unread> {
+        let behind = &places[places.partition_point(|place| place.position <= after)..];
+        frames::at(&self.reader, &behind[..behind.len().min(COMMITS_AT_ONCE)]).await
+    }
 }
 
 #[tonic::async_trait]
@@ -90,8 +105,16 @@ impl<R: Read + 'static> Finished for Index<R> {
 
     async fn commits_of(&self, saga: SagaId, after: Position) -> Result<Vec<Durable>, Unread> {
         let Some((_, places)) = self.told.sagas.get(&saga) else { return Ok(Vec::new()) };
-        let behind = &places[places.partition_point(|place| place.position <= after)..];
-        frames::at(&self.reader, &behind[..behind.len().min(COMMITS_AT_ONCE)]).await
+        self.behind(places, after).await
+    }
+
+    async fn commits_of_resource(
+        &self,
+        resource: ResourceRef,
+        after: Position,
+    ) -> Result<Vec<Durable>, Unread> {
+        let Some(places) = self.told.resources.get(&resource) else { return Ok(Vec::new()) };
+        self.behind(places, after).await
     }
 
     async fn commits_after(&self, after: Position, max: usize) -> Result<Vec<Durable>, Unread> {

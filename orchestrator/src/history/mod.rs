@@ -14,6 +14,7 @@ use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::watch;
 use windlass_journal::Read;
 use windlass_sagas::ids::{Position, SagaId};
+use windlass_sagas::record::ResourceRef;
 use windlass_store::{List, PageKey, Place, Store};
 
 use crate::api::finished::{Ask, Finished, Summary, Unread};
@@ -21,7 +22,7 @@ use crate::lead::handle::{Durable, Leader};
 pub use past::Folds;
 use recent::Recent;
 
-/// Commits that one answer of `commits_of` holds.
+/// Commits that one answer of `commits_of` and of `commits_of_resource` holds.
 const COMMITS_AT_ONCE: usize = 256;
 
 /// The history of the cell that this leader's task folds.
@@ -133,12 +134,18 @@ impl<R: Read + 'static> Finished for History<R> {
             return Ok(commits);
         }
         let recent = self.not_stored(move |tracker| tracker.saga_commits(saga)).await?;
-        let mut places = self.stored(move |store| store.saga_commits(saga, after)).await?;
-        places.extend(recent.into_iter().filter(|place| place.position > after));
-        places.sort_unstable();
-        places.dedup_by_key(|place| place.position);
-        places.truncate(COMMITS_AT_ONCE);
-        self.at(&places).await
+        let stored = self.stored(move |store| store.saga_commits(saga, after)).await?;
+        self.at(&both(stored, recent, after)).await
+    }
+
+    async fn commits_of_resource(
+        &self,
+        resource: ResourceRef,
+        after: Position,
+    ) -> Result<Vec<Durable>, Unread> {
+        let recent = self.not_stored(move |tracker| tracker.resource_commits(resource)).await?;
+        let stored = self.stored(move |store| store.resource_commits_after(resource, after)).await?;
+        self.at(&both(stored, recent, after)).await
     }
 
     async fn commits_after(&self, after: Position, max: usize) -> Result<Vec<Durable>, Unread> {
@@ -152,6 +159,15 @@ impl<R: Read + 'static> Finished for History<R> {
         let from = self.stored(move |store| store.place_before(after.next())).await?;
         frames::behind(&self.reader, from, after, end, max).await
     }
+}
+
+/// The first places behind a position, of those that are stored and of those that are not yet.
+fn both(mut places: Vec<Place>, recent: Vec<Place>, after: Position) -> Vec<Place> {
+    places.extend(recent.into_iter().filter(|place| place.position > after));
+    places.sort_unstable();
+    places.dedup_by_key(|place| place.position);
+    places.truncate(COMMITS_AT_ONCE);
+    places
 }
 
 fn summary(found: &windlass_store::Summary) -> Summary {

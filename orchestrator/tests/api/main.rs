@@ -7,6 +7,7 @@ mod access;
 mod bad_input;
 mod deadlines;
 mod faults;
+mod history;
 mod image_data;
 mod lists;
 mod mutations;

@@ -13,9 +13,7 @@ use tonic::transport::Channel;
 use tonic::{Code, Request, Status, Streaming};
 use tonic_prost::ProstCodec;
 use uuid::Uuid;
-use windlass_proto::v1::{
-    Operation, OperationChange, ReadAt, WatchOperationsRequest, WatchOperationsResponse,
-};
+use windlass_proto::v1::{Operation, OperationChange, ReadAt, WatchEventsRequest};
 
 use crate::config::{Config, ConfigError, Retry};
 use crate::error::ClientError;
@@ -23,9 +21,8 @@ use crate::inside;
 use crate::limits;
 use crate::methods::{List, Unary};
 use crate::pages::Pages;
+use crate::tail::Tail;
 use crate::watch::Watch;
-
-const WATCH_PATH: &str = "/windlass.v1.OperationService/WatchOperations";
 
 /// A client of one cell. Cheap to clone; the clones share their connections.
 #[derive(Clone)]
@@ -120,6 +117,14 @@ impl Client {
         Watch::new(self.clone(), parent.into(), after_position)
     }
 
+    /// Follows the events of the cell or of projects, as the request says: every one after its position, or from now
+    /// on; with a client of the past up to there.
+    /// See [`Tail`].
+    pub fn tail(&self, mut request: WatchEventsRequest) -> Tail {
+        request.read_at = request.read_at.or(self.0.read_at);
+        Tail::new(self.clone(), request)
+    }
+
     /// Waits until the operation has ended or is stuck, and returns it then. It has no bound of its own: an operation
     /// always says what it waits for and until when.
     ///
@@ -141,13 +146,18 @@ impl Client {
         crate::watch::wait(self, operation, seen).await
     }
 
-    /// Opens the stream of a watch, tried again while no orchestrator is available.
-    pub(crate) async fn open_watch(
+    /// Opens a stream, tried again while no orchestrator is available.
+    pub(crate) async fn open<R, A>(
         &self,
-        request: &WatchOperationsRequest,
-    ) -> Result<Streaming<WatchOperationsResponse>, ClientError> {
-        let tries = self.tries(|channel| self.stream(channel, request));
-        tokio::time::timeout(self.0.deadline, tries).await.unwrap_or_else(|_| Err(out_of_time(WATCH_PATH)))
+        path: &'static str,
+        request: &R,
+    ) -> Result<Streaming<A>, ClientError>
+    where
+        R: prost::Message + Clone + 'static,
+        A: prost::Message + Default + 'static,
+    {
+        let tries = self.tries(|channel| self.stream(channel, path, request));
+        tokio::time::timeout(self.0.deadline, tries).await.unwrap_or_else(|_| Err(out_of_time(path)))
     }
 
     pub(crate) fn deadline(&self) -> Duration {
@@ -191,14 +201,18 @@ impl Client {
         Ok(grpc.unary(self.signed(request.clone()), path, codec).await?.into_inner())
     }
 
-    async fn stream(
+    async fn stream<R, A>(
         &self,
         channel: Channel,
-        request: &WatchOperationsRequest,
-    ) -> Result<Streaming<WatchOperationsResponse>, Status> {
+        path: &'static str,
+        request: &R,
+    ) -> Result<Streaming<A>, Status>
+    where
+        R: prost::Message + Clone + 'static,
+        A: prost::Message + Default + 'static,
+    {
         let mut grpc = ready(channel).await?;
-        let codec = ProstCodec::<WatchOperationsRequest, WatchOperationsResponse>::default();
-        let path = PathAndQuery::from_static(WATCH_PATH);
+        let (codec, path) = (ProstCodec::<R, A>::default(), PathAndQuery::from_static(path));
         Ok(grpc.server_streaming(self.signed(request.clone()), path, codec).await?.into_inner())
     }
 

@@ -1,42 +1,33 @@
 //! Following operations over any number of disconnects: each commit once, in order, none left out. That rests on the
 //! position in every answer: the stream is opened again after the last one that arrived.
 
-use std::time::Duration;
-
-use tonic::{Code, Streaming};
+use tonic::Code;
 use windlass_proto::v1::saga::State;
 use windlass_proto::v1::{
-    ErrorReason, GetOperationRequest, Operation, OperationChange, OperationView, WatchOperationsRequest,
+    GetOperationRequest, Operation, OperationChange, OperationView, WatchOperationsRequest,
     WatchOperationsResponse,
 };
 
 use crate::client::Client;
 use crate::error::ClientError;
-use crate::limits::WATCH_SILENCE_MAX;
+use crate::line::Line;
+
+const PATH: &str = "/windlass.v1.OperationService/WatchOperations";
 
 /// A watch that opens itself again. `next` may be dropped while it waits; nothing is lost by that.
 pub struct Watch {
     client: Client,
+    line: Line<WatchOperationsResponse>,
     parent: String,
     position: Option<u64>,
     view: OperationView,
-    stream: Option<Streaming<WatchOperationsResponse>>,
-    pauses: Box<dyn Iterator<Item = Duration> + Send + Sync>,
     ended: bool,
 }
 
 impl Watch {
     pub(crate) fn new(client: Client, parent: String, position: Option<u64>) -> Self {
-        let pauses = Box::new(client.retry().pauses());
-        Self {
-            client,
-            parent,
-            position,
-            view: OperationView::Unspecified,
-            stream: None,
-            pauses,
-            ended: false,
-        }
+        let line = Line::new(client.clone());
+        Self { client, line, parent, position, view: OperationView::Unspecified, ended: false }
     }
 
     /// The same, told only of how operations begin, turn, stick and end: for who waits for many.
@@ -52,19 +43,11 @@ impl Watch {
     /// The server's refusal, or UNAVAILABLE after the last try; the watch can be gone on with after it.
     pub async fn next(&mut self) -> Result<Option<WatchOperationsResponse>, ClientError> {
         while !self.ended {
-            if self.stream.is_none() {
-                self.stream = Some(self.client.open_watch(&self.request()).await?);
-            }
-            let Some(stream) = &mut self.stream else { continue };
-            match tokio::time::timeout(WATCH_SILENCE_MAX, stream.message()).await {
-                Ok(Ok(Some(answer))) => {
-                    if self.take(&answer) {
-                        return Ok(Some(answer));
-                    }
-                }
-                Ok(Ok(None)) => self.closed().await?,
-                Ok(Err(status)) => self.broken(status.into()).await?,
-                Err(_) => self.broken(ClientError::own(Code::Unavailable, "the watch fell silent")).await?,
+            match self.line.next(PATH, &self.request()).await? {
+                Some(answer) if self.take(&answer) => return Ok(Some(answer)),
+                // It says nothing new.
+                Some(_) => {}
+                None => self.closed().await?,
             }
         }
         Ok(None)
@@ -87,7 +70,6 @@ impl Watch {
 
     /// Notes where an answer brings the watch; whether it says anything new.
     fn take(&mut self, answer: &WatchOperationsResponse) -> bool {
-        self.pauses = Box::new(self.client.retry().pauses());
         let new = self.position.is_none_or(|position| position < answer.position);
         if new {
             self.position = Some(answer.position);
@@ -97,7 +79,6 @@ impl Watch {
 
     /// The server ended the stream in order: what was watched has ended, or the server is ending.
     async fn closed(&mut self) -> Result<(), ClientError> {
-        self.stream = None;
         if self.parent.starts_with("operations/") {
             let request = GetOperationRequest {
                 name: self.parent.clone(),
@@ -111,25 +92,7 @@ impl Watch {
                 return Ok(());
             }
         }
-        self.broken(ClientError::own(Code::Unavailable, "the watch was closed")).await
-    }
-
-    /// The stream broke: a pause before it is opened again, or the error where that can't help.
-    async fn broken(&mut self, error: ClientError) -> Result<(), ClientError> {
-        self.stream = None;
-        let too_slow = error.reason == Some(ErrorReason::WatchTooSlow);
-        if !error.is_unavailable() && !too_slow {
-            return Err(error);
-        }
-        let Some(pause) = self.pauses.next() else {
-            self.pauses = Box::new(self.client.retry().pauses());
-            return Err(error);
-        };
-        if !too_slow {
-            self.client.leave_peer();
-        }
-        tokio::time::sleep(pause).await;
-        Ok(())
+        self.line.broken(ClientError::own(Code::Unavailable, "the watch was closed")).await
     }
 }
 

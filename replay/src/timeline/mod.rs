@@ -3,6 +3,7 @@
 //! Built from commits in order, whoever found them: a reading of the whole journal, or of just the frames that the
 //! index names. What a commit does beside the saga (the resources that it changes) is part of it.
 
+mod course;
 mod text;
 
 use std::collections::BTreeMap;
@@ -17,43 +18,19 @@ use crate::error::ReplayError;
 use crate::fold::{Until, fold_by};
 use crate::limits::TIMELINE_ENTRIES_MAX;
 
+pub use course::{About, Begun, Course, StepLine};
+
 /// The life of one saga, as far as the journal tells it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Timeline {
     /// Which.
     pub saga: SagaId,
-    /// How it began; `None`: no commit speaks of it.
-    pub begun: Option<Begun>,
+    /// Its course; without a begin where no commit speaks of it.
+    pub course: Course,
     /// Everything that happened, in order.
     pub entries: Vec<Entry>,
     /// Entries beyond `TIMELINE_ENTRIES_MAX`, which are not there.
     pub left_out: u64,
-}
-
-/// The begin of a saga.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Begun {
-    /// Its kind.
-    pub kind: SagaKind,
-    /// Its project.
-    pub project: ProjectId,
-    /// What it is about.
-    pub subject: ResourceRef,
-    /// When it began.
-    pub time: Time,
-    /// The request that started it; `None`: the cell itself did.
-    pub request: Option<RequestId>,
-    /// Its steps.
-    pub steps: Vec<StepLine>,
-}
-
-/// One step of its plan.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct StepLine {
-    /// Its name.
-    pub name: &'static str,
-    /// Who does it.
-    pub ledger: LedgerId,
 }
 
 /// One event of a saga's life.
@@ -91,7 +68,13 @@ impl Timeline {
     /// Before any commit.
     #[must_use]
     pub const fn new(saga: SagaId) -> Self {
-        Self { saga, begun: None, entries: Vec::new(), left_out: 0 }
+        Self { saga, course: Course::new(saga), entries: Vec::new(), left_out: 0 }
+    }
+
+    /// How it began; `None`: no commit speaks of it.
+    #[must_use]
+    pub const fn begun(&self) -> Option<&Begun> {
+        self.course.begun()
     }
 
     /// Takes what `commit` says of the saga. Commits come in the order of their positions.
@@ -99,27 +82,20 @@ impl Timeline {
         if !commit.events.iter().any(|event| saga_of(event) == Some(self.saga)) {
             return;
         }
-        let (request, principal) = match &commit.fact {
-            Fact::Request(request) => (Some(request), Some(request.principal)),
-            Fact::Report(_) => (None, None),
+        let principal = match &commit.fact {
+            Fact::Request(request) => Some(request.principal),
+            Fact::Report(_) => None,
         };
         for (ordinal, event) in (0..).zip(&commit.events) {
             // Events of no saga at all are what the commit does to resources.
             if saga_of(event).is_some_and(|saga| saga != self.saga) {
                 continue;
             }
-            if let Event::SagaStarted(started) = event {
-                // A saga that another one's end or a host set off has no request of its own.
-                let own = request.filter(|_| ordinal == 0 || started.kind != SagaKind::ServerRestore);
-                self.begun = Some(begun(started, commit.header.time, own));
-            }
+            let about = self.course.take(commit, usize::from(ordinal));
             if self.entries.len() >= TIMELINE_ENTRIES_MAX {
                 self.left_out += 1;
                 continue;
             }
-            let about = About::of(event);
-            let host = about.step.and_then(|step| self.step(step)).map(|step| step.ledger.host);
-            let latency_ms = self.latency_ms(event, &about, commit.header.time);
             self.entries.push(Entry {
                 position: commit.header.position,
                 ordinal,
@@ -128,9 +104,9 @@ impl Timeline {
                 event: event.clone(),
                 step: about.step,
                 direction: about.direction,
-                attempt: about.attempt.or_else(|| self.last_attempt(&about)),
-                host,
-                latency_ms,
+                attempt: about.attempt,
+                host: about.line.map(|line| line.ledger.host),
+                latency_ms: about.latency_ms,
                 fact: commit.fact.name(),
                 principal,
                 cause: commit.cause,
@@ -141,75 +117,7 @@ impl Timeline {
     /// A step of the plan.
     #[must_use]
     pub fn step(&self, index: StepIndex) -> Option<&StepLine> {
-        self.begun.as_ref()?.steps.get(usize::from(index.0))
-    }
-
-    /// The last dispatch of a step in a direction: when it might leave, and which try it was.
-    fn dispatched(&self, about: &About) -> Option<(Time, Attempt)> {
-        self.entries.iter().rev().find_map(|entry| match &entry.event {
-            Event::StepDispatched(e)
-                if Some(e.step) == about.step && Some(e.direction) == about.direction =>
-            {
-                Some((entry.time.max(e.not_before), e.attempt))
-            }
-            _ => None,
-        })
-    }
-
-    fn last_attempt(&self, about: &About) -> Option<Attempt> {
-        about.outcome.then(|| self.dispatched(about)).flatten().map(|(_, attempt)| attempt)
-    }
-
-    fn latency_ms(&self, event: &Event, about: &About, time: Time) -> Option<u64> {
-        if about.outcome {
-            return self.dispatched(about).map(|(since, _)| time.ms_since(since));
-        }
-        let ends =
-            matches!(event, Event::SagaCompleted(_) | Event::SagaRolledBack(_) | Event::SagaAbandoned(_));
-        ends.then_some(()).and(self.begun.as_ref()).map(|begun| time.ms_since(begun.time))
-    }
-}
-
-fn begun(started: &SagaStarted, time: Time, request: Option<&Request>) -> Begun {
-    let step = |step: &Step| StepLine { name: step.input.name(), ledger: step.ledger };
-    Begun {
-        kind: started.kind,
-        project: started.project,
-        subject: started.subject,
-        time,
-        request: request.map(|request| request.id),
-        steps: started.plan.steps.iter().map(step).collect(),
-    }
-}
-
-/// What an event says about a step.
-#[derive(Clone, Copy, Debug, Default)]
-struct About {
-    step: Option<StepIndex>,
-    direction: Option<Direction>,
-    attempt: Option<Attempt>,
-    /// Whether it is how an attempt ended.
-    outcome: bool,
-}
-
-impl About {
-    fn of(event: &Event) -> Self {
-        let about = |step, direction, attempt, outcome| Self {
-            step: Some(step),
-            direction: Some(direction),
-            attempt,
-            outcome,
-        };
-        match event {
-            Event::StepDispatched(e) => about(e.step, e.direction, Some(e.attempt), false),
-            Event::StepDone(e) => about(e.step, Direction::Forward, None, true),
-            Event::StepRefused(e) => about(e.step, e.direction, Some(e.attempt), true),
-            Event::StepUndone(e) => about(e.step, Direction::Undo, None, matches!(e.how, UndoneHow::ByAgent)),
-            Event::StepSkipped(e) => about(e.step, Direction::Forward, None, false),
-            Event::StepOverdue(e) => about(e.step, e.direction, None, false),
-            Event::SagaStuck(e) => Self { step: e.step, ..Self::default() },
-            _ => Self::default(),
-        }
+        self.course.step(index)
     }
 }
 

@@ -11,7 +11,7 @@ impl Timeline {
     #[must_use]
     pub fn text(&self, host: &dyn Fn(HostId) -> Option<String>) -> String {
         let mut out = String::new();
-        let Some(begun) = &self.begun else {
+        let Some(begun) = self.begun() else {
             return format!("operation {}: nothing in this journal\n", self.saga);
         };
         let end = self.entries.iter().rev().find_map(|entry| Some((ended(&entry.event)?, entry.latency_ms?)));
@@ -51,7 +51,7 @@ impl Timeline {
     /// Who asked for it, and how.
     fn asked(&self) -> String {
         let Some(first) = self.entries.first() else { return String::new() };
-        let mut text = match (first.principal, self.begun.as_ref().and_then(|begun| begun.request)) {
+        let mut text = match (first.principal, self.begun().and_then(|begun| begun.request)) {
             (Some(Principal::User(user)), Some(request)) => format!("asked by {user} as request {request}"),
             (Some(Principal::Host(host)), Some(request)) => {
                 format!("asked by host {host} as request {request}")
@@ -66,7 +66,7 @@ impl Timeline {
 
     /// Position, term and the time since the saga began.
     fn head(&self, entry: &Entry) -> String {
-        let since = self.begun.as_ref().map_or(0, |begun| entry.time.ms_since(begun.time));
+        let since = self.begun().map_or(0, |begun| entry.time.ms_since(begun.time));
         format!("@{} {} {:>9}", entry.position, entry.term, format!("+{}", seconds(since)))
     }
 }

@@ -140,6 +140,27 @@ impl Store {
         })
     }
 
+    /// Where the commits that name a resource stand, behind `after`, oldest first; at most `LIST_ROWS_MAX`.
+    ///
+    /// # Errors
+    /// Where the disk fails.
+    pub fn resource_commits_after(
+        &self,
+        resource: ResourceRef,
+        after: Position,
+    ) -> Result<Vec<Place>, StoreError> {
+        let (kind, id) = key(resource);
+        self.guarded(|| {
+            let table = self.database().begin_read()?.open_table(RESOURCE_COMMITS)?;
+            let rows = table.range((kind, id, after.next().0)..=(kind, id, u64::MAX))?.take(LIST_ROWS_MAX);
+            rows.map(|row| {
+                let (key, cursor) = row?;
+                Ok(Place { position: Position(key.value().2), cursor: Cursor(cursor.value()) })
+            })
+            .collect()
+        })
+    }
+
     /// Where the commits that name a resource stand, before `before`, newest first; at most `LIST_ROWS_MAX`.
     ///
     /// # Errors

@@ -4,12 +4,8 @@
 //! It may name more than what changed (a row is written again as it is), never less. Not here: what is claimed on hosts
 //! and in projects, which the tracker compares.
 
-use std::collections::BTreeSet;
-
 use windlass_sagas::ids::*;
-use windlass_sagas::record::{
-    AttachmentSpec, Campaign, Commit, Event, PortSpec, ResourceRef, SagaStarted, Turn,
-};
+use windlass_sagas::record::{AttachmentSpec, Campaign, Event, PortSpec, ResourceRef, SagaStarted, Turn};
 
 use crate::summary::SagaStanding;
 
@@ -166,17 +162,25 @@ pub(crate) fn touch(event: &Event, sink: &mut impl Touched) {
     }
 }
 
-/// The resources that a commit names, each once.
+/// The resources that an event names, as the index has them: of a saga's begin, what it holds too. (The index also has
+/// the commit that ends the saga, which does not name them.)
 #[must_use]
-pub fn named(commit: &Commit) -> BTreeSet<ResourceRef> {
-    struct Named(BTreeSet<ResourceRef>);
-    impl Touched for Named {
-        fn names(&mut self, resource: ResourceRef) {
-            self.0.insert(resource);
-        }
-        fn moves(&mut self, _: &Moves<'_>) {}
-    }
-    let mut all = Named(BTreeSet::new());
-    commit.events.iter().for_each(|event| touch(event, &mut all));
+pub fn named(event: &Event) -> Vec<ResourceRef> {
+    let mut all = Named(Vec::new());
+    touch(event, &mut all);
     all.0
+}
+
+struct Named(Vec<ResourceRef>);
+
+impl Touched for Named {
+    fn names(&mut self, resource: ResourceRef) {
+        self.0.push(resource);
+    }
+
+    fn moves(&mut self, moves: &Moves<'_>) {
+        if let Moves::Begun(started) = moves {
+            self.0.extend(&started.holds);
+        }
+    }
 }

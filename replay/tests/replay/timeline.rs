@@ -24,7 +24,7 @@ fn a_rolled_back_create_shows_each_undo_under_its_step() {
     world.run();
     world.seal();
     let told = wait(timeline(&journal(&world.frames), saga)).expect("readable");
-    let begun = told.begun.clone().expect("it began");
+    let begun = told.begun().cloned().expect("it began");
     assert_eq!((begun.kind, begun.project), (SagaKind::ServerCreate, world.project));
     assert_eq!(begun.time, world.commits[before].1.header.time);
     assert!(begun.request.is_some());
@@ -133,7 +133,7 @@ proptest! {
         let whole = wait(timeline(&journal, saga)).expect("readable");
         let indexed = wait(timeline_at(&journal, saga, &tracker.saga_commits(saga))).expect("readable");
         prop_assert_eq!(&whole, &indexed);
-        prop_assert!(whole.begun.is_some());
+        prop_assert!(whole.begun().is_some());
         let order: Vec<(Position, u16)> = whole.entries.iter().map(|it| (it.position, it.ordinal)).collect();
         prop_assert!(order.is_sorted_by(|a, b| a < b), "each event once, in order");
         let steps: usize = whole.entries.iter().filter(|it| it.step.is_some()).count();

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use windlass_proto::v1;
 use windlass_proto::v1::planned_change::Action;
+use windlass_replay::{About, Course};
 use windlass_sagas::ids::*;
 use windlass_sagas::record::{Commit, Direction, Event, Fact, Principal, ResourceRef};
 
@@ -98,49 +99,97 @@ pub(in crate::api) enum Audience {
     Auditors,
 }
 
-/// The events of a commit that are one saga's; `project` is the saga's.
+/// The events of a commit that are one saga's, told by its course, which they then are part of.
 pub(in crate::api) fn of_saga(
     commit: &Commit,
     saga: SagaId,
-    project: ProjectId,
+    course: &mut Course,
     audience: Audience,
 ) -> Vec<v1::Event> {
-    let owners = attribution::sagas(commit);
-    let own = commit.events.iter().enumerate().zip(owners).filter(|(_, owner)| *owner == Some(saga));
-    own.map(|((ordinal, event), _)| message(commit, ordinal, event, Some(saga), project, audience)).collect()
+    let owner = Owner::of(saga, commit, course);
+    let owners = attribution::sagas(commit).into_iter().enumerate();
+    let own = owners.filter(|(_, owner)| *owner == Some(saga));
+    let tell = |(ordinal, _)| {
+        let about = course.take(commit, ordinal);
+        message(commit, ordinal, &about, owner, Some(&*course), audience)
+    };
+    own.map(tell).collect()
 }
 
-/// The events of all these commits that are one saga's, in order.
+/// The events of all these commits that are one saga's, in order; the first of them begins it.
 pub(in crate::api) fn events<'a>(
     commits: impl IntoIterator<Item = &'a Commit>,
     saga: SagaId,
-    project: ProjectId,
     audience: Audience,
 ) -> Vec<v1::Event> {
-    commits.into_iter().flat_map(|commit| of_saga(commit, saga, project, audience)).collect()
+    let mut course = Course::new(saga);
+    commits.into_iter().flat_map(|commit| of_saga(commit, saga, &mut course, audience)).collect()
+}
+
+/// All events of a commit, by the courses of its sagas, of which they then are part. A saga whose begin is not known is
+/// told without what its begin says.
+pub(in crate::api) fn of_commit(
+    commit: &Commit,
+    courses: &mut BTreeMap<SagaId, Course>,
+    audience: Audience,
+) -> Vec<v1::Event> {
+    let owners = attribution::sagas(commit).into_iter().enumerate();
+    let tell = |(ordinal, saga): (usize, Option<SagaId>)| {
+        let Some(saga) = saga else {
+            return message(commit, ordinal, &About::default(), None, None, audience);
+        };
+        let course = courses.entry(saga).or_insert_with(|| Course::new(saga));
+        let owner = Owner::of(saga, commit, course);
+        let about = course.take(commit, ordinal);
+        message(commit, ordinal, &about, owner, Some(&*course), audience)
+    };
+    owners.map(tell).collect()
+}
+
+/// The saga that an event is part of.
+#[derive(Clone, Copy)]
+struct Owner {
+    saga: SagaId,
+    kind: &'static str,
+    project: ProjectId,
+}
+
+impl Owner {
+    /// A saga's kind and project, from its course or from its begin in this very commit: claims stand before it.
+    fn of(saga: SagaId, commit: &Commit, course: &Course) -> Option<Self> {
+        let known = course.begun().map(|begun| (begun.kind, begun.project));
+        let begins =
+            || attribution::started(commit).find(|it| it.saga == saga).map(|it| (it.kind, it.project));
+        let (kind, project) = known.or_else(begins)?;
+        Some(Self { saga, kind: kind.operation(), project })
+    }
 }
 
 fn message(
     commit: &Commit,
     ordinal: usize,
-    event: &Event,
-    saga: Option<SagaId>,
-    project: ProjectId,
+    about: &About,
+    owner: Option<Owner>,
+    course: Option<&Course>,
     audience: Audience,
 ) -> v1::Event {
-    let told = told(event, project);
+    let project = owner.map_or(names::NO_PROJECT, |owner| owner.project);
+    let told = commit.events.get(ordinal).map(|event| told(event, project)).unwrap_or_default();
     let details: BTreeMap<String, String> =
         told.details.into_iter().map(|(key, value)| (key.to_owned(), value)).collect();
+    let host = told.host.or_else(|| about.line.map(|line| line.ledger.host));
+    // That a saga turned back is not about the step that turned it; but it names that step.
+    let line = told.step.zip(course).and_then(|(step, course)| course.step(step));
     v1::Event {
         position: commit.header.position.0,
         ordinal: u32::try_from(ordinal).unwrap_or(u32::MAX),
         time: stamp(commit.header.time),
         kind: told.kind.to_owned(),
-        operation: saga.map(names::operation).unwrap_or_default(),
+        operation: owner.map(|owner| names::operation(owner.saga)).unwrap_or_default(),
         step: told.step.map(|step| u32::from(step.0)),
         direction: told.direction.map_or(v1::event::Direction::Unspecified, direction).into(),
-        attempt: told.attempt.unwrap_or_default().0,
-        host: told.host.map(names::host).unwrap_or_default(),
+        attempt: told.attempt.or(about.attempt).unwrap_or_default().0,
+        host: host.map(names::host).unwrap_or_default(),
         resource: told.resource.map(|it| names::of(it, project)).unwrap_or_default(),
         summary: told.summary,
         details,
@@ -148,6 +197,10 @@ fn message(
         term_generation: commit.header.term.generation,
         term_elected: commit.header.term.elected.0,
         fact: fact(&commit.fact),
+        latency_ms: about.latency_ms,
+        step_kind: line.map(|line| line.name.to_owned()).unwrap_or_default(),
+        operation_kind: owner.map(|owner| owner.kind.to_owned()).unwrap_or_default(),
+        project: names::project(project),
     }
 }
 

@@ -19,7 +19,7 @@ mod step;
 pub(super) use access::access_role;
 pub(super) use catalog::{fingerprint, format, visibility};
 pub(super) use cloud::{server_state, volume_state};
-pub(super) use event::{Audience, cause, events, fact, of_saga};
+pub(super) use event::{Audience, cause, events, fact, of_commit, of_saga};
 pub(super) use fault::kind as fault_kind;
 pub(super) use host::state as host_state;
 pub(super) use network::port_state;

@@ -22,7 +22,7 @@ impl Filter {
     ///
     /// # Errors
     /// `FILTER_INVALID`, saying what can't be read or which fields there are.
-    pub(super) fn parse(text: &str, known: &[&str]) -> Result<Self, Problem> {
+    pub(in crate::api) fn parse(text: &str, known: &[&str]) -> Result<Self, Problem> {
         if text.len() > FILTER_BYTES_MAX {
             return Err(bad(&format!("the filter is longer than {FILTER_BYTES_MAX} bytes")));
         }

@@ -9,7 +9,7 @@ use windlass_orchestrator::api::finished::{Ask, Finished, Summary, Unread};
 use windlass_orchestrator::lead::handle::Durable;
 use windlass_sagas::ids::*;
 use windlass_sagas::protocol::Fold;
-use windlass_sagas::record::{Commit, Event, SagaStarted};
+use windlass_sagas::record::{Commit, Event, ResourceRef, SagaStarted};
 
 use super::CELL;
 
@@ -147,6 +147,19 @@ impl Finished for History {
         let kept = self.read().await?;
         let behind = kept.of(saga).filter(|commit| commit.header.position > after);
         // Less than all at a time: the API must ask on.
+        Ok(behind.take(3).cloned().collect())
+    }
+
+    async fn commits_of_resource(
+        &self,
+        resource: ResourceRef,
+        after: Position,
+    ) -> Result<Vec<Durable>, Unread> {
+        let kept = self.read().await?;
+        let names = |commit: &Durable| {
+            commit.events.iter().any(|event| windlass_store::named(event).contains(&resource))
+        };
+        let behind = kept.commits.iter().filter(|commit| commit.header.position > after && names(commit));
         Ok(behind.take(3).cloned().collect())
     }
 

@@ -10,6 +10,7 @@ use tonic::{Request, Status};
 
 /// The methods that answer a stream.
 pub(crate) const WATCH: &str = "/windlass.v1.OperationService/WatchOperations";
+pub(crate) const EVENTS: &str = "/windlass.v1.HistoryService/WatchEvents";
 pub(crate) const DOWNLOAD: &str = "/windlass.v1.ImageService/DownloadImageData";
 
 /// Bytes as they are.
@@ -67,7 +68,7 @@ pub(crate) async fn call(
         request.metadata_mut().insert("authorization", header);
     }
     let uri = PathAndQuery::try_from(path).expect("a path");
-    if [WATCH, DOWNLOAD].contains(&path) {
+    if [WATCH, EVENTS, DOWNLOAD].contains(&path) {
         let mut stream = grpc.server_streaming(request, uri, Bytes).await?.into_inner();
         return stream.next().await.unwrap_or_else(|| Ok(Vec::new()));
     }

@@ -7,7 +7,7 @@ use windlass_proto::v1::ErrorReason::*;
 use windlass_proto::v1::*;
 
 use super::furniture::*;
-use super::raw::{DOWNLOAD, WATCH};
+use super::raw::{DOWNLOAD, EVENTS, WATCH};
 use super::request_id;
 use super::rows_cell;
 use super::stage::{Stage, key_pair, security_group};
@@ -70,6 +70,7 @@ pub(crate) fn all(stage: &Stage) -> Vec<Row> {
     deletes(&mut rows);
     rows_cell::add(&mut rows, stage);
     watch(&mut rows, stage);
+    events(&mut rows);
     download(&mut rows);
     rows.rows
 }
@@ -134,6 +135,13 @@ fn lists(rows: &mut Rows, stage: &Stage) {
         ListEventsRequest { parent, ..Default::default() },
         &[
             (|it| it.parent = "operations/blue".into(), InvalidField, "parent"),
+            (|it| it.parent = String::new(), InvalidField, "parent"),
+            (|it| it.parent = "projects/blue".into(), InvalidField, "parent"),
+            (|it| it.parent = "projects/blue/clouds/net".into(), InvalidField, "parent"),
+            (|it| it.parent = "projects/blue/servers/none".into(), NotFound, "parent"),
+            (|it| it.parent = "projects/none/servers/web".into(), NotFound, ""),
+            (|it| it.parent = "hosts/none".into(), NotFound, "parent"),
+            (|it| it.parent = "hosts/01234567-89ab-4def-8123-456789abcdef".into(), NotFound, "parent"),
             (|it| it.filter = "colour=1".into(), FilterInvalid, "filter"),
             (|it| it.order_by = "time".into(), FilterInvalid, "order_by"),
         ],
@@ -437,4 +445,21 @@ fn watch(rows: &mut Rows, stage: &Stage) {
         bad(|it| it.view = 99, InvalidField, "view"),
     ];
     rows.rows.push(Row { path: WATCH.into(), valid: valid.encode_to_vec(), bad });
+}
+
+/// So does this one.
+fn events(rows: &mut Rows) {
+    let valid = WatchEventsRequest { parent: "projects/blue".into(), ..Default::default() };
+    let bad = |spoil: fn(&mut WatchEventsRequest), reason, field| {
+        let mut request = valid.clone();
+        spoil(&mut request);
+        Bad { request: request.encode_to_vec(), reason, field }
+    };
+    let bad = vec![
+        bad(|it| it.parent = String::new(), InvalidField, "parent"),
+        bad(|it| it.parent = "operations/blue".into(), InvalidField, "parent"),
+        bad(|it| it.filter = "colour=1".into(), FilterInvalid, "filter"),
+        bad(|it| it.after_position = Some(u64::MAX), PositionOutOfRange, "after_position"),
+    ];
+    rows.rows.push(Row { path: EVENTS.into(), valid: valid.encode_to_vec(), bad });
 }

@@ -259,4 +259,18 @@ impl Tracker {
         all.sort_unstable();
         all
     }
+
+    /// The commits that name a resource and may not be in the store yet, oldest first.
+    #[must_use]
+    pub fn resource_commits(&self, resource: ResourceRef) -> Vec<Place> {
+        let row = key(resource);
+        let range = (row, Position(0))..=(row, Position(u64::MAX));
+        let mut all: Vec<Place> = self
+            .unwritten()
+            .flat_map(|index| index.resource_commits.range(range.clone()))
+            .map(|((_, position), cursor)| Place { position: *position, cursor: *cursor })
+            .collect();
+        all.sort_unstable();
+        all
+    }
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use windlass_sagas::ids::*;
 use windlass_sagas::protocol::{Cursor, Fold};
 use windlass_sagas::record::*;
-use windlass_store::{List, Page, SagaStanding, Store, Summary, Tracker};
+use windlass_store::{List, Page, SagaStanding, Store, Summary, Tracker, named};
 
 use crate::images::{follow, store};
 use crate::support::{World, create_server, flavor, ops, play};
@@ -133,6 +133,23 @@ proptest! {
             found.extend(tracker.saga_commits(saga));
             let found: Vec<_> = found.iter().map(|place| (place.position, place.cursor)).collect();
             prop_assert_eq!(found, expected);
+        }
+        let mut of_resource: BTreeMap<ResourceRef, Vec<(Position, Cursor)>> = BTreeMap::new();
+        for (cursor, commit) in &world.commits {
+            let mut resources: Vec<ResourceRef> = commit.events.iter().flat_map(named).collect();
+            resources.sort_unstable();
+            resources.dedup();
+            for resource in resources.into_iter().filter(|it| !matches!(it, ResourceRef::Saga(_))) {
+                of_resource.entry(resource).or_default().push((commit.header.position, *cursor));
+            }
+        }
+        for (resource, expected) in of_resource {
+            let mut found = store.resource_commits_after(resource, Position(0)).expect("readable");
+            found.extend(tracker.resource_commits(resource));
+            let found: Vec<_> = found.iter().map(|place| (place.position, place.cursor)).collect();
+            // And the ends of sagas that held it, which nothing in those commits names.
+            prop_assert!(expected.iter().all(|place| found.contains(place)), "{:?}", resource);
+            prop_assert!(found.is_sorted(), "{:?}", resource);
         }
         let stored = store.position().expect("readable");
         for (id, server) in &fold.cell().servers {
