@@ -76,5 +76,4 @@ fn a_finished_saga_costs_under_64_bytes() {
     assert_eq!((world.cell.sagas.len(), world.cell.key_pairs.len()), (0, 0), "and nothing else");
     assert!(each >= 32, "an id, a time and a fingerprint are that large: {each}");
     assert!(each < BYTES_MAX, "{each} bytes");
-    println!("{each} bytes a finished saga");
 }
