@@ -120,6 +120,33 @@ fn every_row_is_measured_without_an_error_and_nothing_stays_behind() {
 }
 
 #[test]
+fn a_history_is_made_read_folded_asked_checked_and_removed() {
+    let temporary = tempfile::tempdir().expect("a directory");
+    let args = ["history", "--commits", "4000", "--questions", "3", "-o", "json"];
+    let output = bench(temporary.path(), &args);
+    assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+    check_empty(temporary.path());
+    let report: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    let expected = ["raw", "fold", "cold", "cold-image", "at", "list", "verify", "export"];
+    assert_eq!(names(&report), expected);
+    assert!((4_000.0..4_100.0).contains(&number(&report, "commits")), "{report}");
+    assert!(number(&report, "finishedSagas") > 300.0, "{report}");
+    for row in report["rows"].as_array().expect("rows") {
+        let asked = ["at", "list"].contains(&row["row"].as_str().expect("a name"));
+        let keys = if asked { ["p50Ms", "maxMs"] } else { ["ofRaw", "perSecond"] };
+        assert!(keys.iter().all(|key| number(row, key) > 0.0) && number(row, "seconds") > 0.0, "{row}");
+        let count = if asked { 3.0 } else { number(&report, "commits") };
+        assert!(number(row, "count") <= count, "{row}");
+    }
+    for amount in report["amounts"].as_array().expect("amounts") {
+        // So few commits need no kept image, and may fit into memory that was there.
+        let little = ["kept images", "in memory"].iter().any(|it| amount["what"].to_string().contains(it));
+        assert!(little || number(amount, "value") > 0.0, "{amount}");
+    }
+    assert!(report["ratios"].as_array().is_some_and(|ratios| ratios.len() == 4), "{report}");
+}
+
+#[test]
 fn journals_on_nats_are_started_measured_compared_and_ended() {
     let temporary = tempfile::tempdir().expect("a directory");
     let args = ["--journal", "r1-synced,r1,r1", "--only", "journal-1,ok-32", "--unsynced-ledgers"];

@@ -12,7 +12,7 @@ use tokio::time::Instant;
 use super::limits::METRICS_BYTES_MAX;
 
 /// Microseconds of a tick of the kernel's counters: 100 a second, which Linux promises to programs everywhere.
-const TICK_US: f64 = 10_000.0;
+pub(super) const TICK_US: f64 = 10_000.0;
 /// Where a disk's line counts its flushes, after device numbers and name.
 const FLUSHES_FIELD: usize = 18;
 /// The orchestrator's counters: frames, bytes of frames, commits.
@@ -119,7 +119,7 @@ const fn count(count: u64) -> f64 {
 }
 
 /// The time of user and kernel of all threads of a process, those that ended included.
-fn ticks(id: u32) -> anyhow::Result<u64> {
+pub(super) fn ticks(id: u32) -> anyhow::Result<u64> {
     let path = format!("/proc/{id}/stat");
     let text = std::fs::read_to_string(&path).with_context(|| format!("read {path}"))?;
     // The second field is the program's name in parentheses, and may hold anything.
@@ -130,7 +130,8 @@ fn ticks(id: u32) -> anyhow::Result<u64> {
     Ok(user + kernel)
 }
 
-fn resident_kib(id: u32) -> anyhow::Result<u64> {
+/// What a process has in memory, KiB.
+pub(super) fn resident_kib(id: u32) -> anyhow::Result<u64> {
     let path = format!("/proc/{id}/status");
     let text = std::fs::read_to_string(&path).with_context(|| format!("read {path}"))?;
     let line = text.lines().find_map(|line| line.strip_prefix("VmRSS:"));

@@ -5,6 +5,7 @@
 mod alone;
 mod cell;
 mod channel;
+mod history;
 mod hosts;
 mod kind;
 mod limits;
@@ -62,6 +63,7 @@ use report::{Pass, Report};
 ///
 /// Examples: windlass bench --only journal,ok-256 --seconds 5
 ///           windlass bench --journal r1,embedded --only ok --links 3
+///           windlass bench history --commits 100000
 #[derive(Args, Debug)]
 #[command(verbatim_doc_comment, args_conflicts_with_subcommands = true)]
 pub(crate) struct Bench {
@@ -73,6 +75,7 @@ pub(crate) struct Bench {
 
 #[derive(Subcommand, Debug)]
 enum Part {
+    History(history::History),
     /// Be some of the hosts of a benchmark.
     #[command(hide = true)]
     Hosts(hosts::Hosts),
@@ -106,11 +109,12 @@ struct Run {
 impl Bench {
     /// Whether it serves others rather than asking them.
     pub(crate) const fn serves(&self) -> bool {
-        self.part.is_some()
+        matches!(self.part, Some(Part::Hosts(_)))
     }
 
     pub(crate) async fn run(self, format: Format) -> anyhow::Result<u8> {
         match self.part {
+            Some(Part::History(history)) => Box::pin(history.run(format)).await,
             Some(Part::Hosts(hosts)) => hosts.run().await,
             None => self.run.run(format).await,
         }

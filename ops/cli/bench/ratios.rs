@@ -49,14 +49,14 @@ impl Ratio {
 
 /// The ratios that there are, in their order.
 #[derive(Default)]
-struct Ratios(Vec<Ratio>);
+pub(super) struct Ratios(pub(super) Vec<Ratio>);
 
 impl Ratios {
-    fn at_most(&mut self, what: impl Into<String>, value: Option<f64>, bar: f64) {
+    pub(super) fn at_most(&mut self, what: impl Into<String>, value: Option<f64>, bar: f64) {
         self.0.extend(value.map(|value| Ratio { what: what.into(), value, bar, at_most: true }));
     }
 
-    fn at_least(&mut self, what: impl Into<String>, value: Option<f64>, bar: f64) {
+    pub(super) fn at_least(&mut self, what: impl Into<String>, value: Option<f64>, bar: f64) {
         self.0.extend(value.map(|value| Ratio { what: what.into(), value, bar, at_most: false }));
     }
 }

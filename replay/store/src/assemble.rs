@@ -89,7 +89,7 @@ pub(crate) fn parts_of(
             take(key(resource), &row)?;
         }
     }
-    for (saga, memo) in &cell.requests {
+    for (saga, memo) in cell.requests.iter() {
         take((REQUEST, u128::from_be_bytes(saga.0)), &request_row(memo.time.0, memo.fingerprint))?;
     }
     Ok(())
@@ -129,8 +129,7 @@ pub(crate) fn put(cell: &mut Cell, key: RowKey, bytes: &[u8]) -> Result<(), &'st
 
 /// Remembers one request.
 pub(crate) fn put_request(cell: &mut Cell, time: Time, saga: SagaId, fingerprint: u64) {
-    cell.requests.insert(saga, RequestMemo { fingerprint, time });
-    cell.requests_by_time.insert((time, saga));
+    cell.requests.remember(saga, RequestMemo { fingerprint, time });
 }
 
 fn read<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, &'static str> {

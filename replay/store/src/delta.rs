@@ -23,8 +23,8 @@ pub struct Delta {
     pub(crate) rows: Vec<(RowKey, Option<Vec<u8>>)>,
     /// Requests remembered since, with their fingerprints.
     pub(crate) requests: Vec<(Time, SagaId, u64)>,
-    /// The oldest request that is still remembered; `None`: none is.
-    pub(crate) requests_from: Option<(Time, SagaId)>,
+    /// The time of the oldest request that is still remembered; `None`: none is.
+    pub(crate) requests_from: Option<Time>,
     pub(crate) index: Arc<Additions>,
 }
 

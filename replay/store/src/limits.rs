@@ -17,9 +17,9 @@ pub const PLACE_EVERY_COMMITS: u64 = 256;
 /// Commit time after which the index notes the next place, milliseconds.
 pub const PLACE_EVERY_MS: u64 = 1_000;
 /// Commits from one kept image to the next, while the journal is short.
-pub const KEPT_EVERY: u64 = 65_536;
+pub const KEPT_EVERY: u64 = 32_768;
 /// The most kept images; the longer the journal, the wider they stand.
-pub const KEPT_MAX: u64 = 32;
+pub const KEPT_MAX: u64 = 64;
 /// The most bytes of all kept images together; the larger each is, the fewer there are.
 pub const KEPT_BYTES_MAX: u64 = 8 * 1024 * 1024 * 1024;
 /// Bytes of a kept image that are compressed together.

@@ -78,7 +78,6 @@ impl CellRow {
             servers: _,
             sagas: _,
             requests: _,
-            requests_by_time: _,
             names: _,
             open_dispatches: _,
             lost_servers: _,

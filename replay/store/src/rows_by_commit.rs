@@ -16,7 +16,7 @@ fn all_rows(cell: &Cell) -> BTreeMap<RowKey, Vec<u8>> {
 }
 
 fn all_requests(cell: &Cell) -> BTreeMap<(Time, SagaId), u64> {
-    cell.requests_by_time.iter().map(|it| (*it, cell.requests[&it.1].fingerprint)).collect()
+    cell.requests.iter().map(|(saga, memo)| ((memo.time, saga), memo.fingerprint)).collect()
 }
 
 /// Folds and notes one commit as a frame of its own, and keeps `rows` and `requests` up with what the capture says.
@@ -34,7 +34,7 @@ fn step(
     let delta = tracker.capture(cell, &tip).expect("a commit was noted");
     tracker.written(delta.position());
     requests.extend(delta.requests.iter().map(|(time, saga, print)| ((*time, *saga), *print)));
-    requests.retain(|it, _| delta.requests_from.is_some_and(|from| *it >= from));
+    requests.retain(|it, _| delta.requests_from.is_some_and(|from| it.0 >= from));
     let touched = delta.rows.iter().map(|(key, _)| *key).collect();
     for (key, row) in delta.rows {
         match row {

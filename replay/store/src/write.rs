@@ -73,7 +73,7 @@ fn write_requests(write: &WriteTransaction, delta: &Delta) -> Result<u128, Store
         let old = table.insert((time, saga), *fingerprint)?;
         sum = sum.wrapping_sub(old.map_or(0, |old| request_sum(time, saga, old.value())));
     }
-    let from = delta.requests_from.map_or((i64::MAX, u128::MAX), |(time, saga)| (time.0, id(saga.0)));
+    let from = delta.requests_from.map_or((i64::MAX, u128::MAX), |time| (time.0, 0));
     for row in table.extract_from_if(..from, |_, _| true)? {
         let (key, fingerprint) = row?;
         let (time, saga) = key.value();

@@ -41,8 +41,8 @@ fn rows_give_back_the_cell_that_they_were_written_from() {
         let row = encode(&cell, resource).expect("it exists");
         assemble::put(&mut again, key(resource), &row).expect("readable");
     }
-    for (time, saga) in &cell.requests_by_time {
-        assemble::put_request(&mut again, *time, *saga, cell.requests[saga].fingerprint);
+    for (saga, memo) in cell.requests.iter() {
+        assemble::put_request(&mut again, memo.time, saga, memo.fingerprint);
     }
     assemble::finish(&mut again);
     assert_eq!(again, cell);

@@ -39,8 +39,7 @@ pub(super) fn cell() -> Cell {
     hosts(&mut cell);
     sagas(&mut cell);
     let memo = RequestMemo { fingerprint: 0x0123_4567_89ab_cdef, time: T };
-    cell.requests.insert(SAGA, memo);
-    cell.requests_by_time.insert((T, SAGA));
+    cell.requests.remember(SAGA, memo);
     cell
 }
 

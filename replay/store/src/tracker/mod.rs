@@ -167,11 +167,8 @@ impl Tracker {
         self.compare(cell);
         let touched = std::mem::take(&mut self.touched);
         let rows = touched.into_iter().map(|it| (key(it), encode(cell, it))).collect();
-        let since = (self.requests_from, SagaId([0; 16]));
-        let fresh = cell
-            .requests_by_time
-            .range(since..)
-            .filter_map(|(time, saga)| cell.requests.get(saga).map(|memo| (*time, *saga, memo.fingerprint)));
+        let fresh = cell.requests.since(self.requests_from);
+        let fresh = fresh.map(|(saga, memo)| (memo.time, saga, memo.fingerprint));
         let index = Arc::new(std::mem::take(&mut self.index));
         let delta = Delta {
             base: self.base,
@@ -180,7 +177,7 @@ impl Tracker {
             cell: bytes(&CellRow::of(cell)),
             rows,
             requests: fresh.collect(),
-            requests_from: cell.requests_by_time.first().copied(),
+            requests_from: cell.requests.iter().next().map(|(_, memo)| memo.time),
             index: Arc::clone(&index),
         };
         self.captured.push_back((self.position, index));

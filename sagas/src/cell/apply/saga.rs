@@ -92,8 +92,7 @@ impl Cell {
         let Fact::Request(request) = fact else { return };
         let saga = SagaId::of_request(self.id, request.project, request.id);
         let memo = RequestMemo { fingerprint: request.fingerprint(), time: self.time };
-        self.requests.insert(saga, memo);
-        self.requests_by_time.insert((self.time, saga));
+        self.requests.remember(saga, memo);
     }
 
     /// Forgets requests older than the memory; `decide` refuses their ids from then on.
@@ -101,12 +100,6 @@ impl Cell {
         let memory_us =
             i64::try_from(self.settings.request_memory_ms.saturating_mul(1000)).unwrap_or(i64::MAX);
         let horizon = Time(self.time.0.saturating_sub(memory_us));
-        while let Some((time, saga)) = self.requests_by_time.first().copied() {
-            if time >= horizon {
-                break;
-            }
-            self.requests_by_time.pop_first();
-            self.requests.remove(&saga);
-        }
+        self.requests.forget_before(horizon);
     }
 }

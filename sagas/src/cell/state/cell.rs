@@ -52,15 +52,6 @@ impl Default for Settings {
     }
 }
 
-/// What the fold remembers of a request, so that its repeat is known.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct RequestMemo {
-    /// The first eight bytes of the hash of the client's own fields.
-    pub fingerprint: u64,
-    /// When it was committed.
-    pub time: Time,
-}
-
 /// The state of a cell up to a position.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Cell {
@@ -113,9 +104,7 @@ pub struct Cell {
     /// Sagas that are not terminal.
     pub sagas: BTreeMap<SagaId, Saga>,
     /// Requests within the memory.
-    pub requests: BTreeMap<SagaId, RequestMemo>,
-    /// The same by time, for forgetting.
-    pub requests_by_time: BTreeSet<(Time, SagaId)>,
+    pub requests: Requests,
     /// Names in use: (project or zero, noun, name) → id bytes.
     pub names: BTreeMap<(ProjectId, String, String), [u8; 16]>,
     /// First dispatch positions of steps whose sagas are open, by ledger: the low water.

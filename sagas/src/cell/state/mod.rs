@@ -10,13 +10,15 @@ mod fault;
 mod host;
 mod lock;
 mod network;
+mod requests;
 mod saga;
 
 pub use access::{Credential, JoinToken, PrincipalState, Project};
-pub use cell::{Cell, IMAGE_FORMAT, RequestMemo, Settings, under};
+pub use cell::{Cell, IMAGE_FORMAT, Settings, under};
 pub use cloud::{Attachment, Flavor, Image, ImageBoot, KeyPair, Server, ServerState, Volume, VolumeState};
 pub use fault::Fault;
 pub use host::{Host, HostLife};
 pub use lock::Lock;
 pub use network::{Network, Port, PortState, Rest, SecurityGroup, Subnet, named};
+pub use requests::{RequestMemo, Requests};
 pub use saga::{Ended, Saga, SagaState, StepState};
