@@ -18,7 +18,7 @@ pub(crate) enum Events {
     Tail(Tail),
     /// Make the public feed's events of a span again from the journal, byte for byte: a line of JSON each.
     #[command(after_help = "Example: windlass events rebuild --from 1 --to 100 --journal cell.wlj")]
-    Rebuild(Rebuild),
+    Rebuild(Box<Rebuild>),
 }
 
 pub(crate) async fn run(app: &App, command: Events) -> anyhow::Result<u8> {

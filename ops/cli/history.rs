@@ -28,7 +28,7 @@ pub(crate) enum History {
     ///
     /// Exits with 1 where anything is wrong.
     #[command(after_help = "Example: windlass history verify --journal cell.wlj")]
-    Verify(Verify),
+    Verify(Box<Verify>),
 }
 
 const EXPORT_AFTER: &str = "\
@@ -76,6 +76,6 @@ pub(crate) async fn run(
 ) -> anyhow::Result<u8> {
     match command {
         History::Export(command) => export::run(*command, format, connect).await,
-        History::Verify(command) => verify::run(command, format, connect).await,
+        History::Verify(command) => verify::run(*command, format, connect).await,
     }
 }

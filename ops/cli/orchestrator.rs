@@ -70,7 +70,7 @@ impl Orchestrator {
                 output::tell(format!("listening on {address}"));
             }
         });
-        process::run(config, stop, ready).await?;
+        Box::pin(process::run(config, stop, ready)).await?;
         Ok(exit::OK)
     }
 }

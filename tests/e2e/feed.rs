@@ -12,7 +12,10 @@ use super::support::*;
 
 /// What a consumer has read: a message a sequence, from 1 on.
 #[derive(Clone, Default)]
-struct Seen(Arc<Mutex<Vec<(String, Vec<u8>)>>>);
+struct Seen(Arc<Mutex<Vec<Message>>>);
+
+/// A message's subject and bytes.
+type Message = (String, Vec<u8>);
 
 impl Seen {
     /// Reads on and on, over whatever happens to the broker. A hole in the stream is the end of the test.

@@ -137,7 +137,7 @@ fn resources(cell: &Cell) -> impl Iterator<Item = R> + '_ {
 
 /// The requests that are remembered, with their fingerprints.
 fn requests(cell: &Cell) -> impl Iterator<Item = (Time, SagaId, u64)> + '_ {
-    cell.requests.iter().map(|(saga, memo)| (memo.time, *saga, memo.fingerprint))
+    cell.requests.iter().map(|(saga, memo)| (memo.time, saga, memo.fingerprint))
 }
 
 fn sized(out: &mut impl Write, bytes: &[u8]) -> io::Result<()> {

@@ -28,11 +28,11 @@ fn wait<T>(future: impl Future<Output = T>) -> T {
 }
 
 fn text<'a>(table: &'a Table, key: &str) -> &'a str {
-    table.get(key).and_then(Value::as_str).unwrap_or_else(|| panic!("no `{key}` in {table:?}"))
+    table.get(key).and_then(Value::as_str).expect(key)
 }
 
 fn flag(table: &Table, key: &str) -> bool {
-    table.get(key).and_then(Value::as_bool).unwrap_or_else(|| panic!("no `{key}` in {table:?}"))
+    table.get(key).and_then(Value::as_bool).expect(key)
 }
 
 #[test]

@@ -7,7 +7,7 @@ use anyhow::Context as _;
 use windlass_journal::embedded::{self, Embedded};
 use windlass_journal::limits::READ_FRAMES_MAX;
 use windlass_journal::{Cursor, Read};
-use windlass_replay::{Until, export, fold, fold_of_image, verify};
+use windlass_replay::{Ask, Until, export, fold, fold_of_image, verify};
 use windlass_sagas::ids::*;
 use windlass_sagas::protocol::Fold;
 use windlass_store::{List, PageKey, Store, Tracker};
@@ -134,7 +134,7 @@ pub(super) async fn measure(home: &Path, made: Made, questions: u16) -> anyhow::
     anyhow::ensure!(verified.is_whole(), "the journal is damaged");
     let begun = Begun::now()?;
     let mut file = std::io::BufWriter::new(std::fs::File::create(home.join("exported"))?);
-    let exported = export(&journal, &mut file).await?;
+    let exported = export(&journal, Ask::cell(), &mut file).await?;
     file.into_inner()?.sync_all()?;
     rows.push(Row::done("export", made.commits, &begun)?);
     journal.close().await;
