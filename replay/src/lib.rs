@@ -16,7 +16,7 @@ mod sagas;
 mod source;
 #[cfg(test)]
 #[path = "../store/tests/support/mod.rs"]
-#[expect(dead_code, reason = "shared with the tests outside the crate, which use all of it")]
+#[expect(dead_code, unused_imports, reason = "shared with the tests outside the crate, which use all of it")]
 mod support;
 mod timeline;
 mod verify;

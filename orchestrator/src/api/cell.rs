@@ -156,7 +156,7 @@ impl Api {
 
     /// What the background has found of the chain of hashes, where that was not long ago.
     fn chain_check(&self, check: &Check, picture: &Picture) -> v1::InvariantCheck {
-        let looked = self.parts().finished.whole().looked();
+        let looked = self.parts().whole.looked();
         let recent = looked.filter(|looked| crate::clock::now().0 - looked.at.0 <= CHAIN_LOOK_US_MAX);
         let Some(looked) = recent else {
             let why = "not followed lately: `windlass history verify` does, and the background once a day";

@@ -9,7 +9,6 @@ use windlass_sagas::ids::{CellId, Position, ProjectId, SagaId};
 use windlass_sagas::record::{ResourceRef, SagaKind, SagaStarted};
 
 use super::attribution::{started, touched};
-use crate::history::whole::{Commits, Journal, Whole};
 use crate::lead::handle::{Durable, Leader};
 
 /// The history can't be read, and why.
@@ -86,9 +85,6 @@ pub trait Finished: Send + Sync {
 
     /// The commits behind a position, oldest first and without a gap; at most `max`. Empty: there are no more yet.
     async fn commits_after(&self, after: Position, max: usize) -> Result<Vec<Durable>, Unread>;
-
-    /// The journal as a whole: to be exported, and its chain followed.
-    fn whole(&self) -> Arc<dyn Whole>;
 }
 
 /// The whole history in memory, fed by a leader: for tests and short-lived cells.
@@ -213,12 +209,6 @@ impl Finished for Memory {
             let from = usize::try_from(after.0).unwrap_or(usize::MAX);
             kept.commits.iter().skip(from).take(max).cloned().collect()
         })
-    }
-
-    fn whole(&self) -> Arc<dyn Whole> {
-        // What can't be looked at is a journal without commits, which nobody takes for a whole one.
-        let commits = self.look(|kept| kept.commits.clone()).unwrap_or_default();
-        Arc::new(Journal::new(Commits(commits), None))
     }
 }
 

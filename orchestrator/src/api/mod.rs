@@ -77,6 +77,7 @@ use windlass_sagas::ids::WriterId;
 
 use crate::blobs::Directory;
 use crate::blobs::limits::{DOWNLOADS_MAX, UPLOADS_MAX};
+use crate::history::whole::Whole;
 use crate::lead::handle::Leader;
 use errors::Problem;
 use explained::Explained;
@@ -92,6 +93,8 @@ pub struct Parts {
     pub leader: Leader,
     /// The history.
     pub finished: Arc<dyn Finished>,
+    /// The journal as a whole: to be exported, and its chain followed.
+    pub whole: Arc<dyn Whole>,
     /// The folds of the past.
     pub past: Arc<dyn Past>,
     /// Who is let in.

@@ -66,7 +66,7 @@ impl Api {
             return Err(too_many("exports").into());
         };
         let ask = self.asked(&asked, part?, (project, name), end).await?;
-        let mut pieces = ReceiverStream::new(self.parts().finished.whole().export(ask));
+        let mut pieces = ReceiverStream::new(self.parts().whole.export(ask));
         // Why it can't be begun is said before anything is.
         let first = match pieces.next().await {
             Some(Ok(first)) => first,
@@ -134,7 +134,7 @@ impl Api {
                 seen.push(Seen { position: end, hash: stored.hash() });
             }
         }
-        let told = ReceiverStream::new(self.parts().finished.whole().verify(seen));
+        let told = ReceiverStream::new(self.parts().whole.verify(seen));
         let answers = told.map(move |told| {
             let _held = &slot;
             match told.map_err(|error| Status::from(unfollowed(&error)))? {

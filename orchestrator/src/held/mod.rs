@@ -22,6 +22,7 @@ use windlass_store::{Store, Tracker};
 use crate::api::inventories::NoAgents;
 use crate::api::{About, Access, Parts, Roles, routes};
 use crate::history::Folds;
+use crate::history::whole::Journal;
 use crate::lead::handle::{Leader, Leaves, READ_TIME_MAX, Refused, Wake};
 use crate::process::BUILD;
 use told::Told;
@@ -59,6 +60,7 @@ pub async fn open<R: Read + Clone + 'static>(
     Ok(Parts {
         leader,
         finished: Arc::new(told.over(journal.clone())),
+        whole: Arc::new(Journal::new(journal.clone(), store.clone())),
         past: Arc::new(Folds::new(journal, store, None)),
         access: Access::Holder(roles),
         inventories: Arc::new(NoAgents),

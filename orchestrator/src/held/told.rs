@@ -2,7 +2,6 @@
 //! are and are read when they are asked for.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
 
 use windlass_journal::Read;
 use windlass_sagas::ids::{Position, SagaId};
@@ -13,7 +12,7 @@ use windlass_store::Place;
 use crate::api::attribution::{started, touched};
 use crate::api::finished::{Ask, Finished, Summary, Unread};
 use crate::history::frames;
-use crate::history::whole::{Journal, Whole};
+
 use crate::lead::handle::Durable;
 
 /// Commits that one answer of `commits_of` and of `commits_of_resource` holds.
@@ -85,10 +84,6 @@ impl<R: Read + 'static> Index<R> {
 
 #[tonic::async_trait]
 impl<R: Read + Clone + 'static> Finished for Index<R> {
-    fn whole(&self) -> Arc<dyn Whole> {
-        Arc::new(Journal::new(self.reader.clone(), None))
-    }
-
     async fn reach(&self, position: Position) -> Result<(), Unread> {
         if position <= self.told.end {
             Ok(())

@@ -77,6 +77,12 @@ impl<R: Read + Clone + 'static> History<R> {
         tokio::spawn(async move { watchman::watch(&whole, every, stop).await });
     }
 
+    /// The journal as a whole: to be exported, and its chain followed.
+    #[must_use]
+    pub fn whole(&self) -> Arc<dyn Whole> {
+        Arc::<Journal<R>>::clone(&self.whole)
+    }
+
     /// The last position that is known to be durable, as it moves on.
     #[must_use]
     pub fn reached(&self) -> watch::Receiver<Position> {
@@ -127,10 +133,6 @@ impl<R: Read + Clone + 'static> History<R> {
 
 #[tonic::async_trait]
 impl<R: Read + Clone + 'static> Finished for History<R> {
-    fn whole(&self) -> Arc<dyn Whole> {
-        Arc::<Journal<R>>::clone(&self.whole)
-    }
-
     async fn reach(&self, position: Position) -> Result<(), Unread> {
         let mut reached = self.reached.clone();
         let waited = reached.wait_for(|at| *at >= position).await;

@@ -14,7 +14,6 @@ use windlass_sagas::protocol::Cursor;
 use windlass_store::{Image, Store};
 
 use crate::blobs::limits::{CHUNK_BYTES_MAX, CHUNKS_QUEUE, READER_SILENCE_MAX};
-use crate::lead::handle::Durable;
 
 /// Some bytes of an exported file, and the position that it has come to.
 #[derive(Clone, Debug)]
@@ -207,34 +206,5 @@ impl<R: Read> Read for Paced<R> {
 
     fn part(&self) -> Option<&dyn Part> {
         self.journal.part()
-    }
-}
-
-/// Commits in memory as a journal, a frame each.
-pub struct Commits(pub Vec<Durable>);
-
-impl Read for Commits {
-    async fn read(&self, after: Cursor, frames_max: usize) -> Result<Vec<(Cursor, Frame)>, ReadError> {
-        let from = usize::try_from(after.0).unwrap_or(usize::MAX);
-        let frame = |commit: &Durable| {
-            let stored = windlass_sagas::record::StoredCommit::of(commit)?;
-            windlass_sagas::record::Frame { commits: vec![stored] }.encode()
-        };
-        let some = (after.next().0..).zip(self.0.iter().skip(from)).take(frames_max.max(1));
-        some.map(|(cursor, commit)| {
-            let unavailable = |reason: String| ReadError::Unavailable { reason };
-            let bytes = frame(commit).map_err(|error| unavailable(error.to_string()))?;
-            let frame = Frame::new(bytes).map_err(|error| unavailable(error.to_string()))?;
-            Ok((Cursor(cursor), frame))
-        })
-        .collect()
-    }
-
-    async fn last(&self) -> Result<Cursor, ReadError> {
-        Ok(Cursor(self.0.len() as u64))
-    }
-
-    async fn wait(&self, _: Cursor) -> Result<(), ReadError> {
-        Err(ReadError::Unavailable { reason: "commits in memory do not grow".to_owned() })
     }
 }

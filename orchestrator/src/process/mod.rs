@@ -179,7 +179,8 @@ impl Process {
             history.keep_verified(every, stop.clone());
         }
         let (leads, led) = watch::channel(false);
-        let (reached, finished): (_, Arc<dyn Finished>) = (history.reached(), Arc::new(history));
+        let (reached, whole) = (history.reached(), history.whole());
+        let finished: Arc<dyn Finished> = Arc::new(history);
         let source = feed::Source { finished: Arc::clone(&finished), reached };
         publish(&config, &identity, source, led, stop.clone());
         let past = Folds::new(reader.clone(), Some(store.clone()), Some(identity.genesis.cell));
@@ -206,6 +207,7 @@ impl Process {
         let parts = Parts {
             leader: leader.clone(),
             finished,
+            whole,
             past: Arc::new(past),
             access: Access::Tokens,
             inventories: Arc::new(Agents::new(leader.clone(), Arc::clone(&contacts), faults)),

@@ -167,8 +167,4 @@ impl Finished for History {
         let from = usize::try_from(after.0).unwrap_or(usize::MAX);
         Ok(self.read().await?.commits.iter().skip(from).take(max.min(5)).cloned().collect())
     }
-
-    fn whole(&self) -> std::sync::Arc<dyn windlass_orchestrator::history::whole::Whole> {
-        std::sync::Arc::new(windlass_orchestrator::history::whole::Journal::new(self.reader.connect(), None))
-    }
 }

@@ -27,6 +27,7 @@ use windlass_orchestrator::blobs::Directory;
 use windlass_orchestrator::clock;
 use windlass_orchestrator::dispatch::AgentEvent;
 use windlass_orchestrator::history::Folds;
+use windlass_orchestrator::history::whole::Journal as Whole;
 use windlass_orchestrator::lead::handle::Leader;
 use windlass_orchestrator::lead::lease::Holding;
 use windlass_orchestrator::lead::shell::{Setup, run};
@@ -134,6 +135,7 @@ impl World {
         let parts = Parts {
             leader: leader.clone(),
             finished: Arc::clone(&history) as _,
+            whole: Arc::new(Whole::new(journal.connect(), None)),
             past: Arc::new(Folds::new(journal.connect(), None, Some(CELL))),
             access: Access::Tokens,
             inventories: Arc::new(Consoles(leader.clone())),
