@@ -137,7 +137,7 @@ enum Command {
     /// The history as a whole: export it or a part of it, and verify its chain.
     #[command(subcommand)]
     History(history::History),
-    /// Read a journal that nobody leads: decide it again, tell an operation's life.
+    /// Decide a journal again: one that nobody leads, an exported one, or one on NATS.
     #[command(subcommand)]
     Replay(replay::Replay),
     Explain(explain::Explain),

@@ -8,7 +8,7 @@ use windlass_client::{Client, Config, v1};
 use windlass_journal::Read as _;
 use windlass_orchestrator::api::Roles;
 use windlass_orchestrator::held;
-use windlass_replay::Source;
+use windlass_replay::{Scope as Captured, Source};
 use windlass_sagas::record::{AccessRole, Scope};
 use windlass_store::Store;
 
@@ -24,7 +24,13 @@ pub(crate) async fn open(text: &str, read_at: Option<v1::ReadAt>) -> anyhow::Res
     let (source, kind, store) = source(text).await?;
     let source = Arc::new(source);
     let meter = Meter::new("reading the journal", "frame", source.last().await?.0);
-    let roles: Roles = [(Scope::Cell, AccessRole::Auditor)].into();
+    // Of a project's copy only what is the project's is whole.
+    let roles: Roles = match source.about().map(|it| &it.scope) {
+        Some(Captured::Project { project, .. }) => [(Scope::Project(*project), AccessRole::Auditor)].into(),
+        Some(Captured::Cell | Captured::Span | Captured::Operation { .. }) | None => {
+            [(Scope::Cell, AccessRole::Auditor)].into()
+        }
+    };
     let parts = held::open(Arc::clone(&source), (kind, store), roles, |cursor| meter.at(cursor.0)).await;
     meter.end();
     let connect = held::serve(parts?).await?;

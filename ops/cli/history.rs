@@ -22,7 +22,9 @@ pub(crate) enum History {
     /// Write the history, or a part of it, to one file, to be kept or sent; `--journal FILE` reads it.
     ///
     /// The file is compressed, holds no secret, and its chain verifies by itself. A live cell goes on meanwhile.
-    #[command(after_help = EXPORT_AFTER)]
+    #[command(
+        after_help = "Example: windlass history export failed.wlj --operation 018f6e5a-0000-7000-8000-000000000001"
+    )]
     Export(Box<Export>),
     /// Follow the chain of hashes: what was edited, dropped, moved or cut off, each with its position.
     ///
@@ -30,11 +32,6 @@ pub(crate) enum History {
     #[command(after_help = "Example: windlass history verify --journal cell.wlj")]
     Verify(Box<Verify>),
 }
-
-const EXPORT_AFTER: &str = "\
-Examples: windlass history export cell.wlj
-          windlass history export failed.wlj --operation 0190b5a2-8c1e-7d3f-9a44-3f6d2c1b0a99
-          windlass history export night.wlj --span 2026-11-26T03:00:00Z..2026-11-26T03:30:00Z";
 
 /// Write the history, or a part of it, to one file.
 #[derive(Args, Debug)]

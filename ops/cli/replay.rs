@@ -1,4 +1,4 @@
-//! `windlass replay`: reads a journal: an embedded one that nobody leads, an exported file, or one on NATS. It never
+//! `windlass replay`: decides a journal again: an embedded one that nobody leads, an exported file, or one on NATS. It never
 //! changes one.
 //!
 //! What could not be looked at is no pass: every way of not looking ends with a code other than 0.
@@ -11,14 +11,13 @@ use anyhow::Context as _;
 use clap::{Args, Subcommand};
 use windlass_journal::{Read, jetstream};
 use windlass_replay::{Intended, Metered, Source, SourceError};
-use windlass_sagas::ids::SagaId;
 
 use crate::exit::{self, Hinted, Usage};
 use crate::meter::Meter;
 use crate::nats::Servers;
 use crate::output::Format;
 
-/// Read a journal that nobody leads, an exported one, or one on NATS.
+/// Decide a journal again: one that nobody leads, an exported one, or one on NATS.
 #[derive(Subcommand, Debug)]
 pub(crate) enum Replay {
     /// Decide every recorded fact again with this build, and compare with what was decided then.
@@ -32,17 +31,6 @@ pub(crate) enum Replay {
         /// The reviewed differences (TOML): [[intended]] with build, rule and reason.
         #[arg(long, value_name = "FILE")]
         intended: Option<PathBuf>,
-    },
-    /// Tell one operation's life, step by step; without an id, list the operations.
-    #[command(after_help = "Example: windlass replay timeline --state /var/lib/windlass")]
-    Timeline {
-        /// The operation's id.
-        id: Option<String>,
-        #[command(flatten)]
-        place: Place,
-        /// How many operations a list shows, the newest; those that have not ended are always shown.
-        #[arg(long, default_value_t = 1000)]
-        limit: usize,
     },
 }
 
@@ -143,8 +131,6 @@ pub(crate) fn explained(error: SourceError, path: &Path) -> anyhow::Error {
 pub(crate) async fn run(command: Replay, format: Format) -> anyhow::Result<u8> {
     match command {
         Replay::Check { place, intended } => check(&place, intended.as_deref(), format).await,
-        Replay::Timeline { id: Some(id), place, limit: _ } => timeline(&place, &id, format).await,
-        Replay::Timeline { id: None, place, limit } => sagas(&place, limit, format).await,
     }
 }
 
@@ -164,37 +150,4 @@ async fn check(place: &Place, intended: Option<&Path>, format: Format) -> anyhow
     source.close().await;
     print::checked(&checked, format)?;
     Ok(if checked.verdict().passes() { exit::OK } else { exit::FAILED })
-}
-
-async fn timeline(place: &Place, id: &str, format: Format) -> anyhow::Result<u8> {
-    let text = id.rsplit('/').next().unwrap_or(id);
-    let saga: SagaId =
-        text.parse().map_err(|_| Usage(format!("{id} is no operation's id: a UUID is expected")))?;
-    let source = place.open().await?;
-    let meter = Meter::new("reading", "frame", source.last().await?.0);
-    let metered = Metered::new(&source, |cursor| meter.at(cursor.0));
-    let told = windlass_replay::timeline_and_hosts(&metered, saga).await;
-    meter.end();
-    source.close().await;
-    let (timeline, hosts) = told?;
-    if timeline.begun().is_none() {
-        anyhow::bail!(Hinted {
-            message: format!("operation {saga} is not in this journal"),
-            hint: "`windlass replay timeline` without an id lists its operations".into(),
-            code: exit::NOT_FOUND,
-        });
-    }
-    print::timeline(&timeline, &hosts, format)?;
-    Ok(exit::OK)
-}
-
-async fn sagas(place: &Place, limit: usize, format: Format) -> anyhow::Result<u8> {
-    let source = place.open().await?;
-    let meter = Meter::new("reading", "frame", source.last().await?.0);
-    let found = windlass_replay::sagas(&Metered::new(&source, |cursor| meter.at(cursor.0)), limit).await;
-    meter.end();
-    source.close().await;
-    let (lines, left_out) = found?;
-    print::sagas(&lines, left_out, format)?;
-    Ok(exit::OK)
 }

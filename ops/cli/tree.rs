@@ -47,7 +47,8 @@ fn leaves() -> BTreeMap<String, Command> {
 }
 
 fn is_local(words: &str) -> bool {
-    words == "version" || LOCAL.contains(&words.split(' ').next().unwrap_or_default())
+    ["version", "events rebuild"].contains(&words)
+        || LOCAL.contains(&words.split(' ').next().unwrap_or_default())
 }
 
 /// What stands behind "Example:" in the help.

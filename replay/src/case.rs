@@ -5,6 +5,7 @@
 //! an outcome that never came. The agent's own word for what hit it is nowhere in the history.
 
 use windlass_journal::Read;
+use windlass_sagas::cell::state::Ended;
 use windlass_sagas::fault::{FaultKind, Target};
 use windlass_sagas::ids::*;
 use windlass_sagas::protocol::Fold;
@@ -12,7 +13,6 @@ use windlass_sagas::record::{Direction, Event, FaultRule, SagaKind};
 
 use crate::error::ReplayError;
 use crate::fold::{Step, Until, fold_steps};
-use crate::sagas::Standing;
 use crate::timeline::{Begun, Entry, timeline};
 
 /// An operation as a case for tests.
@@ -29,7 +29,7 @@ pub struct Case {
     /// Whether it needed an operator on its way.
     pub stuck: bool,
     /// How it ended; `None`: it has not.
-    pub ended: Option<Standing>,
+    pub ended: Option<Ended>,
 }
 
 /// One step, struck.
@@ -116,9 +116,9 @@ pub async fn case<R: Read>(journal: &R, saga: SagaId) -> Result<Option<Case>, Re
     for entry in &told.entries {
         match &entry.event {
             Event::SagaStuck(_) => case.stuck = true,
-            Event::SagaCompleted(_) => case.ended = Some(Standing::Completed),
-            Event::SagaRolledBack(_) => case.ended = Some(Standing::RolledBack),
-            Event::SagaAbandoned(_) => case.ended = Some(Standing::Abandoned),
+            Event::SagaCompleted(_) => case.ended = Some(Ended::Completed),
+            Event::SagaRolledBack(_) => case.ended = Some(Ended::RolledBack),
+            Event::SagaAbandoned(_) => case.ended = Some(Ended::Abandoned),
             _ => case.strikes.extend(strike(begun, entry, &mut armed)),
         }
     }
@@ -177,4 +177,14 @@ async fn armed<R: Read>(journal: &R) -> Result<Vec<Armed>, ReplayError> {
     .await?;
     let at_agents = |armed: &Armed| armed.rule.kind.target() == Some(Target::Agents);
     Ok(armed.into_iter().map(|(_, armed)| armed).filter(at_agents).collect())
+}
+
+/// How an operation ended, in a word.
+#[must_use]
+pub const fn ended_name(ended: Ended) -> &'static str {
+    match ended {
+        Ended::Completed => "completed",
+        Ended::RolledBack => "rolled back",
+        Ended::Abandoned => "abandoned",
+    }
 }

@@ -12,7 +12,6 @@ mod file;
 mod fold;
 pub mod limits;
 mod metered;
-mod sagas;
 mod source;
 #[cfg(test)]
 #[path = "../store/tests/support/mod.rs"]
@@ -22,7 +21,7 @@ mod timeline;
 mod verify;
 mod when;
 
-pub use case::{Case, Strike, case};
+pub use case::{Case, Strike, case, ended_name};
 pub use check::{Checked, Difference, Group, Intended, IntendedError, Unchecked, Verdict, check, check_by};
 pub use diff::{Changed, Diff, Fields, exists};
 pub use error::ReplayError;
@@ -32,7 +31,6 @@ pub use export::{
 pub use file::{File, FileError, Manifest, Scope};
 pub use fold::{Folded, Until, Voids, fold, fold_by, fold_of_image};
 pub use metered::Metered;
-pub use sagas::{SagaLine, Standing, sagas};
 pub use source::{Source, SourceError};
 pub use timeline::{
     About, Begun, Course, Entry, StepLine, Timeline, timeline, timeline_and_hosts, timeline_at,

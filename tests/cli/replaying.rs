@@ -80,19 +80,14 @@ fn the_recorded_journal_s_histories_read_as_they_are_kept() {
 #[test]
 fn the_recorded_journal_reads_as_it_is_kept() {
     let mut text = String::new();
-    for args in [&["replay", "check"][..], &["history", "verify"], &["replay", "timeline", "--limit", "15"]] {
+    for args in
+        [&["replay", "check"][..], &["history", "verify"], &["operation", "list", "--cell"], &["cell"]]
+    {
         let (shown, code) = run(args);
         assert_eq!(code, 0, "{shown}");
         text.push_str(&shown);
     }
     golden("replay.txt", &text);
-    let id = text
-        .lines()
-        .find(|line| line.contains("rolled back"))
-        .and_then(|line| line.split_whitespace().last());
-    let (shown, code) = run(&["replay", "timeline", id.expect("one was rolled back")]);
-    assert_eq!(code, 0, "{shown}");
-    golden("timeline.txt", &shown);
 }
 
 #[test]
@@ -111,11 +106,6 @@ fn json_tells_the_same() {
         (&verified["whole"], &verified["commits"]),
         (&Value::from(true), &checked["factsDecidedAgain"])
     );
-    let sagas = json(&["replay", "timeline"]);
-    let first = sagas["operations"][0]["operation"].as_str().expect("an operation").to_string();
-    let told = json(&["replay", "timeline", &first]);
-    assert_eq!(told["operation"], Value::from(first));
-    assert!(told["entries"].as_array().is_some_and(|entries| !entries.is_empty()));
 }
 
 #[test]
@@ -198,6 +188,53 @@ fn parts_of_a_journal_are_exported_and_verify() {
     let text = std::fs::read_to_string(case.join("case.toml")).expect("a case");
     assert!(text.contains("ended = \"rolled back\"") && text.contains("for_good = true"), "{text}");
     assert_eq!(windlass(None, &captured).code, 4, "it is captured already");
+}
+
+#[test]
+fn a_part_of_a_journal_answers_what_it_holds_and_refuses_the_rest() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let recorded = recorded();
+    let part = |name: &str, args: &[&str]| {
+        let path = directory.path().join(name).to_str().expect("a path").to_string();
+        let all = ["history", "export", &path, "--journal", recorded.to_str().expect("a path")];
+        let ran = windlass(None, &[&all[..], args].concat());
+        assert_eq!(ran.code, 0, "{ran:?}");
+        path
+    };
+    let span = part("span.wlj", &["--span", "24..40"]);
+    let project = part("project.wlj", &["--of-project", "blue"]);
+    for (file, args, code) in [
+        (&span, &["cell"][..], 0),
+        (&span, &["server", "list", "-p", "-", "--at", "30"], 0),
+        (&span, &["host", "list"], 0),
+        (&span, &["doctor", "--at", "30"], 0),
+        (&span, &["diff", "--at", "26..40"], 0),
+        (&span, &["events", "tail", "--cell", "--after", "0", "--no-follow"], 0),
+        (&span, &["operation", "history", "b1aebf59-30ca-5180-b69c-2857faca6907"], 0),
+        (&span, &["server", "list", "-p", "-", "--at", "5"], 2),
+        (&span, &["server", "list", "-p", "-", "--at", "41"], 2),
+        (&span, &["server", "list", "-p", "-", "--at", "2020-01-01"], 2),
+        (&project, &["cell"], 0),
+        (&project, &["server", "list", "-p", "blue"], 0),
+        (&project, &["server", "list", "-p", "blue", "--at", "30"], 0),
+        (&project, &["operation", "list", "-p", "blue"], 0),
+        (&project, &["diff", "--at", "22..", "-p", "blue"], 0),
+        // What all projects have a part in is not told by what is one's.
+        (&project, &["host", "list"], 1),
+        (&project, &["diff", "--at", "22.."], 1),
+        (
+            &project,
+            &["server", "create", "x", "--flavor", "f", "--image", "i", "--network", "n", "-p", "blue"],
+            1,
+        ),
+    ] {
+        let ran = windlass(None, &[args, &["--journal", file]].concat());
+        assert_eq!(ran.code, code, "{args:?}: {ran:?}");
+    }
+    let whole =
+        windlass(None, &["server", "list", "-p", "blue", "--journal", recorded.to_str().expect("a path")]);
+    let alone = windlass(None, &["server", "list", "-p", "blue", "--journal", &project]);
+    assert_eq!(alone.out, whole.out);
 }
 
 #[test]

@@ -40,7 +40,7 @@ pub(super) async fn keep(file: &File, saga: SagaId, beside: &Path, directory: &P
         anyhow::bail!(refused(format!("{} exists", place.display()), "it is captured already"));
     }
     let head = "# A captured operation: what struck it, and how it ended. Written by `windlass history export --as-test`.\n";
-    std::fs::write(beside.join(CASE), format!("{head}{}", text(&case, ended.name())))?;
+    std::fs::write(beside.join(CASE), format!("{head}{}", text(&case, windlass_replay::ended_name(ended))))?;
     std::fs::rename(beside, &place).with_context(|| format!("make {}", place.display()))?;
     Ok(Kept { case, directory: place })
 }

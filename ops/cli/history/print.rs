@@ -49,7 +49,7 @@ pub(super) fn case(kept: &Kept, format: Format) -> anyhow::Result<()> {
         let good = if strike.for_good { ", for good" } else { "" };
         format!("{} {:?}: {}{good}", strike.name, strike.direction, strike.fault).to_lowercase()
     });
-    let (strikes, ended) = (strikes.collect::<Vec<_>>(), case.ended.map_or("", |ended| ended.name()));
+    let (strikes, ended) = (strikes.collect::<Vec<_>>(), case.ended.map_or("", windlass_replay::ended_name));
     if format == Format::Json {
         let saga = case.kind.operation();
         return document(&json!({ "directory": directory, "saga": saga, "struck": strikes, "ended": ended }));

@@ -1,12 +1,9 @@
 //! What a reading of a journal found, as a table or as one JSON document.
 
-use std::collections::BTreeMap;
+use serde_json::json;
+use windlass_replay::{Checked, Verdict};
 
-use serde_json::{Value, json};
-use windlass_replay::{Checked, SagaLine, Timeline, Verdict, utc};
-use windlass_sagas::ids::HostId;
-
-use crate::output::{Format, aligned, document, note, say};
+use crate::output::{Format, document, note, say};
 
 /// What deciding again found.
 pub(super) fn checked(checked: &Checked, format: Format) -> anyhow::Result<()> {
@@ -52,71 +49,4 @@ pub(super) fn checked(checked: &Checked, format: Format) -> anyhow::Result<()> {
         "isolated": checked.isolated,
         "endPosition": checked.end.0,
     }))
-}
-
-/// One saga's life.
-pub(super) fn timeline(
-    timeline: &Timeline,
-    hosts: &BTreeMap<HostId, String>,
-    format: Format,
-) -> anyhow::Result<()> {
-    if format == Format::Table {
-        return say(timeline.text(&|host| hosts.get(&host).cloned()).trim_end());
-    }
-    let entries = timeline.entries.iter().map(|entry| {
-        json!({
-            "position": entry.position.0,
-            "ordinal": entry.ordinal,
-            "time": utc(entry.time),
-            "term": entry.term.to_string(),
-            "event": entry.event.name(),
-            "step": entry.step.map(|step| step.0),
-            "direction": entry.direction.map(|direction| format!("{direction:?}").to_uppercase()),
-            "attempt": entry.attempt.map(|attempt| attempt.0),
-            "host": entry.host.map(|host| hosts.get(&host).cloned().unwrap_or_else(|| host.to_string())),
-            "latencyMs": entry.latency_ms,
-            "fact": entry.fact,
-        })
-    });
-    let begun = timeline.begun().map(|begun| {
-        json!({ "kind": begun.kind.operation(), "subject": begun.subject.to_string(), "time": utc(begun.time) })
-    });
-    document(&json!({
-        "operation": timeline.saga.to_string(),
-        "begun": begun,
-        "entries": entries.collect::<Vec<Value>>(),
-        "entriesLeftOut": timeline.left_out,
-    }))
-}
-
-/// Sagas, a line each.
-pub(super) fn sagas(lines: &[SagaLine], left_out: u64, format: Format) -> anyhow::Result<()> {
-    if format == Format::Json {
-        let lines = lines.iter().map(|line| {
-            json!({
-                "operation": line.saga.to_string(),
-                "kind": line.kind.operation(),
-                "subject": line.subject.to_string(),
-                "state": line.standing.name().to_uppercase().replace(' ', "_"),
-                "startPosition": line.start.0,
-                "time": utc(line.time),
-            })
-        });
-        return document(&json!({ "operations": lines.collect::<Vec<Value>>(), "leftOut": left_out }));
-    }
-    let rows = lines.iter().map(|line| {
-        vec![
-            line.start.to_string(),
-            utc(line.time),
-            line.kind.operation().to_string(),
-            line.standing.name().to_string(),
-            line.subject.to_string(),
-            line.saga.to_string(),
-        ]
-    });
-    say(aligned(Some(&["POSITION", "STARTED", "KIND", "STATE", "SUBJECT", "ID"]), rows))?;
-    if left_out > 0 {
-        note(format!("{left_out} older ones that have ended are left out: see --limit"));
-    }
-    Ok(())
 }

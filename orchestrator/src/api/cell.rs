@@ -151,7 +151,8 @@ impl Api {
         }
         let before = Position(position.0 - 1);
         let commits = self.parts().finished.commits_after(before, 1).await.map_err(unread)?;
-        Ok(commits.into_iter().next())
+        // A copy that begins later has another one first.
+        Ok(commits.into_iter().next().filter(|commit| commit.header.position == position))
     }
 
     /// What the background has found of the chain of hashes, where that was not long ago.

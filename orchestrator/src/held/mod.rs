@@ -25,7 +25,7 @@ use crate::history::Folds;
 use crate::history::whole::Journal;
 use crate::lead::handle::{Leader, Leaves, READ_TIME_MAX, Refused, Wake};
 use crate::process::BUILD;
-use told::Told;
+use told::{Moments, Told};
 
 /// Connections that may wait to be taken; a client makes one.
 const CONNECTIONS_QUEUE: usize = 4;
@@ -51,17 +51,20 @@ pub async fn open<R: Read + Clone + 'static>(
             told.take(cursor, absorbed);
         })
         .await?;
-    let warnings = left_behind(&folded.voids);
+    let mut warnings = left_behind(&folded.voids);
+    warnings.extend(part_of(&journal)?);
     let (wakes, woken) = mpsc::channel(WAKES_QUEUE);
     let (commits, _) = broadcast::channel(1);
     let leader = Leader::new(wakes, commits, READ_TIME_MAX);
     // Ends with the last handle.
-    tokio::spawn(answer(folded.fold.into_cell(), woken));
+    let cell = folded.fold.into_cell();
+    let (end, times) = (cell.position, told.times());
+    tokio::spawn(answer(cell, woken));
     Ok(Parts {
         leader,
-        finished: Arc::new(told.over(journal.clone())),
+        finished: Arc::new(told.over(journal.clone(), end)),
         whole: Arc::new(Journal::new(journal.clone(), store.clone())),
-        past: Arc::new(Folds::new(journal, store, None)),
+        past: Arc::new(Moments { folds: Folds::new(journal, store, None), times }),
         access: Access::Holder(roles),
         inventories: Arc::new(NoAgents),
         blobs: None,
@@ -92,6 +95,17 @@ pub async fn serve(
         let (ours, theirs) = tokio::io::duplex(PIPE_BYTES);
         let sent = connect.try_send(Ok::<_, io::Error>(theirs));
         sent.map(|()| ours).map_err(|_| io::Error::from(io::ErrorKind::BrokenPipe))
+    })
+}
+
+/// What a copy that is a part of a journal lacks.
+fn part_of<R: Read>(journal: &R) -> Result<Option<String>, ReplayError> {
+    let Some(part) = journal.part() else { return Ok(None) };
+    Ok(match (part.base()?.is_some(), part.has_gaps()) {
+        (false, false) => None,
+        (true, false) => Some("this copy begins later than the journal".to_owned()),
+        (false, true) => Some("this copy leaves commits out".to_owned()),
+        (true, true) => Some("this copy begins later than the journal and leaves commits out".to_owned()),
     })
 }
 

@@ -1,18 +1,23 @@
 //! The history of a journal that stands still: an index in memory, made while it is folded; the commits stay where they
 //! are and are read when they are asked for.
+//!
+//! A copy that holds a part of a journal is told of from where it begins, and what it leaves out is stepped over: whoever
+//! may read it may not read that.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use windlass_journal::Read;
-use windlass_sagas::ids::{Position, SagaId};
+use windlass_sagas::cell::Cell;
+use windlass_sagas::ids::{Position, SagaId, Time};
 use windlass_sagas::protocol::{Absorbed, Cursor};
 use windlass_sagas::record::ResourceRef;
 use windlass_store::Place;
 
 use crate::api::attribution::{started, touched};
 use crate::api::finished::{Ask, Finished, Summary, Unread};
-use crate::history::frames;
-
+use crate::api::{Moment, NotTold, Past};
+use crate::history::{Folds, frames};
 use crate::lead::handle::Durable;
 
 /// Commits that one answer of `commits_of` and of `commits_of_resource` holds.
@@ -25,8 +30,8 @@ pub(super) struct Told {
     by_start: BTreeMap<(Position, SagaId), ()>,
     /// The commits that name each resource.
     resources: BTreeMap<ResourceRef, Vec<Place>>,
-    /// The first valid commit of each frame that has one.
-    places: Vec<Place>,
+    /// Every commit, with its time.
+    commits: Vec<(Place, Time)>,
     end: Position,
 }
 
@@ -38,12 +43,9 @@ impl Told {
 
     /// Takes a frame that was folded.
     pub(super) fn take(&mut self, cursor: Cursor, absorbed: &Absorbed) {
-        if let Some(first) = absorbed.commits.first() {
-            self.places.push(Place { position: first.header.position, cursor });
-        }
         for commit in &absorbed.commits {
             let position = commit.header.position;
-            self.end = position;
+            self.commits.push((Place { position, cursor }, commit.header.time));
             for start in started(commit) {
                 let summary = Summary::of(start, position);
                 self.by_start.insert((position, start.saga), ());
@@ -62,9 +64,37 @@ impl Told {
         }
     }
 
-    /// The history over the journal that it was made from.
-    pub(super) const fn over<R>(self, reader: R) -> Index<R> {
-        Index { told: self, reader }
+    /// The history over the journal that it was made from, whose fold ends at `end`.
+    pub(super) fn over<R>(self, reader: R, end: Position) -> Index<R> {
+        Index { told: Self { end, ..self }, reader }
+    }
+
+    /// When each commit was made, in order.
+    pub(super) fn times(&self) -> Vec<Moment> {
+        let moment = |(place, time): &(Place, Time)| Moment { position: place.position, time: *time };
+        self.commits.iter().map(moment).collect()
+    }
+}
+
+/// The past of a journal that stands still: its moments are known by heart.
+pub(super) struct Moments<R> {
+    pub(super) folds: Folds<R>,
+    pub(super) times: Vec<Moment>,
+}
+
+#[tonic::async_trait]
+impl<R: Read + 'static> Past for Moments<R> {
+    async fn fold_at(&self, position: Position) -> Result<Arc<Cell>, NotTold> {
+        self.folds.fold_at(position).await
+    }
+
+    async fn position_at(&self, time: Time) -> Result<Position, NotTold> {
+        let later = self.times.partition_point(|moment| moment.time <= time);
+        match (later.checked_sub(1).and_then(|last| self.times.get(last)), self.times.first()) {
+            (Some(last), _) => Ok(last.position),
+            (None, Some(first)) => Err(NotTold::Before(*first)),
+            (None, None) => Err(NotTold::Unread("the journal has no commits".to_owned())),
+        }
     }
 }
 
@@ -119,12 +149,9 @@ impl<R: Read + Clone + 'static> Finished for Index<R> {
     }
 
     async fn commits_after(&self, after: Position, max: usize) -> Result<Vec<Durable>, Unread> {
-        if after >= self.told.end {
-            return Ok(Vec::new());
-        }
-        let places = &self.told.places;
-        let next = places.partition_point(|place| place.position <= after.next());
-        let from = next.checked_sub(1).and_then(|place| places.get(place)).copied();
-        frames::behind(&self.reader, from, after, self.told.end, max).await
+        let commits = &self.told.commits;
+        let behind = &commits[commits.partition_point(|(place, _)| place.position <= after)..];
+        let places: Vec<Place> = behind.iter().take(max).map(|(place, _)| *place).collect();
+        frames::at(&self.reader, &places).await
     }
 }

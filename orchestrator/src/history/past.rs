@@ -11,7 +11,7 @@ use std::time::Duration;
 use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
-use windlass_journal::{Frame, Read, ReadError};
+use windlass_journal::{Frame, Part, Read, ReadError};
 use windlass_replay::{ReplayError, Until, fold, fold_of_image};
 use windlass_sagas::cell::Cell;
 use windlass_sagas::ids::{CellId, Position, Time};
@@ -77,7 +77,7 @@ impl<R: Read + 'static> Inner<R> {
             return Ok(cell);
         }
         let mut at = self.start(position).await?;
-        while position.0.saturating_sub(at.tip().position.0) > KEPT_EVERY {
+        while self.store.is_some() && position.0.saturating_sub(at.tip().position.0) > KEPT_EVERY {
             at = self.stride(at, position).await?;
         }
         let folded = fold(&self.reader, at, Until::Position(position)).await.map_err(not_told)?;
@@ -166,6 +166,10 @@ impl<R: Read> Read for UpTo<'_, R> {
     async fn wait(&self, after: Cursor) -> Result<(), ReadError> {
         self.journal.wait(after).await
     }
+
+    fn part(&self) -> Option<&dyn Part> {
+        self.journal.part()
+    }
 }
 
 #[tonic::async_trait]
@@ -194,6 +198,9 @@ impl<R: Read + 'static> Past for Folds<R> {
 
 #[expect(clippy::needless_pass_by_value, reason = "it is what `map_err` gives")]
 fn not_told(error: ReplayError) -> NotTold {
+    if let ReplayError::LeftOut { from, to, .. } = error {
+        return NotTold::LeftOut(from, to);
+    }
     NotTold::Unread(match std::error::Error::source(&error) {
         Some(source) => format!("{error}: {source}"),
         None => error.to_string(),

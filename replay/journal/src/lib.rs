@@ -93,4 +93,8 @@ impl<R: Read> Read for Arc<R> {
     async fn wait(&self, after: Cursor) -> Result<(), ReadError> {
         R::wait(self, after).await
     }
+
+    fn part(&self) -> Option<&dyn Part> {
+        R::part(self)
+    }
 }

@@ -7,11 +7,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use windlass_journal::embedded::{Embedded, Settings};
 use windlass_journal::{Append, Frame, Read};
 use windlass_sagas::protocol::Cursor;
-use windlass_sagas::record::{Frame as StoredFrame, SagaKind};
+use windlass_sagas::record::Frame as StoredFrame;
 
-use windlass_replay::{
-    Ask, Metered, Seen, Source, SourceError, Standing, Verdict, What, check, export, sagas, verify,
-};
+use windlass_replay::{Ask, Metered, Seen, Source, SourceError, Verdict, What, check, export, verify};
 
 use crate::support::{World, create_server, flavor};
 use crate::{journal, wait};
@@ -131,21 +129,4 @@ fn a_reading_tells_how_far_it_is() {
     let metered = Metered::new(&journal, |cursor: Cursor| reached.store(cursor.0, Ordering::Relaxed));
     assert_eq!(wait(check(&metered, &[])).verdict(), Verdict::Same);
     assert_eq!(reached.load(Ordering::Relaxed), wait(journal.last()).expect("readable").0);
-}
-
-#[test]
-fn the_sagas_are_listed_and_an_open_one_is_never_left_out() {
-    let world = world();
-    let journal = journal(&world.frames);
-    let (lines, left_out) = wait(sagas(&journal, 100)).expect("readable");
-    let made: Vec<Standing> =
-        lines.iter().filter(|it| it.kind == SagaKind::ServerCreate).map(|it| it.standing).collect();
-    assert_eq!(made, [Standing::Completed, Standing::RolledBack, Standing::Open]);
-    assert_eq!(left_out, 0);
-    assert!(lines.is_sorted_by_key(|it| it.start));
-    let (few, left_out) = wait(sagas(&journal, 2)).expect("readable");
-    assert_eq!(few.iter().map(|it| it.standing).collect::<Vec<_>>(), [Standing::RolledBack, Standing::Open]);
-    assert_eq!(left_out, lines.len() as u64 - 2);
-    let (none, _) = wait(sagas(&journal, 0)).expect("readable");
-    assert_eq!(none.iter().map(|it| it.standing).collect::<Vec<_>>(), [Standing::Open]);
 }
