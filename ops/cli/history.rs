@@ -29,7 +29,7 @@ pub(crate) enum History {
     /// Follow the chain of hashes: what was edited, dropped, moved or cut off, each with its position.
     ///
     /// Exits with 1 where anything is wrong.
-    #[command(after_help = "Example: windlass history verify --journal cell.wlj")]
+    #[command(after_help = "Example: windlass history verify")]
     Verify(Box<Verify>),
 }
 

@@ -180,10 +180,9 @@ impl Process {
         }
         let (leads, led) = watch::channel(false);
         let (reached, whole) = (history.reached(), history.whole());
+        let past = Arc::new(Folds::new(reader.clone(), Some(store.clone()), Some(identity.genesis.cell)));
         let finished: Arc<dyn Finished> = Arc::new(history);
-        let source = feed::Source { finished: Arc::clone(&finished), reached };
-        publish(&config, &identity, source, led, stop.clone());
-        let past = Folds::new(reader.clone(), Some(store.clone()), Some(identity.genesis.cell));
+        publish(&config, &identity, (Arc::clone(&finished), reached), led, stop.clone());
         let setup = Setup {
             config: Node {
                 writer,
@@ -208,7 +207,7 @@ impl Process {
             leader: leader.clone(),
             finished,
             whole,
-            past: Arc::new(past),
+            past,
             access: Access::Tokens,
             inventories: Arc::new(Agents::new(leader.clone(), Arc::clone(&contacts), faults)),
             blobs: Some(blobs.clone()),
@@ -233,7 +232,7 @@ impl Process {
 fn publish(
     config: &Config,
     identity: &CellIdentity,
-    source: feed::Source,
+    (finished, reached): (Arc<dyn Finished>, watch::Receiver<Position>),
     led: watch::Receiver<bool>,
     stop: CancellationToken,
 ) {
@@ -241,6 +240,7 @@ fn publish(
     let Some((settings, plan)) = config.nats.as_ref().and_then(|nats| nats.feed(&genesis.name)) else {
         return;
     };
+    let source = feed::Source { finished, reached };
     let publisher = Publisher { cell: genesis.cell, source, sink: feed::Nats::new(settings, plan) };
     // Beside the leader's task and never in its way; ends with the process.
     tokio::spawn(publisher.run(led, stop));
