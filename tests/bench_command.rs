@@ -111,7 +111,7 @@ fn check(row: &Value) {
 #[test]
 fn every_row_is_measured_without_an_error_and_nothing_stays_behind() {
     let temporary = tempfile::tempdir().expect("a directory");
-    let report = report(temporary.path(), &["--journal", "embedded", "--only", ONLY]);
+    let report = report(temporary.path(), &["--on", "embedded", "--only", ONLY]);
     let journals = report["journals"].as_array().expect("journals");
     assert_eq!((journals.len(), &journals[0]["journal"]), (1, &Value::from("embedded")));
     assert_eq!(names(&journals[0]), ROWS, "in the order of the table, whatever was measured first");
@@ -149,7 +149,7 @@ fn a_history_is_made_read_folded_asked_checked_and_removed() {
 #[test]
 fn journals_on_nats_are_started_measured_compared_and_ended() {
     let temporary = tempfile::tempdir().expect("a directory");
-    let args = ["--journal", "r1-synced,r1,r1", "--only", "journal-1,ok-32", "--unsynced-ledgers"];
+    let args = ["--on", "r1-synced,r1,r1", "--only", "journal-1,ok-32", "--unsynced-ledgers"];
     let report = report(temporary.path(), &args);
     assert_eq!(report["ledgersSynced"], false);
     let journals = report["journals"].as_array().expect("journals");
@@ -229,11 +229,11 @@ fn monitored(port: u16, path: &str) -> Value {
 #[test]
 fn without_a_server_what_needs_one_is_refused_and_the_way_to_one_is_told() {
     let temporary = tempfile::tempdir().expect("a directory");
-    let output = bench(temporary.path(), &["--journal", "r1", "--nats-server", "nowhere"]);
+    let output = bench(temporary.path(), &["--on", "r1", "--nats-server", "nowhere"]);
     assert_eq!(output.status.code(), Some(2));
     assert!(String::from_utf8_lossy(&output.stderr).contains("nowhere is no nats-server"));
     let mut command = Command::new(env!("CARGO_BIN_EXE_windlass"));
-    let output = command.env("PATH", "").args(["bench", "--journal", "embedded,r3-synced"]).output();
+    let output = command.env("PATH", "").args(["bench", "--on", "embedded,r3-synced"]).output();
     let output = output.expect("the command starts");
     assert_eq!(output.status.code(), Some(2));
     let told = String::from_utf8_lossy(&output.stderr);

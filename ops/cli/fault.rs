@@ -83,7 +83,7 @@ pub(crate) struct Arm {
     times: Option<u64>,
     /// Where it strikes, for kinds that have no place of their own: in the course of a call, or of an append.
     #[arg(long, value_enum)]
-    at: Option<At>,
+    point: Option<Place>,
     /// How many small changes come before a strike between two of them.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=64))]
     after_changes: Option<u32>,
@@ -141,7 +141,7 @@ kinds! {
     Duplicate,
     /// Orchestrator: the journal does not take an append.
     JournalUnavailable,
-    /// Orchestrator: the answer of an append is lost; with --at before, so is the append.
+    /// Orchestrator: the answer of an append is lost; with --point before, so is the append.
     JournalUnknown,
     /// Orchestrator: its process dies, before or after an append.
     OrchestratorCrash,
@@ -160,7 +160,7 @@ pub(crate) enum Direction {
 
 /// Where a fault strikes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum At {
+pub(crate) enum Place {
     /// Before the first small change, or before the append.
     Before,
     /// Between two small changes.
@@ -255,11 +255,11 @@ impl Arm {
             probability: self.probability.unwrap_or(0.0),
             seed: self.seed,
             times: self.times.unwrap_or(0),
-            point: match self.at {
+            point: match self.point {
                 None => Point::Unspecified,
-                Some(At::Before) => Point::Before,
-                Some(At::Between) => Point::Between,
-                Some(At::After) => Point::After,
+                Some(Place::Before) => Point::Before,
+                Some(Place::Between) => Point::Between,
+                Some(Place::After) => Point::After,
             }
             .into(),
             after_changes: self.after_changes.unwrap_or(0),

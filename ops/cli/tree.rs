@@ -95,6 +95,22 @@ fn the_tree_is_sound() {
     Cli::command().debug_assert();
 }
 
+/// A subcommand's option of the same name is read as the global one too: of another type it would end the command.
+#[test]
+fn no_command_takes_the_name_of_a_global_option_for_another_type() {
+    let tree = Cli::command();
+    let global: BTreeMap<&str, &clap::Arg> =
+        tree.get_arguments().filter(|it| it.is_global_set()).map(|it| (it.get_id().as_str(), it)).collect();
+    assert!(global.contains_key("at") && global.contains_key("journal"), "{global:?}");
+    for (path, command) in leaves() {
+        for own in command.get_arguments() {
+            let Some(global) = global.get(own.get_id().as_str()) else { continue };
+            let types = (own.get_value_parser().type_id(), global.get_value_parser().type_id());
+            assert!(types.0 == types.1, "`windlass {path}` has a --{} of its own", own.get_id());
+        }
+    }
+}
+
 #[test]
 fn every_command_says_what_it_does_and_has_an_example_that_reads() {
     for (path, command) in leaves() {

@@ -61,7 +61,7 @@ impl Kind {
 pub(super) struct Options {
     /// The journals to measure on, one after another. By default all that can be had: those on NATS need a nats-server.
     #[arg(long, value_enum, value_name = "KIND", value_delimiter = ',', conflicts_with = "nats")]
-    journal: Vec<Kind>,
+    on: Vec<Kind>,
     /// The nats-server to start, 2.11 or newer. By default the first one on the PATH.
     #[arg(long, value_name = "FILE", conflicts_with = "nats")]
     nats_server: Option<PathBuf>,
@@ -84,7 +84,7 @@ pub(super) struct Chosen {
 impl Options {
     /// Chooses; what can't be had is the command line's fault.
     pub(super) fn choose(self) -> anyhow::Result<Chosen> {
-        let Self { mut journal, nats_server, broker: brokers, servers } = self;
+        let Self { on: mut journal, nats_server, broker: brokers, servers } = self;
         if !servers.nats.is_empty() {
             return Ok(Chosen { kinds: vec![Kind::Nats], program: None, servers, brokers });
         }
@@ -181,7 +181,7 @@ mod tests {
 
     fn options(journal: Vec<Kind>) -> Options {
         let nats_server = Some(std::env::current_exe().unwrap());
-        Options { journal, nats_server, broker: Vec::new(), servers: Servers::default() }
+        Options { on: journal, nats_server, broker: Vec::new(), servers: Servers::default() }
     }
 
     #[test]

@@ -62,7 +62,7 @@ use report::{Pass, Report};
 /// hundredths, believe CPU and ratios, not rates. The handbook's page `bench.md` says how to read each column.
 ///
 /// Examples: windlass bench --only journal,ok-256 --seconds 5
-///           windlass bench --journal r1,embedded --only ok --links 3
+///           windlass bench --on r1,embedded --only ok --links 3
 ///           windlass bench history --commits 100000
 #[derive(Args, Debug)]
 #[command(verbatim_doc_comment, args_conflicts_with_subcommands = true)]
