@@ -28,7 +28,7 @@ pub(crate) async fn open(text: &str, read_at: Option<v1::ReadAt>) -> anyhow::Res
     let roles: Roles = match source.about().map(|it| &it.scope) {
         Some(Captured::Project { project, .. }) => [(Scope::Project(*project), AccessRole::Auditor)].into(),
         Some(Captured::Cell | Captured::Span | Captured::Operation { .. }) | None => {
-            [(Scope::Cell, AccessRole::Auditor)].into()
+            [(Scope::Cell, AccessRole::Auditor), (Scope::Cell, AccessRole::DrillOperator)].into()
         }
     };
     let parts = held::open(Arc::clone(&source), (kind, store), roles, |cursor| meter.at(cursor.0)).await;

@@ -237,7 +237,9 @@ async fn watch(app: &App, parent: String, after: Option<u64>) -> anyhow::Result<
     let mut interrupted = signal(SignalKind::interrupt())?;
     let mut watch = app.client.watch(parent, after);
     let mut last = None;
-    loop {
+    // A journal that nobody leads does not go on: what is in it is all.
+    let end = if app.past { Some(app.call(v1::GetCellRequest::default()).await?.position) } else { None };
+    while end.is_none_or(|end| watch.position().or(after).is_none_or(|at| at < end)) {
         let answer = tokio::select! {
             biased;
             answer = watch.next() => answer?,

@@ -9,7 +9,10 @@ use windlass_sagas::ids::{CredentialId, PrincipalId, ProjectId};
 use windlass_sagas::record::{AccessRole, Scope};
 
 use super::call::Call;
-use super::errors::Problem;
+use super::errors::{Problem, refused};
+use super::methods::{Needs, needs};
+use super::names::NO_PROJECT;
+use crate::lead::handle::Refused;
 
 /// Roles, each with where it holds.
 pub type Roles = BTreeSet<(Scope, AccessRole)>;
@@ -36,14 +39,20 @@ impl Access {
     /// Who makes this call, by the fold of now.
     ///
     /// # Errors
-    /// `UNAUTHENTICATED`.
+    /// `UNAUTHENTICATED`; `READ_ONLY` for a change where nobody leads.
     pub(super) fn of<'a>(&'a self, cell: &'a Cell, call: &Call) -> Result<Who<'a>, Problem> {
         match self {
             Self::Tokens => {
                 let credential = call.shown.credential(cell, crate::clock::now())?;
                 Ok(Who { credential: Some(credential.id), ..self.known(cell, credential.principal) })
             }
-            Self::Holder(_) => Ok(self.known(cell, HOLDER)),
+            Self::Holder(_) => match needs(call.method) {
+                // Said before any right is looked at: no role would help.
+                Needs::Permission(Permission::Write | Permission::Operate) => {
+                    Err(refused(Refused::ReadOnly, NO_PROJECT, &[]))
+                }
+                Needs::Credential | Needs::Permission(_) => Ok(self.known(cell, HOLDER)),
+            },
         }
     }
 

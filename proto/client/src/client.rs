@@ -160,6 +160,10 @@ impl Client {
         tokio::time::timeout(self.0.deadline, tries).await.unwrap_or_else(|_| Err(out_of_time(path)))
     }
 
+    pub(crate) fn reads_the_past(&self) -> bool {
+        self.0.read_at.is_some()
+    }
+
     pub(crate) fn deadline(&self) -> Duration {
         self.0.deadline
     }

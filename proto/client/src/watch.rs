@@ -41,7 +41,12 @@ impl Watch {
     ///
     /// # Errors
     /// The server's refusal, or UNAVAILABLE after the last try; the watch can be gone on with after it.
+    /// FAILED_PRECONDITION, unsent, where the client reads the past.
     pub async fn next(&mut self) -> Result<Option<WatchOperationsResponse>, ClientError> {
+        if self.client.reads_the_past() {
+            let message = "the past can be read, and not followed";
+            return Err(ClientError::own(Code::FailedPrecondition, message));
+        }
         while !self.ended {
             match self.line.next(PATH, &self.request()).await? {
                 Some(answer) if self.take(&answer) => return Ok(Some(answer)),
