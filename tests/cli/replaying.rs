@@ -225,7 +225,7 @@ fn a_part_of_a_journal_answers_what_it_holds_and_refuses_the_rest() {
         (
             &project,
             &["server", "create", "x", "--flavor", "f", "--image", "i", "--network", "n", "-p", "blue"],
-            1,
+            4,
         ),
     ] {
         let ran = windlass(None, &[args, &["--journal", file]].concat());
