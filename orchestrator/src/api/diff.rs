@@ -241,15 +241,15 @@ impl Scope {
     /// What a name asks for.
     fn of(parent: &str) -> Result<Self, Problem> {
         let parts: Vec<&str> = parent.split('/').collect();
-        let one = parts.len() > 2 || matches!(parts[0], "hosts" | "flavors");
-        let place = match parts.as_slice() {
-            ["projects", _] => Place::parent(parent)?,
-            ["projects", project, ..] => Place::Project((*project).to_owned()),
-            _ => Place::Cell,
-        };
+        let one = Some(parent.to_owned());
         match parts.as_slice() {
-            [""] | ["projects", _] => Ok(Self { place, one: None }),
-            _ if one => Ok(Self { place, one: Some(parent.to_owned()) }),
+            [""] => Ok(Self { place: Place::Cell, one: None }),
+            ["projects", _] => Ok(Self { place: Place::parent(parent)?, one: None }),
+            ["projects", project, collection, _] => {
+                names::two(parent, "projects", collection, "parent")?;
+                Ok(Self { place: Place::Project((*project).to_owned()), one })
+            }
+            ["hosts" | "flavors", _] => Ok(Self { place: Place::Cell, one }),
             _ => Err(touched::no_such_form()),
         }
     }

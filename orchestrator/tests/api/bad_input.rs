@@ -117,7 +117,7 @@ fn common(method: &MethodDescriptor) -> Vec<(&'static str, Value, ErrorReason)> 
     if let Some(read_at) = method.input().get_field_by_name("read_at") {
         let kind = read_at.kind();
         let message = DynamicMessage::new(kind.as_message().expect("ReadAt").clone());
-        let in_no_history = ["GetServerConsole", "GetRecovery"].contains(&method.name());
+        let in_no_history = ["GetServerConsole", "GetRecovery", "VerifyHistory"].contains(&method.name());
         let reason = if in_no_history { ErrorReason::ReadAtUnsupported } else { ErrorReason::InvalidField };
         all.push(("read_at", Value::Message(message), reason));
     }

@@ -31,7 +31,7 @@ macro_rules! listed {
 fn cell(rows: &mut Rows) {
     rows.add(
         GetCellRequest::default(),
-        &[(|it| it.read_at = Some(ReadAt { point: None }), ReadAtUnsupported, "read_at")],
+        &[(|it| it.read_at = Some(ReadAt { point: None }), InvalidField, "read_at")],
     );
     rows.add(
         DoctorRequest { hosts: vec!["hosts/h0".into()], wait_ms: 10, ..Default::default() },
