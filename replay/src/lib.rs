@@ -32,8 +32,6 @@ pub use file::{File, FileError, Manifest, Scope};
 pub use fold::{Folded, Until, Voids, fold, fold_by, fold_of_image};
 pub use metered::Metered;
 pub use source::{Source, SourceError};
-pub use timeline::{
-    About, Begun, Course, Entry, StepLine, Timeline, timeline, timeline_and_hosts, timeline_at,
-};
+pub use timeline::{About, Begun, Course, Entry, StepLine, Timeline, timeline, timeline_at};
 pub use verify::{Finding, Seen, Verified, What, verify, verify_by};
 pub use when::utc;

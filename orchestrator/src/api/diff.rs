@@ -46,8 +46,10 @@ impl Api {
     ) -> Result<v1::DiffResponse, Problem> {
         let scope = Scope::of(&asked.parent)?;
         let point = Point { read_at: None, min_position: Position(asked.min_position) };
-        let look = |view: &View<'_>| Ok((view.who.clone().kept(), view.project, view.cell.position));
-        let (who, project, now) = self.visit(call, point, Ok(scope.place.clone()), look).await?;
+        let look = |view: &View<'_>| {
+            Ok((view.who.clone().kept(), view.project, view.audience(), view.cell.position))
+        };
+        let (who, project, audience, now) = self.visit(call, point, Ok(scope.place.clone()), look).await?;
         let from =
             asked.from.ok_or_else(|| Problem::field("from", "from is required: a position or a time"))?;
         let from = self.moment(from, now).await.map_err(|problem| problem.of_field("from"))?.position;
@@ -96,7 +98,6 @@ impl Api {
             commits.keep(&diff.causes());
         }
         let (changed, passing) = diff.end();
-        let audience = audience(&who, project);
         let told = Told { before: &before, after: &after, who: &who };
         Ok(v1::DiffResponse {
             commits: commits.of(&changed).map(|commit| message(commit, audience)).collect(),
@@ -127,11 +128,6 @@ impl Commits {
         let causes: BTreeSet<Position> = changed.iter().flat_map(|it| it.causes.values().copied()).collect();
         self.0.iter().filter(move |(position, _)| causes.contains(position)).map(|(_, commit)| commit)
     }
-}
-
-fn audience(who: &Who<'_>, project: ProjectId) -> Audience {
-    let auditor = who.may(windlass_sagas::cell::Permission::Audit, project).is_ok();
-    if auditor { Audience::Auditors } else { Audience::Readers }
 }
 
 fn message(commit: &Durable, audience: Audience) -> v1::DiffCommit {

@@ -197,10 +197,7 @@ impl Api {
         if who.may(Permission::Read, project).is_err() {
             return Err(missing());
         }
-        let look = |view: &View<'_>| {
-            let auditor = view.may(Permission::Audit, view.project);
-            Ok((read_back(view), if auditor { Audience::Auditors } else { Audience::Readers }))
-        };
+        let look = |view: &View<'_>| Ok((read_back(view), view.audience()));
         let (at, audience) = self.visit(call, point, Ok(Place::Known(project)), look).await?;
         if at.past.is_some() {
             let began = self.parts().finished.summary(saga).await.map_err(unread)?.map(|it| it.first);

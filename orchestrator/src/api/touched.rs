@@ -7,7 +7,6 @@
 use std::collections::BTreeMap;
 
 use windlass_proto::v1::{self, ErrorReason};
-use windlass_sagas::cell::Permission;
 use windlass_sagas::ids::*;
 use windlass_sagas::record::ResourceRef;
 
@@ -75,9 +74,14 @@ impl Api {
             let sieve = Sieve::of(ask.filter(&FILTERS)?, view);
             // What can't be read is refused before anything is.
             Page::of(&ask, sieve.clone())?;
-            let auditor = view.may(Permission::Audit, view.project);
-            let audience = if auditor { Audience::Auditors } else { Audience::Readers };
-            Ok(Found { resource, project: view.project, lives, at: read_back(view), audience, sieve })
+            Ok(Found {
+                resource,
+                project: view.project,
+                lives,
+                at: read_back(view),
+                audience: view.audience(),
+                sieve,
+            })
         };
         self.visit(call, point!(asked), place, look).await
     }

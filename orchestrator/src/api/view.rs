@@ -9,6 +9,7 @@ use windlass_sagas::cell::state::*;
 use windlass_sagas::ids::*;
 use windlass_sagas::record::{ResourceRef, Visibility};
 
+use super::convert::Audience;
 use super::errors::{Problem, rejected};
 use super::fields;
 use super::inventories::Inventories;
@@ -160,6 +161,11 @@ impl<'a> View<'a> {
     /// Whether the caller may do this in a project.
     pub(super) fn may(&self, permission: Permission, project: ProjectId) -> bool {
         self.who.may(permission, project).is_ok()
+    }
+
+    /// How much the caller is told of causes in the call's project.
+    pub(super) fn audience(&self) -> Audience {
+        if self.may(Permission::Audit, self.project) { Audience::Auditors } else { Audience::Readers }
     }
 
     /// Whether what belongs to a project belongs into this call's list.

@@ -1,7 +1,6 @@
 //! What a watch of events tells: all that happens in the cell, or in projects, as far as the caller may read it.
 
 use windlass_proto::v1;
-use windlass_sagas::cell::Permission;
 use windlass_sagas::ids::*;
 use windlass_sagas::record::Commit;
 
@@ -106,9 +105,7 @@ impl Tale for Events {
         let of = place.clone();
         let look = move |view: &View<'_>| {
             sieve.know(view);
-            let auditor = view.may(Permission::Audit, view.project);
-            let audience = if auditor { Audience::Auditors } else { Audience::Readers };
-            Ok((sieve, Scope::of(view, &of), audience))
+            Ok((sieve, Scope::of(view, &of), view.audience()))
         };
         (self.sieve, self.scope, self.audience) =
             self.api.visit(self.call, Point::default(), Ok(place), look).await?;

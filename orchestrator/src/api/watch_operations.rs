@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 use prost::Message;
 use windlass_proto::v1::{self, ErrorReason};
 use windlass_replay::Course;
-use windlass_sagas::cell::Permission;
 use windlass_sagas::ids::*;
 use windlass_sagas::record::Commit;
 
@@ -178,10 +177,7 @@ impl Tale for Operations {
     }
 
     async fn let_in(&mut self) -> Result<(), Problem> {
-        let look = |view: &View<'_>| {
-            let auditor = view.may(Permission::Audit, view.project);
-            Ok((Readable::of(view), if auditor { Audience::Auditors } else { Audience::Readers }))
-        };
+        let look = |view: &View<'_>| Ok((Readable::of(view), view.audience()));
         let place = Ok(self.place.clone());
         let (readable, audience) = self.api.visit(self.call, Point::default(), place, look).await?;
         self.audience = audience;

@@ -108,7 +108,7 @@ impl<R: Read + 'static> Index<R> {
     /// Some of the commits at these places that are behind a position.
     async fn behind(&self, places: &[Place], after: Position) -> Result<Vec<Durable>, Unread> {
         let behind = &places[places.partition_point(|place| place.position <= after)..];
-        frames::at(&self.reader, &behind[..behind.len().min(COMMITS_AT_ONCE)]).await
+        frames::at(&self.reader, &behind[..behind.len().min(COMMITS_AT_ONCE)], |_| Ok(None)).await
     }
 }
 
@@ -152,6 +152,6 @@ impl<R: Read + Clone + 'static> Finished for Index<R> {
         let commits = &self.told.commits;
         let behind = &commits[commits.partition_point(|(place, _)| place.position <= after)..];
         let places: Vec<Place> = behind.iter().take(max).map(|(place, _)| *place).collect();
-        frames::at(&self.reader, &places).await
+        frames::at(&self.reader, &places, |_| Ok(None)).await
     }
 }

@@ -58,10 +58,19 @@ pub(crate) async fn open<R: Read>(reader: &R, cursor: Cursor) -> Result<Opened, 
 }
 
 /// The commits at these places, of which the index says that they are valid, in their order.
-pub(crate) async fn at<R: Read>(reader: &R, places: &[Place]) -> Result<Vec<Durable>, Unread> {
+/// Those that `known` has are not read.
+pub(crate) async fn at<R: Read>(
+    reader: &R,
+    places: &[Place],
+    known: impl Fn(Position) -> Result<Option<Durable>, Unread>,
+) -> Result<Vec<Durable>, Unread> {
     let mut commits = Vec::with_capacity(places.len());
     let mut read: Option<Opened> = None;
     for place in places {
+        if let Some(commit) = known(place.position)? {
+            commits.push(commit);
+            continue;
+        }
         let opened = match read.take().filter(|opened| opened.cursor == place.cursor) {
             Some(opened) => opened,
             None => open(reader, place.cursor).await?,

@@ -113,21 +113,7 @@ impl<R: Read + Clone + 'static> History<R> {
 
     /// The commits at these places, in their order.
     async fn at(&self, places: &[Place]) -> Result<Vec<Durable>, Unread> {
-        let mut commits = Vec::with_capacity(places.len());
-        let mut read: Option<frames::Opened> = None;
-        for place in places {
-            if let Some(commit) = self.recent(|recent| recent.at(place.position))? {
-                commits.push(commit);
-                continue;
-            }
-            let opened = match read.take().filter(|opened| opened.cursor == place.cursor) {
-                Some(opened) => opened,
-                None => frames::open(&self.reader, place.cursor).await?,
-            };
-            commits.push(opened.commit(place.position)?);
-            read = Some(opened);
-        }
-        Ok(commits)
+        frames::at(&self.reader, places, |position| self.recent(|recent| recent.at(position))).await
     }
 }
 

@@ -6,8 +6,6 @@
 mod course;
 mod text;
 
-use std::collections::BTreeMap;
-
 use windlass_journal::Read;
 use windlass_sagas::ids::*;
 use windlass_sagas::protocol::{Cursor, Fold};
@@ -205,34 +203,12 @@ pub(crate) const fn saga_of(event: &Event) -> Option<SagaId> {
 /// # Errors
 /// Where the journal can't be read or folded.
 pub async fn timeline<R: Read>(journal: &R, saga: SagaId) -> Result<Timeline, ReplayError> {
-    Ok(timeline_and_hosts(journal, saga).await?.0)
-}
-
-/// The same, with the names of all hosts that ever joined.
-///
-/// # Errors
-/// As `timeline`.
-pub async fn timeline_and_hosts<R: Read>(
-    journal: &R,
-    saga: SagaId,
-) -> Result<(Timeline, BTreeMap<HostId, String>), ReplayError> {
     let mut timeline = Timeline::new(saga);
-    let mut hosts = BTreeMap::new();
-    let take = |_, absorbed: &windlass_sagas::protocol::Absorbed| {
-        for commit in &absorbed.commits {
-            timeline.take(commit);
-            hosts.extend(commit.events.iter().filter_map(joined));
-        }
-    };
-    fold_by(journal, Fold::new(None), Until::End, take).await?;
-    Ok((timeline, hosts))
-}
-
-fn joined(event: &Event) -> Option<(HostId, String)> {
-    match event {
-        Event::HostJoined(e) => Some((e.id, e.name.clone())),
-        _ => None,
-    }
+    fold_by(journal, Fold::new(None), Until::End, |_, absorbed| {
+        absorbed.commits.iter().for_each(|commit| timeline.take(commit));
+    })
+    .await?;
+    Ok(timeline)
 }
 
 /// The same from the frames that the index names, in the order of their positions: of valid commits, that is.
