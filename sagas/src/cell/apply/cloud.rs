@@ -1,6 +1,6 @@
 //! Folding servers, volumes and the catalogue; what they claim on hosts and in projects is claimed and given back here.
 
-use alloc::string::{String, ToString};
+use alloc::string::ToString;
 
 use crate::cell::lookup::NO_PROJECT;
 use crate::cell::state::*;
@@ -238,8 +238,9 @@ impl Cell {
     }
 
     pub(super) fn name_freed(&mut self, project: ProjectId, noun: &str, name: &str) {
-        let key: (ProjectId, String, String) = (project, noun.to_string(), name.to_string());
-        self.names.remove(&key);
+        if !name.is_empty() {
+            self.names.remove(&(project, noun.to_string(), name.to_string()));
+        }
     }
 }
 

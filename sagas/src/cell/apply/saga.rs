@@ -58,9 +58,11 @@ impl Cell {
                 && let Some(open) = self.open_dispatches.get_mut(&step.ledger)
             {
                 open.remove(&(dispatched, id, index));
+                if open.is_empty() {
+                    self.open_dispatches.remove(&step.ledger);
+                }
             }
         }
-        self.open_dispatches.retain(|_, open| !open.is_empty());
         Some(saga)
     }
 
