@@ -9,6 +9,7 @@ use windlass_replay::Course;
 use windlass_sagas::ids::{CellId, Position, SagaId};
 use windlass_sagas::record::Commit;
 
+use super::json::{self, Object};
 use crate::api::{Audience, attribution, of_commit, of_saga};
 
 /// A message of the feed.
@@ -37,16 +38,6 @@ impl Message {
 pub fn place(id: &str) -> Option<(Position, u32)> {
     let (position, ordinal) = id.split_once('.')?;
     Some((Position(position.parse().ok()?), ordinal.parse().ok()?))
-}
-
-/// An event that has no JSON form.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("event {id} has no JSON form: {why}")]
-pub struct Unspeakable {
-    /// Its id.
-    pub id: String,
-    /// Why.
-    pub why: String,
 }
 
 /// Tells commits, in their order. It remembers of each open saga what its events' messages need of earlier commits.
@@ -85,10 +76,7 @@ impl Teller {
     }
 
     /// The messages of a commit's events.
-    ///
-    /// # Errors
-    /// `Unspeakable`, which no commit of an orchestrator's is.
-    pub fn tell(&mut self, commit: &Commit) -> Result<Vec<Message>, Unspeakable> {
+    pub fn tell(&mut self, commit: &Commit) -> Vec<Message> {
         let events = of_commit(commit, &mut self.open, Audience::Auditors);
         self.end(commit);
         events.iter().map(|event| self.message(event)).collect()
@@ -101,34 +89,24 @@ impl Teller {
         }
     }
 
-    fn message(&self, event: &v1::Event) -> Result<Message, Unspeakable> {
+    fn message(&self, event: &v1::Event) -> Message {
         let (position, ordinal) = (Position(event.position), event.ordinal);
-        let id = format!("{position}.{ordinal}");
-        let failed = |why: String| Unspeakable { id: id.clone(), why };
-        let data = windlass_proto::to_json(event, false).map_err(|error| failed(error.to_string()))?;
         let about = About::of(event);
-        let time = event.time.map(|time| time.to_string()).unwrap_or_default();
-        let mut text = String::with_capacity(1024);
-        text.push_str("{\"specversion\":\"1.0\"");
-        let kind = format!("windlass.{}", event.kind);
-        let trace = traceparent(event.cause.as_ref());
-        let attributes = [
-            ("id", id.as_str()),
-            ("source", &self.source),
-            ("type", &kind),
-            ("subject", about.name),
-            ("time", &time),
-            ("datacontenttype", "application/json"),
-            ("dataschema", SCHEMA),
-            ("traceparent", &trace),
-        ];
-        for (name, value) in attributes.into_iter().filter(|(_, value)| !value.is_empty()) {
-            let value = serde_json::to_string(value).map_err(|error| failed(error.to_string()))?;
-            text.extend([",\"", name, "\":", &value]);
-        }
-        text.extend([",\"data\":", &data.to_string(), "}"]);
+        let mut payload = Vec::with_capacity(1024);
+        let mut told = Object::begin(&mut payload);
+        told.text("specversion", "1.0");
+        told.text("id", &format!("{position}.{ordinal}"));
+        told.text("source", &self.source);
+        told.text("type", &format!("windlass.{}", event.kind));
+        told.text("subject", about.name);
+        told.text("time", &event.time.map(|time| time.to_string()).unwrap_or_default());
+        told.text("datacontenttype", "application/json");
+        told.text("dataschema", SCHEMA);
+        told.text("traceparent", &traceparent(event.cause.as_ref()));
+        json::put(event, told.value("data"));
+        told.end();
         let subject = format!("{}.{}.{}", token(&about.kind()), token(about.id()), token(&event.kind));
-        Ok(Message { position, ordinal, subject, payload: text.into_bytes() })
+        Message { position, ordinal, subject, payload }
     }
 }
 

@@ -5,6 +5,7 @@
 //! no gap and no repeat, and a stream that is lost, cut or deleted is made again as it was (`ops/decisions/0007`).
 
 mod event;
+mod json;
 mod nats;
 mod publisher;
 mod rebuild;
@@ -13,7 +14,7 @@ mod tests;
 
 use std::time::Duration;
 
-pub use event::{Message, Teller, Unspeakable, place};
+pub use event::{Message, Teller, place};
 pub use nats::Nats;
 pub use publisher::{End, Publisher, Sink, SinkError, Source};
 pub use rebuild::{RebuildError, rebuild};

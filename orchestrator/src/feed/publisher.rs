@@ -12,7 +12,7 @@ use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use windlass_sagas::ids::{CellId, Position};
 
-use super::event::{Message, Teller, Unspeakable};
+use super::event::{Message, Teller};
 use super::{
     COMMITS_AT_ONCE, GATHER_PAUSE, HISTORY_TIME_MAX, LOOK_PAUSE, RETRY_PAUSE, TELL_PAUSE, WINDOW_BYTES,
     WINDOW_MESSAGES,
@@ -79,8 +79,6 @@ enum Broken {
     Sink(#[from] SinkError),
     #[error(transparent)]
     Unread(#[from] Unread),
-    #[error(transparent)]
-    Unspeakable(#[from] Unspeakable),
 }
 
 /// Where events come from: what is durable, and how far that is.
@@ -279,7 +277,7 @@ impl<S: Sink> Publisher<S> {
                 }
             }
         }
-        run.waiting.extend(run.teller.tell(commit)?);
+        run.waiting.extend(run.teller.tell(commit));
         run.read = position;
         Ok(())
     }

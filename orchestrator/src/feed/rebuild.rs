@@ -7,7 +7,7 @@ use windlass_sagas::ids::Position;
 use windlass_sagas::protocol::Cursor;
 use windlass_sagas::record::{Commit, DecodeError, Event, Frame, Genesis, Tip, Validity};
 
-use super::event::{Message, Teller, Unspeakable};
+use super::event::{Message, Teller};
 
 /// Frames asked for at a time.
 const READ_FRAMES: usize = 256;
@@ -30,9 +30,6 @@ pub enum RebuildError<E> {
     /// It does not begin with the cell's first commit, so that nobody knows whose it is.
     #[error("the journal does not begin with its cell's first commit")]
     NoGenesis,
-    /// An event has no JSON form.
-    #[error(transparent)]
-    Unspeakable(#[from] Unspeakable),
     /// Who takes the messages failed.
     #[error(transparent)]
     Taker(E),
@@ -70,7 +67,7 @@ pub async fn rebuild<R: Read, E>(
                     teller.pass(&commit);
                     continue;
                 }
-                for message in teller.tell(&commit)? {
+                for message in teller.tell(&commit) {
                     each(genesis, message).await.map_err(RebuildError::Taker)?;
                 }
             }
