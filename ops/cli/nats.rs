@@ -102,7 +102,7 @@ pub(crate) struct Nats {
 
 /// Whether events are published.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum Events {
+pub(crate) enum Events {
     /// They are.
     On,
     /// They are not.

@@ -8,7 +8,7 @@ use windlass_journal::jetstream::local::{Plan, Program, Server};
 
 use crate::exit::Usage;
 use crate::journal::{Journal, Place};
-use crate::nats::Servers;
+use crate::nats::{Events, Servers};
 
 /// The name of the cell whose journal it is.
 const CELL: &str = "bench";
@@ -120,6 +120,20 @@ fn program_at(path: &Path) -> anyhow::Result<Program> {
 }
 
 impl Chosen {
+    /// What is measured in turn: each journal with events, without, or both; `None` where it can't have any.
+    pub(super) fn passes(&self, events: &[Events]) -> Vec<(Kind, Option<Events>)> {
+        let mut passes = Vec::new();
+        for kind in &self.kinds {
+            for events in events {
+                let pass = (*kind, (*kind != Kind::Embedded).then_some(*events));
+                if !passes.contains(&pass) {
+                    passes.push(pass);
+                }
+            }
+        }
+        passes
+    }
+
     /// Which, and why, for people.
     pub(super) fn line(&self) -> String {
         let names: Vec<&str> = self.kinds.iter().map(|kind| kind.name()).collect();
@@ -191,6 +205,15 @@ mod tests {
         }
         assert_eq!(Kind::value_variants().len(), Kind::ALL.len());
         assert!(Kind::from_str(Kind::Nats.name(), false).is_err(), "it is asked for by --nats");
+    }
+
+    #[test]
+    fn a_journal_is_measured_with_events_and_without_where_it_can_have_them() {
+        let chosen = options(vec![Kind::Embedded, Kind::R1]);
+        let chosen = Chosen { kinds: chosen.on, program: None, servers: Servers::default(), brokers: vec![] };
+        let both = chosen.passes(&[Events::On, Events::Off, Events::On]);
+        let expected = [(Kind::Embedded, None), (Kind::R1, Some(Events::On)), (Kind::R1, Some(Events::Off))];
+        assert_eq!(both, expected);
     }
 
     #[test]

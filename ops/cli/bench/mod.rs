@@ -27,10 +27,10 @@ use windlass_agents::CancellationToken;
 
 use crate::exit;
 use crate::journal::Journal;
+use crate::nats::Events;
 use crate::output::{self, Format};
 use crate::serve::{Log, stop_signal};
 use cell::Cell;
-use kind::Kind;
 use meter::Processes;
 use plan::{Plan, Row};
 use report::{Pass, Report};
@@ -63,6 +63,7 @@ use report::{Pass, Report};
 ///
 /// Examples: windlass bench --only journal,ok-256 --seconds 5
 ///           windlass bench --on r1,embedded --only ok --links 3
+///           windlass bench --on r1-synced --events on,off --only ok
 ///           windlass bench history --commits 100000
 #[derive(Args, Debug)]
 #[command(verbatim_doc_comment, args_conflicts_with_subcommands = true)]
@@ -100,6 +101,9 @@ struct Run {
     /// Answer before the agents' ledgers are synced: what the rest costs without them.
     #[arg(long)]
     unsynced_ledgers: bool,
+    /// With the feed of events, without it, or both in turn: what it costs. Only journals on NATS have one.
+    #[arg(long, value_enum, value_name = "on|off", value_delimiter = ',', default_value = "on")]
+    events: Vec<Events>,
     #[command(flatten)]
     journals: kind::Options,
     #[command(flatten)]
@@ -131,8 +135,9 @@ impl Run {
         let stop = stop_signal()?;
         let home = tempfile::Builder::new().prefix("windlass-bench-").tempdir()?;
         output::note(chosen.line());
-        for kind in &chosen.kinds {
-            let pass = passed(*kind, &chosen, home.path(), &report, &plan, &stop).await?;
+        for (kind, events) in chosen.passes(&self.events) {
+            let pass = Pass::begin(kind, events, chosen.about(kind));
+            let pass = passed(pass, &chosen, home.path(), &report, &plan, &stop).await?;
             if matches!(format, Format::Table) {
                 output::say(report.table(&pass))?;
             }
@@ -149,22 +154,22 @@ impl Run {
 
 /// All rows of the plan on one journal. Its servers, processes and streams are gone at the end, also where it fails.
 async fn passed(
-    kind: Kind,
+    mut pass: Pass,
     chosen: &kind::Chosen,
     home: &Path,
     report: &Report,
     plan: &Plan,
     stop: &CancellationToken,
 ) -> anyhow::Result<Pass> {
-    let (home, mut pass) = (home.join(kind.name()), Pass::begin(kind, chosen.about(kind)));
+    let home = home.join(pass.kind.name());
     std::fs::create_dir(&home)?;
-    let journal = chosen.start(kind, &home)?;
+    let journal = chosen.start(pass.kind, &home)?;
     let setup = cell::Setup {
         home: home.clone(),
         links: report.links,
         synced: report.synced,
         name: journal.cell.clone(),
-        journal: journal.arguments(),
+        journal: [journal.arguments(), pass.arguments()].concat(),
         brokers: chosen.brokers(&journal),
     };
     let measured = tokio::select! {
@@ -184,7 +189,7 @@ async fn passed(
 
 /// All rows of the plan. The journal's come last, of commits that the cell has written by then.
 async fn measure(setup: cell::Setup, journal: &Journal, pass: &mut Pass, plan: &Plan) -> anyhow::Result<()> {
-    output::note(format!("journal {}: starting an orchestrator and {} hosts", pass.kind.name(), setup.links));
+    output::note(format!("journal {}: starting an orchestrator and {} hosts", pass.name(), setup.links));
     let (home, broker) = (setup.home.clone(), setup.brokers.clone());
     let mut cell = Cell::start(setup).await?;
     for row in plan.rows.iter().filter(|row| matches!(row, Row::Channel { .. })) {

@@ -7,6 +7,7 @@ use super::kind::Kind;
 use super::measure::Measure;
 use super::plan::Row;
 use super::report::Pass;
+use crate::nats::Events;
 
 /// Appends, calls and client round trips of a saga of five steps, were each to wait for the one before.
 const PARTS: [f64; 3] = [6.0, 5.0, 2.0];
@@ -89,7 +90,7 @@ pub(super) fn of(pass: &Pass, synced: bool) -> Vec<Ratio> {
     ratios.0
 }
 
-/// What each journal reaches of the server alone that syncs every two minutes.
+/// What each journal reaches of the server alone that syncs every two minutes, and what is left of each with events.
 pub(super) fn among(passes: &[Pass]) -> Vec<Ratio> {
     let mut ratios = Ratios::default();
     let pass = |kind| passes.iter().find(|pass| pass.kind == kind);
@@ -101,6 +102,15 @@ pub(super) fn among(passes: &[Pass]) -> Vec<Ratio> {
         let bar = if in_flight == 256 { share(kind) } else { Some(0.5) };
         let what = format!("sagas/s at {in_flight}, {} / {}", kind.name(), Kind::R1.name());
         ratios.at_least(what, value, bar.unwrap_or(1.0));
+    }
+    for on in passes.iter().filter(|pass| pass.events == Some(Events::On)) {
+        let is_off = |pass: &&Pass| pass.kind == on.kind && pass.events == Some(Events::Off);
+        let Some(off) = passes.iter().find(is_off) else { continue };
+        for in_flight in [32, 256] {
+            let [with, without] = [on, off].map(|pass| find(pass, sagas(in_flight)));
+            let what = format!("sagas/s at {in_flight}, {}, with events / without", on.kind.name());
+            ratios.at_least(what, over(with, without, Measure::per_second), 0.9);
+        }
     }
     ratios.0
 }
@@ -148,9 +158,13 @@ mod tests {
 
     /// So many sagas at 256 in one second.
     fn pass(kind: Kind, count: usize) -> Pass {
+        with(kind, None, count)
+    }
+
+    fn with(kind: Kind, events: Option<Events>, count: usize) -> Pass {
         let used = Used { seconds: 1.0, ..Used::default() };
         let ran = Ran { latencies: vec![Duration::from_millis(1); count], used, ..Ran::default() };
-        let mut pass = Pass::begin(kind, String::new());
+        let mut pass = Pass::begin(kind, events, String::new());
         pass.add(Measure::of(sagas(256), ran));
         pass
     }
@@ -165,6 +179,15 @@ mod tests {
         let expected = [("sagas/s at 256, r3-synced / r1", true), ("sagas/s at 256, embedded / r1", false)];
         assert_eq!(held(&among(&passes)), expected);
         assert!(among(&passes[..1]).is_empty());
+    }
+
+    #[test]
+    fn a_journal_with_events_is_set_against_the_same_without() {
+        let [on, off] = [Events::On, Events::Off].map(Some);
+        let passes = [with(Kind::R1, on, 890), with(Kind::R1, off, 1_000), with(Kind::R3Synced, off, 500)];
+        let expected =
+            [("sagas/s at 256, r3-synced / r1", true), ("sagas/s at 256, r1, with events / without", false)];
+        assert_eq!(held(&among(&passes)), expected);
     }
 
     #[test]

@@ -5,11 +5,14 @@ use serde_json::{Value, json};
 use super::kind::Kind;
 use super::measure::{COLUMNS, Measure};
 use super::ratios::{self, Ratio};
+use crate::nats::Events;
 use crate::output::aligned;
 
 /// All rows on one journal.
 pub(super) struct Pass {
     pub(super) kind: Kind,
+    /// Whether events are published; `None`: such a journal has no feed of them.
+    pub(super) events: Option<Events>,
     /// What the journal is, for people.
     about: String,
     /// The machine's load before and after it.
@@ -18,8 +21,22 @@ pub(super) struct Pass {
 }
 
 impl Pass {
-    pub(super) fn begin(kind: Kind, about: String) -> Self {
-        Self { kind, about, load: [load_average(), None], measures: Vec::new() }
+    pub(super) fn begin(kind: Kind, events: Option<Events>, about: String) -> Self {
+        Self { kind, events, about, load: [load_average(), None], measures: Vec::new() }
+    }
+
+    /// The journal's name, for people.
+    pub(super) fn name(&self) -> String {
+        let without = if self.events == Some(Events::Off) { " without events" } else { "" };
+        format!("{}{without}", self.kind.name())
+    }
+
+    /// What the orchestrator is told of events.
+    pub(super) fn arguments(&self) -> Vec<String> {
+        match self.events {
+            Some(Events::Off) => vec!["--events".to_owned(), "off".to_owned()],
+            Some(Events::On) | None => Vec::new(),
+        }
     }
 
     pub(super) fn add(&mut self, measure: Measure) {
@@ -63,11 +80,10 @@ impl Report {
             Some(format!("\n{}: {} errors, the first: {error}", measure.row, measure.errors))
         });
         let failed: String = failed.collect();
-        let Pass { kind, about, .. } = pass;
+        let (name, about) = (pass.name(), &pass.about);
         format!(
-            "journal {} ({about}), {} links, ledgers {}, {} cores, load {before} before and {after} after; commits, \
+            "journal {name} ({about}), {} links, ledgers {}, {} cores, load {before} before and {after} after; commits, \
              bytes, CPU and flushes are for each frame, read, call or saga\n\n{tables}{failed}\n",
-            kind.name(),
             self.links,
             self.ledgers(),
             cores()
@@ -87,6 +103,7 @@ impl Report {
         let passes = self.passes.iter().map(|pass| {
             json!({
                 "journal": pass.kind.name(),
+                "events": pass.events.map(|events| events == Events::On),
                 "about": pass.about,
                 "loadBefore": pass.load[0],
                 "loadAfter": pass.load[1],
