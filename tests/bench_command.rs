@@ -127,7 +127,7 @@ fn a_history_is_made_read_folded_asked_checked_and_removed() {
     assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
     check_empty(temporary.path());
     let report: Value = serde_json::from_slice(&output.stdout).expect("JSON");
-    let expected = ["raw", "fold", "cold", "cold-image", "at", "list", "verify", "export"];
+    let expected = ["raw", "fold", "cold", "cold-image", "at", "list", "verify", "check", "export"];
     assert_eq!(names(&report), expected);
     assert!((4_000.0..4_100.0).contains(&number(&report, "commits")), "{report}");
     assert!(number(&report, "finishedSagas") > 300.0, "{report}");
@@ -143,7 +143,7 @@ fn a_history_is_made_read_folded_asked_checked_and_removed() {
         let little = ["kept images", "in memory"].iter().any(|it| amount["what"].to_string().contains(it));
         assert!(little || number(amount, "value") > 0.0, "{amount}");
     }
-    assert!(report["ratios"].as_array().is_some_and(|ratios| ratios.len() == 4), "{report}");
+    assert!(report["ratios"].as_array().is_some_and(|ratios| ratios.len() == 5), "{report}");
 }
 
 #[test]

@@ -24,12 +24,13 @@ pub use windlass_journal::jetstream::FeedPlan;
 pub const KEEP_DAYS: u32 = 7;
 /// The most days that can be asked for.
 pub const KEEP_DAYS_MAX: u32 = 3650;
-/// Messages that may be on their way to the stream at a time.
-const WINDOW_MESSAGES: usize = 256;
+/// Messages that may be on their way to the stream at a time: under load a way there and back takes some tens of
+/// milliseconds, and who falls behind what is kept in memory has to read the journal.
+const WINDOW_MESSAGES: usize = 1024;
 /// Bytes of them; one message may be over it.
-const WINDOW_BYTES: usize = 512 * 1024;
+const WINDOW_BYTES: usize = 2 * 1024 * 1024;
 /// Commits asked of the history at a time.
-const COMMITS_AT_ONCE: usize = 128;
+const COMMITS_AT_ONCE: usize = 512;
 /// The pause behind a window, in which more events come together for the next one.
 const GATHER_PAUSE: Duration = Duration::from_millis(20);
 /// How long nothing has to happen until the stream's end is looked at.

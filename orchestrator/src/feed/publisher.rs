@@ -150,9 +150,12 @@ impl<S: Sink> Publisher<S> {
                 self.idle(&run).await?;
                 continue;
             }
-            let window = run.window();
-            self.sink.publish(run.number, &window).await?;
+            let (window, after) = (run.window(), run.number);
+            // What comes next is read while this is on its way.
+            let (published, filled) = tokio::join!(self.sink.publish(after, &window), self.fill(&mut run));
+            published?;
             run.number += window.len() as u64;
+            filled?;
             metrics::feed_published(window.len());
             if told.take().is_some() {
                 tracing::info!(event = run.number, "the feed of events is published again");

@@ -14,6 +14,9 @@ use crate::lead::handle::Durable;
 
 /// Frames asked for at a time.
 const READ_FRAMES: usize = 64;
+/// Frames asked for at first where so many commits are wanted: under load each holds a hundred, and the rest of them would
+/// be read for nothing.
+const FIRST_FRAMES: usize = 4;
 
 /// A frame that was read.
 pub(crate) struct Opened {
@@ -90,14 +93,15 @@ pub(crate) async fn behind<R: Read>(
     max: usize,
 ) -> Result<Vec<Durable>, Unread> {
     let mut walk = Walk { tip: Tip::default(), after, end, max, commits: Vec::new() };
-    let mut cursor = Cursor::START;
+    let (mut cursor, mut frames_max) = (Cursor::START, FIRST_FRAMES);
     if let Some(place) = from {
         let opened = open(reader, place.cursor).await?;
         walk.begin(&opened, place.position)?;
         cursor = place.cursor;
     }
     while !walk.is_over() {
-        let frames = reader.read(cursor, READ_FRAMES).await.map_err(|error| unread(error.to_string()))?;
+        let frames = reader.read(cursor, frames_max).await.map_err(|error| unread(error.to_string()))?;
+        frames_max = READ_FRAMES.min(frames_max * 2);
         if frames.is_empty() {
             return Err(unread(format!("the journal ends at position {} before {end}", walk.tip.position)));
         }

@@ -42,6 +42,7 @@ const STORE: &str = "store";
 ///   at           the cell as it was at some position, from the nearest image
 ///   list         a page of 50 finished operations of one project
 ///   verify       the chain followed to its end
+///   check        every fact decided again, and compared with what was decided then
 ///   export       everything written into one file
 ///
 /// Example: windlass bench history --commits 100000 -o json

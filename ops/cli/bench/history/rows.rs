@@ -133,6 +133,10 @@ pub(super) async fn measure(home: &Path, made: Made, questions: u16) -> anyhow::
     rows.push(Row::done("verify", verified.commits, &begun)?);
     anyhow::ensure!(verified.is_whole(), "the journal is damaged");
     let begun = Begun::now()?;
+    let checked = windlass_replay::check(&journal, &[]).await;
+    rows.push(Row::done("check", checked.commits, &begun)?);
+    anyhow::ensure!(checked.commits == made.commits && checked.groups.is_empty(), "it is decided otherwise");
+    let begun = Begun::now()?;
     let mut file = std::io::BufWriter::new(std::fs::File::create(home.join("exported"))?);
     let exported = export(&journal, Ask::cell(), &mut file).await?;
     file.into_inner()?.sync_all()?;

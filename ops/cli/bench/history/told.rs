@@ -34,6 +34,8 @@ fn ratios(measured: &Measured) -> Vec<Ratio> {
     let longest = |name| row(name).and_then(times).map(|[_, longest]| longest / 1e3);
     let rate = |name| row(name).map(Row::per_cpu_second);
     ratios.at_least("commits folded a second of CPU", rate("fold"), 1e6);
+    let decided = rate("check").map(|rate| rate * 60.0);
+    ratios.at_least("commits decided again a minute of CPU", decided, 1e6);
     ratios.at_most("s of a start from an image and the commits behind it", seconds("cold-image"), 2.0);
     ratios.at_most("s of the longest question about the past", longest("at"), 1.0);
     ratios.at_most("bytes in memory of a finished saga", Some(measured.saga_bytes), 64.0);
