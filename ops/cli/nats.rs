@@ -31,6 +31,9 @@ pub(crate) struct Servers {
     /// The file that holds its password.
     #[arg(long, env = "WINDLASS_NATS_PASSWORD_FILE", value_name = "FILE", requires = "nats_user")]
     nats_password_file: Option<PathBuf>,
+    /// What the subjects of JetStream's API begin with, where our account at NATS has it from another one.
+    #[arg(long, env = "WINDLASS_NATS_API", value_name = "SUBJECT")]
+    nats_api: Option<String>,
 }
 
 impl Servers {
@@ -55,6 +58,7 @@ impl Servers {
             ("--nats-credentials", file(&self.nats_credentials)),
             ("--nats-user", self.nats_user.clone()),
             ("--nats-password-file", file(&self.nats_password_file)),
+            ("--nats-api", self.nats_api.clone()),
         ];
         let given = all.into_iter().filter_map(|(flag, value)| Some([flag.to_owned(), value?]));
         given.flatten().collect()
@@ -67,6 +71,7 @@ impl Servers {
             certificate: self.nats_certificate.clone().zip(self.nats_key.clone()),
             credentials: self.nats_credentials.clone(),
             user: self.nats_user.clone().zip(self.nats_password_file.clone()),
+            api: self.nats_api.clone(),
         }
     }
 }

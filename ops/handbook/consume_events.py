@@ -16,7 +16,7 @@ async def follow(url: str, cell: str, place: pathlib.Path, most: int) -> None:
     """Prints a line an event. `place` keeps the number of the last event that was handled."""
     last = int(place.read_text()) if place.exists() else 0
     connection = await nats.connect(url)  # with accounts: user=..., password=..., tls=...
-    stream = connection.jetstream()
+    stream = connection.jetstream()  # and prefix="EVENTS.API", as the user `events` has it
     events = await begin(stream, cell, last)
     handled = 0
     while handled < most:

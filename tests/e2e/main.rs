@@ -21,3 +21,4 @@ mod start;
 mod support;
 mod take_over;
 mod upgrade;
+mod verify;

@@ -271,8 +271,8 @@ mod tests {
         let nats = load(&file.join("\n"), Options::default()).unwrap().nats.unwrap();
         assert!(nats.require_durable && nats.servers.iter().all(|server| server.starts_with("tls://")));
         assert_eq!((nats.replicas, nats.monitors.len()), (3, 3));
-        let Access { ca, certificate, user, credentials } = nats.settings("north").access;
-        assert!(ca.is_some() && certificate.is_some() && credentials.is_none());
+        let Access { ca, certificate, user, credentials, api } = nats.settings("north").access;
+        assert!(ca.is_some() && certificate.is_some() && credentials.is_none() && api.is_none());
         assert_eq!(user.unwrap().0, "orchestrator");
     }
 

@@ -54,7 +54,10 @@ impl Nats {
     pub fn feed(&self, cell: &str) -> Option<(Settings, FeedPlan)> {
         let events = self.events.as_ref()?;
         let mut settings = self.settings(cell);
-        settings.access.user = events.user.clone().or(settings.access.user);
+        if let Some(user) = &events.user {
+            // Another user is in an account of its own, which has a JetStream.
+            (settings.access.user, settings.access.api) = (Some(user.clone()), None);
+        }
         let keep = Duration::from_secs(u64::from(events.keep_days) * 24 * 60 * 60);
         Some((settings, FeedPlan::of_cell(cell, self.replicas, keep)))
     }
@@ -97,6 +100,7 @@ pub(super) struct NatsFile {
     credentials: Option<PathBuf>,
     user: Option<String>,
     password_file: Option<PathBuf>,
+    api: Option<String>,
     events: Option<bool>,
     events_keep_days: Option<u32>,
     events_user: Option<String>,
@@ -115,7 +119,7 @@ pub(super) fn merged(file: Option<NatsFile>, options: NatsOptions) -> Result<Opt
     let file = file.unwrap_or_default();
     let named = |flags: Vec<String>, file: Vec<String>| if flags.is_empty() { file } else { flags };
     let servers = named(options.servers, file.servers);
-    let Access { ca, certificate, credentials, user } = options.access;
+    let Access { ca, certificate, credentials, user, api } = options.access;
     let access = Access {
         ca: ca.or(file.ca),
         certificate: match certificate {
@@ -127,6 +131,7 @@ pub(super) fn merged(file: Option<NatsFile>, options: NatsOptions) -> Result<Opt
             Some(both) => Some(both),
             None => pair(file.user, file.password_file, "nats: `user` and `password_file` go together")?,
         },
+        api: api.or(file.api),
     };
     let alone = if servers.len() < 3 { 1 } else { 3 };
     let both = "nats: `events_user` and `events_password_file` go together";

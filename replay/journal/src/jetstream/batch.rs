@@ -40,9 +40,10 @@ struct Ask {
 }
 
 impl Batches {
-    pub(super) fn new(client: Client, stream: &str) -> Self {
+    /// `api`: what the subjects of JetStream's API begin with.
+    pub(super) fn new(client: Client, api: &str, stream: &str) -> Self {
         let inbox = client.new_inbox();
-        Self { client, subject: format!("$JS.API.DIRECT.GET.{stream}"), inbox, replies: None, asked: 0 }
+        Self { client, subject: format!("{api}.DIRECT.GET.{stream}"), inbox, replies: None, asked: 0 }
     }
 
     /// The messages from `sequence` on, in order: at most `batch` and about `bytes_max`. What could not be had in time

@@ -19,12 +19,14 @@ const PASSWORD_BYTES_MAX: usize = 4096;
 /// Connects once; from then on the client reconnects without end.
 pub(super) async fn connect(settings: &Settings) -> Result<(Client, Context), OpenError> {
     let servers = addresses(settings)?;
+    check_api(settings.access.api())?;
     let options = options(settings).await?;
     let client = options.connect(servers).await.map_err(|error| OpenError::Connect {
         servers: settings.servers.join(", "),
         reason: error.to_string(),
     })?;
-    let context = ContextBuilder::new().timeout(ANSWER_TIME_MAX).build(client.clone());
+    let api = settings.access.api();
+    let context = ContextBuilder::new().timeout(ANSWER_TIME_MAX).api_prefix(api).build(client.clone());
     Ok((client, context))
 }
 
@@ -39,6 +41,14 @@ fn addresses(settings: &Settings) -> Result<Vec<ServerAddr>, OpenError> {
         })
     };
     settings.servers.iter().map(parse).collect()
+}
+
+fn check_api(api: &str) -> Result<(), OpenError> {
+    let plain = |letter: char| letter.is_ascii_graphic() && !matches!(letter, '*' | '>');
+    if api.split('.').all(|token| !token.is_empty() && token.chars().all(plain)) {
+        return Ok(());
+    }
+    Err(OpenError::Settings(format!("{api:?} is no beginning of subjects (expected one like JOURNAL.API)")))
 }
 
 async fn options(settings: &Settings) -> Result<ConnectOptions, OpenError> {

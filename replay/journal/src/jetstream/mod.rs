@@ -59,6 +59,15 @@ pub struct Access {
     pub credentials: Option<PathBuf>,
     /// A user, and the file that holds the password.
     pub user: Option<(String, PathBuf)>,
+    /// What the subjects of JetStream's API begin with, where the account has it from another one; `None`: `$JS.API`.
+    pub api: Option<String>,
+}
+
+impl Access {
+    /// What the subjects of JetStream's API begin with, without the dot behind it.
+    pub(crate) fn api(&self) -> &str {
+        self.api.as_deref().unwrap_or("$JS.API")
+    }
 }
 
 /// Why the journal on NATS can't be opened.
@@ -101,6 +110,7 @@ pub struct Connection {
     stream: jetstream::stream::Stream,
     cell: String,
     replicas: usize,
+    api: String,
 }
 
 /// Publishes one message; the acknowledgement, the refusal, or `None` where neither came in time.
@@ -153,7 +163,8 @@ impl Connection {
         settings: &Settings,
     ) -> Self {
         let (cell, replicas) = (settings.cell.clone(), settings.replicas);
-        Self { client, context, stream, cell, replicas }
+        let api = settings.access.api().to_owned();
+        Self { client, context, stream, cell, replicas, api }
     }
 
     /// Deletes a cell's journal, lease and feed for good, where they are there: for cells that were made to be thrown
@@ -184,6 +195,6 @@ impl Connection {
     /// What reads.
     #[must_use]
     pub fn reader(&self) -> Reader {
-        Reader::new(self.client.clone(), self.stream.clone())
+        Reader::new(self.client.clone(), &self.api, self.stream.clone())
     }
 }

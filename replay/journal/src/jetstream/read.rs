@@ -17,6 +17,8 @@ use crate::limits::{READ_BYTES_MAX, READ_FRAMES_MAX};
 /// Reads a cell's stream. A clone shares the connection and nothing else.
 pub struct Reader {
     client: Client,
+    /// What the subjects of JetStream's API begin with.
+    api: Arc<str>,
     stream: Arc<Stream>,
     state: Mutex<State>,
 }
@@ -36,18 +38,18 @@ impl std::fmt::Debug for Reader {
 
 impl Clone for Reader {
     fn clone(&self) -> Self {
-        Self::over(self.client.clone(), Arc::clone(&self.stream))
+        Self::over(self.client.clone(), Arc::clone(&self.api), Arc::clone(&self.stream))
     }
 }
 
 impl Reader {
-    pub(super) fn new(client: Client, stream: Stream) -> Self {
-        Self::over(client, Arc::new(stream))
+    pub(super) fn new(client: Client, api: &str, stream: Stream) -> Self {
+        Self::over(client, api.into(), Arc::new(stream))
     }
 
-    fn over(client: Client, stream: Arc<Stream>) -> Self {
-        let batches = Batches::new(client.clone(), &stream.cached_info().config.name);
-        Self { client, stream, state: Mutex::new(State { batches, tail: None }) }
+    fn over(client: Client, api: Arc<str>, stream: Arc<Stream>) -> Self {
+        let batches = Batches::new(client.clone(), &api, &stream.cached_info().config.name);
+        Self { client, api, stream, state: Mutex::new(State { batches, tail: None }) }
     }
 
     /// What is behind `after`, of which the leader says that there is something.

@@ -25,6 +25,15 @@ use crate::{Cursor, Read as _};
 
 const CELL: &str = "north";
 const USERS: [&str; 5] = ["orchestrator", "reader", "operator", "publisher", "events"];
+/// What the subjects of JetStream's API begin with, for who has it from another account.
+fn api(user: &str) -> Option<&'static str> {
+    match user {
+        "reader" => Some("JOURNAL.API"),
+        "events" => Some("EVENTS.API"),
+        _ => None,
+    }
+}
+
 /// How long an answer that must not come is waited for.
 const SILENCE: Duration = Duration::from_millis(300);
 
@@ -68,6 +77,7 @@ impl Shipped {
             ca: Some(self.path("servers-ca.pem")),
             certificate: Some((self.path("client.pem"), self.path("client.key"))),
             user: Some((user.to_owned(), self.path(user))),
+            api: api(user).map(str::to_owned),
             ..Access::default()
         };
         let (servers, replicas) = (servers.collect(), self.servers.len());
@@ -189,10 +199,20 @@ async fn only_orchestrators_write(folder: &str) {
     for user in ["reader", "operator"] {
         let client = shipped.client(user).await;
         for (subject, payload) in changes().into_iter().chain([(system.clone(), json!({}))]) {
-            let answer = asked(&client, &subject, &payload, SILENCE).await;
-            assert_eq!(answer, None, "{user} may not {subject}");
+            let here = subject.replace("$JS.API", api(user).unwrap_or("$JS.API"));
+            for subject in [subject, here] {
+                let answer = asked(&client, &subject, &payload, SILENCE).await;
+                assert_eq!(answer, None, "{user} may not {subject}");
+            }
         }
     }
+    let stream = stream_name(CELL);
+    let questions = [
+        (format!("STREAM.INFO.{stream}"), json!({})),
+        (format!("STREAM.MSG.GET.{stream}"), json!({ "seq": 1 })),
+        (format!("DIRECT.GET.{stream}"), json!({ "seq": 1 })),
+    ];
+    answered_elsewhere(&shipped.client("reader").await, "JOURNAL.API", &questions, &subject(CELL)).await;
     let reader = Connection::existing(&shipped.settings("reader")).await.unwrap().reader();
     assert_eq!(
         all_frames(&reader).await,
@@ -208,6 +228,19 @@ async fn only_orchestrators_write(folder: &str) {
     for (subject, payload) in changes() {
         let answer = asked(&orchestrator, &subject, &payload, READY_TIME_MAX).await.unwrap();
         assert!(answer.get("error").is_none(), "whoever may gets an answer: {subject}: {answer}");
+    }
+}
+
+/// Asks what this user may ask, and wants the answers on a subject that a stream keeps.
+async fn answered_elsewhere(client: &Client, api: &str, questions: &[(String, Value)], subject: &str) {
+    for (question, payload) in questions {
+        let question = format!("{api}.{question}");
+        client
+            .publish_with_reply(question.clone(), subject.to_owned(), payload.to_string().into())
+            .await
+            .unwrap();
+        let answer = asked(client, &question, payload, READY_TIME_MAX).await;
+        assert!(answer.is_some() || question.contains("DIRECT"), "{question} may be asked");
     }
 }
 
@@ -264,19 +297,32 @@ async fn the_feed_is_a_world_of_its_own(shipped: &Shipped) {
         (format!("$JS.API.STREAM.DELETE.{feed}"), json!({})),
     ];
     for (subject, payload) in changes {
-        assert_eq!(asked(&client, &subject, &payload, SILENCE).await, None, "events may not {subject}");
+        for subject in [subject.replace("$JS.API", "EVENTS.API"), subject] {
+            assert_eq!(asked(&client, &subject, &payload, SILENCE).await, None, "events may not {subject}");
+        }
     }
     // A consumer keeps a reader's place.
     let consumer = json!({ "durable_name": "mine", "ack_policy": "explicit", "deliver_policy": "all" });
     let consumer = json!({ "stream_name": feed, "config": consumer });
-    let made = format!("$JS.API.CONSUMER.DURABLE.CREATE.{feed}.mine");
+    let made = format!("EVENTS.API.CONSUMER.DURABLE.CREATE.{feed}.mine");
     let made = asked(&client, &made, &consumer, READY_TIME_MAX).await.unwrap();
     assert_eq!(made["num_pending"], json!(3), "{made}");
+    let questions = [
+        ("STREAM.NAMES".to_owned(), json!({})),
+        (format!("STREAM.INFO.{feed}"), json!({})),
+        (format!("CONSUMER.INFO.{feed}.mine"), json!({})),
+        (format!("STREAM.MSG.GET.{feed}"), json!({ "seq": 1 })),
+        (format!("DIRECT.GET.{feed}"), json!({ "seq": 1 })),
+    ];
+    let elsewhere = format!("{}.server.4.server-activated", plan.prefix);
+    answered_elsewhere(&client, "EVENTS.API", &questions, &elsewhere).await;
+    let next = format!("EVENTS.API.CONSUMER.MSG.NEXT.{feed}.mine");
+    client.publish_with_reply(next, elsewhere, "1".into()).await.unwrap();
     // Of the journal it is told that there is no such thing.
-    let stream =
-        asked(&client, &format!("$JS.API.STREAM.INFO.{journal}"), &json!({}), READY_TIME_MAX).await.unwrap();
+    let question = format!("EVENTS.API.STREAM.INFO.{journal}");
+    let stream = asked(&client, &question, &json!({}), READY_TIME_MAX).await.unwrap();
     assert_eq!(stream["error"]["err_code"], json!(10059), "{stream}");
-    let names = asked(&client, "$JS.API.STREAM.NAMES", &json!({}), READY_TIME_MAX).await.unwrap();
+    let names = asked(&client, "EVENTS.API.STREAM.NAMES", &json!({}), READY_TIME_MAX).await.unwrap();
     assert_eq!(names["streams"], json!([feed]));
     assert_eq!(publisher.end().await.unwrap().sequence, 3, "nothing came of all that");
 }
