@@ -1,6 +1,5 @@
 //! `--journal`: every read command over a journal that nobody leads here. The API runs inside the command, read-only.
 
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::Context as _;
@@ -13,7 +12,7 @@ use windlass_sagas::record::{AccessRole, Scope};
 use windlass_store::Store;
 
 use crate::meter::Meter;
-use crate::replay::{explained, on_nats_named};
+use crate::replay::named;
 
 /// No token is asked for inside a process; one of the right form is shown all the same.
 const NO_TOKEN: &str = "wlt_none";
@@ -41,20 +40,13 @@ pub(crate) async fn open(text: &str, read_at: Option<v1::ReadAt>) -> anyhow::Res
 
 /// The journal, its kind for people, and the store beside it.
 async fn source(text: &str) -> anyhow::Result<(Source, &'static str, Option<Store>)> {
-    if text.starts_with("nats://") || text.starts_with("tls://") {
-        let settings = on_nats_named(text)?;
-        let source = Source::on_nats(&settings).await.map_err(|error| explained(error, Path::new(text)))?;
-        return Ok((source, "jetstream", None));
+    let (source, path) = named(text).await?;
+    let Some(path) = path else { return Ok((source, "jetstream", None)) };
+    if !path.is_dir() {
+        return Ok((source, "file", None));
     }
-    let path = Path::new(text);
-    let (journal, state): (PathBuf, Option<&Path>) = match path.join("journal") {
-        below if below.is_dir() => (below, Some(path)),
-        _ => (path.to_owned(), path.parent()),
-    };
-    let source = Source::open(&journal).await.map_err(|error| explained(error, &journal))?;
-    let kind = if path.is_dir() { "embedded" } else { "file" };
-    let store = state.map(|state| state.join("store")).filter(|store| path.is_dir() && store.is_dir());
+    let store = path.parent().map(|state| state.join("store")).filter(|store| store.is_dir());
     let store =
         store.map(|store| Store::open(&store)).transpose().context("open the store beside the journal")?;
-    Ok((source, kind, store.map(|(store, _)| store)))
+    Ok((source, "embedded", store.map(|(store, _)| store)))
 }

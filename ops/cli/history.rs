@@ -45,8 +45,8 @@ pub(crate) struct Export {
     /// Only this project, by name or id: its commits and those of no project.
     #[arg(long, value_name = "NAME", conflicts_with = "span")]
     of_project: Option<String>,
-    /// Only every commit from A to B, both by position or time (2026-11-26T03:12:00Z); either may be left out.
-    #[arg(long, value_name = "A..B")]
+    /// Only every commit from A to B, both by position or time (2026-11-26T03:12:00Z, 03:12, -2h); either may be left out.
+    #[arg(long, value_name = "A..B", allow_hyphen_values = true)]
     span: Option<String>,
     /// Write the operation as a case for the failure matrix: a directory of its own below this one.
     #[arg(long, value_name = "DIR", requires = "operation", conflicts_with = "file")]

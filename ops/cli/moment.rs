@@ -28,7 +28,7 @@ pub(crate) fn at(text: &str) -> Result<At, String> {
 ///
 /// # Errors
 /// What is neither.
-fn parse(text: &str) -> Result<ReadAt, String> {
+pub(crate) fn parse(text: &str) -> Result<ReadAt, String> {
     let now = time::UtcDateTime::now();
     read(text.trim(), now).ok_or_else(|| {
         format!("{text} is no position and no time; times are as 2026-11-26T03:12:00Z, 03:12 or -2h, in UTC")

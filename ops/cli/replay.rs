@@ -40,8 +40,8 @@ pub(crate) struct Place {
     /// An orchestrator's state directory, its process stopped; the journal lies below it.
     #[arg(long, env = "WINDLASS_STATE", value_name = "DIR")]
     state: Option<PathBuf>,
-    /// A journal's own directory, or an exported file.
-    #[arg(long, value_name = "PATH")]
+    /// An exported file, a stopped orchestrator's state directory or a journal's own, or `nats://host:port/CELL`.
+    #[arg(long, value_name = "FILE|DIR|URL")]
     journal: Option<String>,
     #[command(flatten)]
     servers: Servers,
@@ -55,7 +55,7 @@ impl Place {
     fn on_nats(&self) -> anyhow::Result<Option<jetstream::Settings>> {
         let servers = &self.servers;
         let Some(cell) = self.cell.clone().filter(|_| !servers.nats.is_empty()) else {
-            let half = self.cell.is_some() || (!servers.nats.is_empty() && self.path().is_err());
+            let half = self.cell.is_some() || (!servers.nats.is_empty() && self.text().is_err());
             let message = "a journal on NATS is named by both --nats and --cell";
             return if half { Err(Usage(message.into()).into()) } else { Ok(None) };
         };
@@ -73,16 +73,17 @@ impl Place {
         &self.servers
     }
 
-    fn path(&self) -> anyhow::Result<PathBuf> {
-        let below = |state: &PathBuf| state.join("journal");
-        let path = self.journal.as_ref().map(PathBuf::from).or_else(|| self.state.as_ref().map(below));
+    /// What `--journal` says, or would.
+    fn text(&self) -> anyhow::Result<String> {
+        let below = |state: &PathBuf| state.join("journal").display().to_string();
+        let text = self.journal.clone().or_else(|| self.state.as_ref().map(below));
         let none = "no journal: name one with --state, --journal, or --nats and --cell";
-        path.ok_or_else(|| Usage(none.into()).into())
+        text.ok_or_else(|| Usage(none.into()).into())
     }
 
     /// Whether any is named, by an option or the environment.
     pub(crate) fn is_named(&self) -> bool {
-        self.path().is_ok() || self.cell.is_some() || !self.servers.nats.is_empty()
+        self.text().is_ok() || self.cell.is_some() || !self.servers.nats.is_empty()
     }
 
     /// Opens it; nothing is made where there is none.
@@ -90,13 +91,26 @@ impl Place {
         if let Some(settings) = self.on_nats()? {
             return Source::on_nats(&settings).await.map_err(|error| explained(error, Path::new("")));
         }
-        let path = self.path()?;
-        Source::open(&path).await.map_err(|error| explained(error, &path))
+        Ok(named(&self.text()?).await?.0)
     }
 }
 
+/// The journal that `text` names: an exported file, a journal's own directory, a stopped orchestrator's state directory, or
+/// `nats://host:port/CELL`; and where it is on the disk.
+pub(crate) async fn named(text: &str) -> anyhow::Result<(Source, Option<PathBuf>)> {
+    if text.starts_with("nats://") || text.starts_with("tls://") {
+        let settings = on_nats_named(text)?;
+        let source = Source::on_nats(&settings).await.map_err(|error| explained(error, Path::new(text)))?;
+        return Ok((source, None));
+    }
+    let path = Path::new(text);
+    let path = Some(path.join("journal")).filter(|below| below.is_dir()).unwrap_or_else(|| path.to_owned());
+    let source = Source::open(&path).await.map_err(|error| explained(error, &path))?;
+    Ok((source, Some(path)))
+}
+
 /// A cell's journal on NATS by its URL, `nats://host:port/CELL`; how to get in is said by the environment.
-pub(crate) fn on_nats_named(url: &str) -> anyhow::Result<jetstream::Settings> {
+fn on_nats_named(url: &str) -> anyhow::Result<jetstream::Settings> {
     let usage = || Usage(format!("{url}: nats://host:port/CELL is expected"));
     let (server, cell) =
         url.rsplit_once('/').filter(|(server, _)| server.contains("://")).ok_or_else(usage)?;
@@ -109,7 +123,7 @@ pub(crate) fn on_nats_named(url: &str) -> anyhow::Result<jetstream::Settings> {
 }
 
 /// What would help against a journal that can't be opened.
-pub(crate) fn explained(error: SourceError, path: &Path) -> anyhow::Error {
+fn explained(error: SourceError, path: &Path) -> anyhow::Error {
     let (hint, code) = match &error {
         SourceError::Held { .. } => (
             "ask it: leave --state and --journal out; or read a file that `windlass history export` writes while it runs"

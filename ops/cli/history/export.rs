@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
-use windlass_client::v1;
+use windlass_client::v1::{self, read_at::Point};
 use windlass_journal::Read;
 use windlass_replay::{Ask, ExportError, Exporting, File, FindError, Moment, find_operation, find_project};
 use windlass_sagas::ids::{Position, SagaId, Time};
@@ -12,6 +12,7 @@ use super::{Export, as_test, print};
 use crate::app::{App, of_cell};
 use crate::exit::{self, Hinted, Usage};
 use crate::meter::Meter;
+use crate::moment::parse;
 use crate::output::Format;
 
 pub(super) async fn run(
@@ -52,7 +53,7 @@ enum Wanted {
     Cell,
     Operation(SagaId),
     Project(String),
-    Span(Option<Moment>, Option<Moment>),
+    Span(Option<v1::ReadAt>, Option<v1::ReadAt>),
 }
 
 impl Wanted {
@@ -69,8 +70,11 @@ impl Wanted {
         let Some(span) = &command.span else { return Ok(Self::Cell) };
         let usage = || Usage(format!("--span {span}: A..B is expected, each a position or a time"));
         let (from, to) = span.split_once("..").ok_or_else(usage)?;
-        let end = |text: &str| if text.is_empty() { Some(None) } else { moment(text).map(Some) };
-        Ok(Self::Span(end(from).ok_or_else(usage)?, end(to).ok_or_else(usage)?))
+        let end = |text: &str| match text {
+            "" => Ok(None),
+            text => parse(text).map(Some).map_err(|why| Usage(format!("--span {span}: {why}"))),
+        };
+        Ok(Self::Span(end(from)?, end(to)?))
     }
 
     /// As the API is asked.
@@ -81,7 +85,7 @@ impl Wanted {
             Self::Operation(saga) => request.parent = format!("operations/{saga}"),
             Self::Project(project) => request.parent = of_cell("projects", project),
             Self::Span(from, to) => {
-                (request.from, request.read_at) = (from.as_ref().map(read_at), to.as_ref().map(read_at));
+                (request.from, request.read_at) = (*from, *to);
             }
         }
         request
@@ -91,7 +95,7 @@ impl Wanted {
     async fn ask<R: Read>(&self, journal: &R) -> Result<Ask, FindError> {
         Ok(match self {
             Self::Cell => Ask::cell(),
-            Self::Span(from, to) => Ask::span(*from, *to),
+            Self::Span(from, to) => Ask::span(from.as_ref().and_then(moment), to.as_ref().and_then(moment)),
             Self::Operation(saga) => {
                 let (first, last) = find_operation(journal, *saga).await?;
                 Ask::operation(*saga, first, last)
@@ -105,24 +109,15 @@ impl Wanted {
     }
 }
 
-fn moment(text: &str) -> Option<Moment> {
-    if let Ok(position) = text.parse() {
-        return Some(Moment::Position(Position(position)));
-    }
-    let stamp: prost_types::Timestamp = text.parse().ok()?;
-    let us = stamp.seconds.checked_mul(1_000_000)?.checked_add(i64::from(stamp.nanos) / 1_000)?;
-    Some(Moment::Time(Time(us)))
-}
-
-fn read_at(moment: &Moment) -> v1::ReadAt {
-    let point = match moment {
-        Moment::Position(position) => v1::read_at::Point::Position(position.0),
-        Moment::Time(time) => {
-            let nanos = i32::try_from(time.0.rem_euclid(1_000_000) * 1_000).unwrap_or_default();
-            v1::read_at::Point::Time(prost_types::Timestamp { seconds: time.0.div_euclid(1_000_000), nanos })
+/// As a journal is asked.
+fn moment(read_at: &v1::ReadAt) -> Option<Moment> {
+    match read_at.point? {
+        Point::Position(position) => Some(Moment::Position(Position(position))),
+        Point::Time(stamp) => {
+            let us = stamp.seconds.checked_mul(1_000_000)?.checked_add(i64::from(stamp.nanos) / 1_000)?;
+            Some(Moment::Time(Time(us)))
         }
-    };
-    v1::ReadAt { point: Some(point) }
+    }
 }
 
 fn new_file(file: &Path) -> anyhow::Result<()> {
@@ -213,15 +208,27 @@ pub(crate) async fn write_file<R: Read>(journal: &R, ask: Ask, path: &Path) -> a
 mod tests {
     use super::*;
 
-    #[test]
-    fn a_moment_is_a_position_or_a_time() {
-        assert_eq!(moment("17"), Some(Moment::Position(Position(17))));
-        assert_eq!(moment("1970-01-01T00:00:01.5Z"), Some(Moment::Time(Time(1_500_000))));
-        for bad in ["", "x", "-1", "03:12"] {
-            assert_eq!(moment(bad), None, "{bad}");
+    fn span(text: &str) -> anyhow::Result<Wanted> {
+        #[derive(clap::Parser)]
+        struct Alone {
+            #[command(flatten)]
+            export: Export,
         }
-        let there_and_back = read_at(&Moment::Time(Time(-1)));
-        let Some(v1::read_at::Point::Time(stamp)) = there_and_back.point else { panic!("a time") };
-        assert_eq!((stamp.seconds, stamp.nanos), (-1, 999_999_000));
+        let Alone { export } = clap::Parser::try_parse_from(["export", "a.wlj", "--span", text])?;
+        Wanted::of(&export)
+    }
+
+    #[test]
+    fn a_span_has_positions_and_times_as_people_write_them() {
+        let Wanted::Span(Some(from), Some(to)) = span("17..1970-01-01T00:00:01.5Z").unwrap() else {
+            panic!("both ends")
+        };
+        assert_eq!(moment(&from), Some(Moment::Position(Position(17))));
+        assert_eq!(moment(&to), Some(Moment::Time(Time(1_500_000))));
+        assert!(matches!(span("..03:12").unwrap(), Wanted::Span(None, Some(_))));
+        assert!(matches!(span("-2h..").unwrap_or(Wanted::Cell), Wanted::Span(Some(_), None)));
+        for bad in ["17", "x..", "..-1"] {
+            assert!(span(bad).is_err(), "{bad}");
+        }
     }
 }
