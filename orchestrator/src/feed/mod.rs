@@ -33,6 +33,10 @@ const WINDOW_BYTES: usize = 2 * 1024 * 1024;
 const COMMITS_AT_ONCE: usize = 512;
 /// The pause behind a window, in which more events come together for the next one.
 const GATHER_PAUSE: Duration = Duration::from_millis(20);
+/// While the cell commits, one part in so many of the time is the feed's: it may come later, the cell may not wait for it.
+const SHARE: u32 = 12;
+/// The longest pause by that; a window that hung says nothing of what the feed takes.
+const REST_MAX: Duration = Duration::from_secs(1);
 /// How long nothing has to happen until the stream's end is looked at.
 const LOOK_PAUSE: Duration = Duration::from_secs(10);
 /// The pause after a failure.

@@ -6,6 +6,7 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep, timeout};
@@ -14,8 +15,8 @@ use windlass_sagas::ids::{CellId, Position};
 
 use super::event::{Message, Teller};
 use super::{
-    COMMITS_AT_ONCE, GATHER_PAUSE, HISTORY_TIME_MAX, LOOK_PAUSE, RETRY_PAUSE, TELL_PAUSE, WINDOW_BYTES,
-    WINDOW_MESSAGES,
+    COMMITS_AT_ONCE, GATHER_PAUSE, HISTORY_TIME_MAX, LOOK_PAUSE, REST_MAX, RETRY_PAUSE, SHARE, TELL_PAUSE,
+    WINDOW_BYTES, WINDOW_MESSAGES,
 };
 use crate::api::finished::{Finished, Unread};
 use crate::lead::handle::Durable;
@@ -150,6 +151,7 @@ impl<S: Sink> Publisher<S> {
                 self.idle(&run).await?;
                 continue;
             }
+            let (begun, reached) = (Instant::now(), *self.source.reached.borrow());
             let (window, after) = (run.window(), run.number);
             // What comes next is read while this is on its way.
             let (published, filled) = tokio::join!(self.sink.publish(after, &window), self.fill(&mut run));
@@ -160,10 +162,16 @@ impl<S: Sink> Publisher<S> {
             if told.take().is_some() {
                 tracing::info!(event = run.number, "the feed of events is published again");
             }
-            if run.waiting.is_empty() {
-                sleep(GATHER_PAUSE).await;
-            }
+            self.rest(&run, begun, reached).await;
         }
+    }
+
+    /// Leaves the machine to the cell for a while, if that goes on committing: else the feed catches up as fast as it can.
+    async fn rest(&self, run: &Run, begun: Instant, reached: Position) {
+        let gather = if run.waiting.is_empty() { GATHER_PAUSE } else { Duration::ZERO };
+        let commits = *self.source.reached.borrow() != reached;
+        let share = if commits { begun.elapsed() * (SHARE - 1) } else { Duration::ZERO };
+        sleep(share.min(REST_MAX).max(gather)).await;
     }
 
     /// Waits for more. A quiet feed is looked at now and then: it may have been deleted, or its server may have lost

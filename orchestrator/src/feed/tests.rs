@@ -98,6 +98,8 @@ struct Stream {
     windows: AtomicU64,
     /// Windows that were sent, to be sent again by nobody who leads.
     sent: Mutex<Vec<(u64, Vec<Message>)>>,
+    /// How long a window takes.
+    takes: Duration,
 }
 
 impl Stream {
@@ -138,6 +140,9 @@ impl Sink for To {
         let stream = &self.0;
         let window = stream.windows.fetch_add(1, Ordering::Relaxed);
         stream.sent.lock().unwrap().push((after, messages.to_vec()));
+        if !stream.takes.is_zero() {
+            tokio::time::sleep(stream.takes).await;
+        }
         let mishap =
             stream.mishaps.lock().unwrap().iter().find(|(at, _)| *at == window).map(|(_, what)| *what);
         let lost = Err(SinkError::Unavailable("no answer in time".into()));
@@ -211,11 +216,11 @@ async fn end(node: Node) {
 async fn every_event_is_told_once_and_in_order_whatever_happens_to_a_window() {
     for mishap in MISHAPS {
         for at in 0..4 {
-            let ((journal, _reach, reached), stream) = (journal(800), Arc::new(Stream::default()));
+            let ((journal, _reach, reached), stream) = (journal(2200), Arc::new(Stream::default()));
             *stream.mishaps.lock().unwrap() = vec![(at, mishap), (at + 1, Mishap::AnswerLost)];
             let node = node(&journal, &reached, &stream);
             node.leads.send_replace(true);
-            until_told(&stream, &wanted(800)).await;
+            until_told(&stream, &wanted(2200)).await;
             assert!(stream.windows.load(Ordering::Relaxed) > at, "{mishap:?} at {at} was met");
             end(node).await;
         }
@@ -249,6 +254,26 @@ async fn a_deposed_publisher_stops_and_what_it_had_on_its_way_changes_nothing() 
     for node in nodes {
         end(node).await;
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn while_the_cell_commits_the_feed_takes_its_share_and_then_it_catches_up() {
+    let takes = Duration::from_millis(10);
+    let stream = Arc::new(Stream { takes, ..Stream::default() });
+    let (journal, reach, reached) = journal(20_000);
+    let node = node(&journal, &reached, &stream);
+    node.leads.send_replace(true);
+    for position in 20_001..=20_600 {
+        tokio::time::sleep(Duration::from_millis(2)).await;
+        journal.0.lock().unwrap().push(commit(position, 0));
+        reach.send_replace(Position(position));
+    }
+    let windows = stream.windows.load(Ordering::Relaxed);
+    assert!((9..=11).contains(&windows), "one of 10 ms in 120 ms: {windows}");
+    // 30,900 events: twenty windows more, and none waits.
+    tokio::time::sleep(takes * 22 + GATHER_PAUSE).await;
+    assert_eq!(stream.ids().len(), wanted(20_600).len());
+    end(node).await;
 }
 
 #[tokio::test(start_paused = true)]
