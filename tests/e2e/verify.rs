@@ -58,17 +58,16 @@ async fn a_frame_taken_out_at_the_broker_is_named_beside_it_through_it_and_in_th
 
     let doctor = ["doctor", "--invariant", "8", "-o", "json"];
     for _ in 0..300 {
-        let told = finds(&cell.windlass(&doctor).await);
+        let output = cell.windlass(&doctor).await;
+        let told: Value = serde_json::from_slice(&output.stdout).unwrap();
         let check = &told["checks"][0];
         if check["result"] == "FAILED" {
+            assert_eq!(finds(&output), told);
             let finding = check["findings"][0].to_string();
             assert!(finding.contains(&format!("frame {FRAME}")), "{check}");
             return;
         }
-        assert_eq!(
-            check["result"], "NOT_CHECKED",
-            "it was never whole when the orchestrator looked: {check}"
-        );
+        // It has not looked since: where starting took long, its first look was before the frame was taken out.
         tokio::time::sleep(Duration::from_millis(200)).await;
     }
     panic!("the orchestrator never looks:\n{}", cell.said());

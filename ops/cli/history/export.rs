@@ -226,7 +226,7 @@ mod tests {
         assert_eq!(moment(&from), Some(Moment::Position(Position(17))));
         assert_eq!(moment(&to), Some(Moment::Time(Time(1_500_000))));
         assert!(matches!(span("..03:12").unwrap(), Wanted::Span(None, Some(_))));
-        assert!(matches!(span("-2h..").unwrap_or(Wanted::Cell), Wanted::Span(Some(_), None)));
+        assert!(matches!(span("-2h..").unwrap(), Wanted::Span(Some(_), None)));
         for bad in ["17", "x..", "..-1"] {
             assert!(span(bad).is_err(), "{bad}");
         }
