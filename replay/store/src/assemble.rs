@@ -2,21 +2,22 @@
 
 use serde::de::DeserializeOwned;
 use windlass_sagas::cell::Cell;
-use windlass_sagas::cell::state::{Network, RequestMemo, ServerState, named};
+use windlass_sagas::cell::state::{Network, ServerState, named};
 use windlass_sagas::ids::*;
 use windlass_sagas::protocol::Cursor;
 use windlass_sagas::record::{Frame, LedgerId, ResourceRef, Tip, Visibility};
 
-use crate::database::{Head, decode, request_row};
+use crate::database::{Head, decode};
 use crate::error::StoreError;
+use crate::requests::{Chunks, chunk_bytes};
 use crate::row::{CellRow, NetworkRow, RowKey, SagaRow, bytes, encode, key, resource, resources};
 
 /// The part that says what the image is of; it comes first.
 pub(crate) const HEAD_PART: RowKey = (0xfe, 0);
 /// The part of what belongs to no entity; it comes second.
 pub(crate) const CELL: RowKey = (0, 0);
-/// The kind of a part that is a remembered request, under its saga.
-pub(crate) const REQUEST: u8 = 0xff;
+/// The kind of a part that is a chunk of remembered requests, under its number.
+pub(crate) const REQUESTS_PART: u8 = 0xff;
 
 /// A fold image: acknowledged state at the end of one frame.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -40,7 +41,7 @@ impl Image {
 
 /// An image of which some parts are there.
 #[derive(Default)]
-pub(crate) struct Assembly(Option<(Head, Option<Cell>)>);
+pub(crate) struct Assembly(Option<(Head, Option<(Cell, Chunks)>)>);
 
 impl Assembly {
     /// Takes one more part.
@@ -48,15 +49,8 @@ impl Assembly {
         match (&mut self.0, key) {
             (none @ None, HEAD_PART) => *none = Some((decode(bytes)?, None)),
             (Some((_, none @ None)), CELL) => *none = Some(begin(decode(bytes)?)),
-            (Some((_, Some(cell))), (REQUEST, saga)) => {
-                let Ok(row) = <[u8; 16]>::try_from(bytes) else {
-                    return Err(StoreError::Row("not a remembered request"));
-                };
-                let row = u128::from_be_bytes(row);
-                let (time, fingerprint) = ((row >> 64) as i64, row as u64);
-                put_request(cell, Time(time), SagaId(saga.to_be_bytes()), fingerprint);
-            }
-            (Some((_, Some(cell))), row) => put(cell, row, bytes).map_err(StoreError::Row)?,
+            (Some((_, Some((_, requests)))), (REQUESTS_PART, number)) => requests.take(number, bytes)?,
+            (Some((_, Some((cell, _)))), row) => put(cell, row, bytes).map_err(StoreError::Row)?,
             (None | Some(_), _) => return Err(StoreError::Row("its parts are out of order")),
         }
         Ok(())
@@ -64,11 +58,14 @@ impl Assembly {
 
     /// The image, once all parts are there.
     pub(crate) fn finish(self) -> Result<Image, StoreError> {
-        let Some((head, Some(mut cell))) = self.0 else { return Err(StoreError::Row("its cell is missing")) };
+        let Some((head, Some((mut cell, requests)))) = self.0 else {
+            return Err(StoreError::Row("its cell is missing"));
+        };
         let Head { position, hash, time, term, cursor, sum: _ } = head;
         if (cell.position, cell.time, cell.term) != (position, time, term) {
             return Err(StoreError::Row("its rows are not those that were written"));
         }
+        cell.requests = requests.finish()?;
         finish(&mut cell);
         Ok(Image { cell, tip: Tip { position, hash, time, term }, cursor: Cursor(cursor) })
     }
@@ -89,8 +86,8 @@ pub(crate) fn parts_of(
             take(key(resource), &row)?;
         }
     }
-    for (saga, memo) in cell.requests.iter() {
-        take((REQUEST, u128::from_be_bytes(saga.0)), &request_row(memo.time.0, memo.fingerprint))?;
+    for (number, chunk) in cell.requests.chunks_from(0) {
+        take((REQUESTS_PART, u128::from(number)), &chunk_bytes(chunk))?;
     }
     Ok(())
 }
@@ -99,9 +96,12 @@ pub(crate) fn parts_of(
 const NO_PROJECT: ProjectId = ProjectId([0; 16]);
 
 /// The cell before any row but its own.
-pub(crate) fn begin(row: CellRow) -> Cell {
-    let CellRow { id, name, level, position, time, term, leader_build, settings, next_vni } = row;
-    Cell { id, name, level, position, time, term, leader_build, settings, next_vni, ..Cell::new() }
+pub(crate) fn begin(row: CellRow) -> (Cell, Chunks) {
+    let CellRow { id, name, level, position, time, term, leader_build, settings, next_vni, requests_from } =
+        row;
+    let cell =
+        Cell { id, name, level, position, time, term, leader_build, settings, next_vni, ..Cell::new() };
+    (cell, Chunks::new(requests_from))
 }
 
 /// Puts one row in its place.
@@ -125,11 +125,6 @@ pub(crate) fn put(cell: &mut Cell, key: RowKey, bytes: &[u8]) -> Result<(), &'st
         ResourceRef::Fault(id) => drop(cell.faults.insert(id, read(bytes)?)),
     }
     Ok(())
-}
-
-/// Remembers one request.
-pub(crate) fn put_request(cell: &mut Cell, time: Time, saga: SagaId, fingerprint: u64) {
-    cell.requests.remember(saga, RequestMemo { fingerprint, time });
 }
 
 fn read<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, &'static str> {

@@ -13,7 +13,7 @@ use sha2::{Digest, Sha256};
 use windlass_sagas::cell::state::IMAGE_FORMAT;
 use windlass_sagas::ids::*;
 
-use crate::assemble::{Assembly, CELL, HEAD_PART, Image, REQUEST};
+use crate::assemble::{Assembly, CELL, HEAD_PART, Image, REQUESTS_PART};
 use crate::damage;
 use crate::error::{OpenError, StoreError};
 use crate::kept::{Keeping, Kept};
@@ -21,14 +21,14 @@ use crate::limits::CACHE_BYTES;
 use crate::row::RowKey;
 
 /// The layout of the tables below; raised with every change of them or of the rows of this crate.
-pub(crate) const STORE_FORMAT: u16 = 1;
+pub(crate) const STORE_FORMAT: u16 = 2;
 const FILE: &str = "store.redb";
 
 /// "format", "head" and "cell".
 pub(crate) const HEAD: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("head");
 pub(crate) const ROWS: TableDefinition<'_, (u8, u128), &[u8]> = TableDefinition::new("rows");
-/// Time and saga of each remembered request → its fingerprint.
-pub(crate) const REQUESTS: TableDefinition<'_, (i64, u128), u64> = TableDefinition::new("requests");
+/// The number of each chunk of remembered requests → its bytes.
+pub(crate) const REQUESTS: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("requests");
 pub(crate) const SUMMARIES: TableDefinition<'_, u128, &[u8]> = TableDefinition::new("summaries");
 /// First position and saga.
 pub(crate) const LIST_ALL: TableDefinition<'_, (u64, u128), ()> = TableDefinition::new("list_all");
@@ -186,11 +186,10 @@ impl Store {
             take(key.value(), row.value())?;
         }
         for row in read.open_table(REQUESTS)?.iter()? {
-            let (key, fingerprint) = row?;
-            let ((time, saga), fingerprint) = (key.value(), fingerprint.value());
-            let row = request_row(time, fingerprint);
-            sum = sum.wrapping_add(row_sum((REQUEST, saga), &row));
-            take((REQUEST, saga), &row)?;
+            let (number, chunk) = row?;
+            let key = (REQUESTS_PART, u128::from(number.value()));
+            sum = sum.wrapping_add(row_sum(key, chunk.value()));
+            take(key, chunk.value())?;
         }
         if sum != found.sum {
             return Err(StoreError::Row("its rows are not those that were written"));
@@ -272,18 +271,6 @@ pub(crate) fn row_sum(key: (u8, u128), row: &[u8]) -> u128 {
     let hash =
         Sha256::new_with_prefix([key.0]).chain_update(key.1.to_be_bytes()).chain_update(row).finalize();
     hash.iter().take(16).fold(0, |sum, byte| sum << 8 | u128::from(*byte))
-}
-
-pub(crate) fn request_sum(time: i64, saga: u128, fingerprint: u64) -> u128 {
-    row_sum((REQUEST, saga), &request_row(time, fingerprint))
-}
-
-/// A remembered request as a part of an image.
-pub(crate) fn request_row(time: i64, fingerprint: u64) -> [u8; 16] {
-    let mut row = [0; 16];
-    row[..8].copy_from_slice(&time.to_be_bytes());
-    row[8..].copy_from_slice(&fingerprint.to_be_bytes());
-    row
 }
 
 fn make_tables(write: &redb::WriteTransaction) -> Result<(), StoreError> {

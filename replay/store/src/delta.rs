@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use windlass_sagas::ids::{Position, SagaId, Time};
+use windlass_sagas::ids::Position;
 use windlass_sagas::protocol::Cursor;
 use windlass_sagas::record::Tip;
 
@@ -21,10 +21,10 @@ pub struct Delta {
     pub(crate) cell: Vec<u8>,
     /// Rows as they are now; `None`: no longer there.
     pub(crate) rows: Vec<(RowKey, Option<Vec<u8>>)>,
-    /// Requests remembered since, with their fingerprints.
-    pub(crate) requests: Vec<(Time, SagaId, u64)>,
-    /// The time of the oldest request that is still remembered; `None`: none is.
-    pub(crate) requests_from: Option<Time>,
+    /// The chunks of the requests remembered since, as they are now.
+    pub(crate) requests: Vec<(u64, Vec<u8>)>,
+    /// The chunk of the oldest request that is still remembered: those before it are forgotten.
+    pub(crate) requests_from: u64,
     pub(crate) index: Arc<Additions>,
 }
 

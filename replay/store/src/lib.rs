@@ -27,6 +27,7 @@ mod index;
 mod kept;
 pub mod limits;
 mod query;
+mod requests;
 mod row;
 #[cfg(test)]
 mod rows_by_commit;

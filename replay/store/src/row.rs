@@ -27,6 +27,8 @@ pub(crate) struct CellRow {
     pub(crate) leader_build: String,
     pub(crate) settings: Settings,
     pub(crate) next_vni: u32,
+    /// The number of the first request that is remembered.
+    pub(crate) requests_from: u64,
 }
 
 /// A network without what its ports and subnets say.
@@ -77,7 +79,7 @@ impl CellRow {
             volumes: _,
             servers: _,
             sagas: _,
-            requests: _,
+            requests,
             names: _,
             open_dispatches: _,
             lost_servers: _,
@@ -97,6 +99,7 @@ impl CellRow {
             leader_build: leader_build.clone(),
             settings: settings.clone(),
             next_vni: *next_vni,
+            requests_from: requests.numbers().start,
         }
     }
 }

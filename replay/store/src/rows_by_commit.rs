@@ -7,6 +7,7 @@ use windlass_sagas::cell::Cell;
 use windlass_sagas::ids::*;
 use windlass_sagas::record::{Commit, ResourceRef};
 
+use crate::requests::chunk_bytes;
 use crate::row::{RowKey, encode, key, resources};
 use crate::support::{World, ops, play};
 use crate::{Image, Tracker};
@@ -15,8 +16,8 @@ fn all_rows(cell: &Cell) -> BTreeMap<RowKey, Vec<u8>> {
     resources(cell).map(|it| (key(it), encode(cell, it).expect("it exists"))).collect()
 }
 
-fn all_requests(cell: &Cell) -> BTreeMap<(Time, SagaId), u64> {
-    cell.requests.iter().map(|(saga, memo)| ((memo.time, saga), memo.fingerprint)).collect()
+fn all_requests(cell: &Cell) -> BTreeMap<u64, Vec<u8>> {
+    cell.requests.chunks_from(0).map(|(number, chunk)| (number, chunk_bytes(chunk))).collect()
 }
 
 /// Folds and notes one commit as a frame of its own, and keeps `rows` and `requests` up with what the capture says.
@@ -25,7 +26,7 @@ fn step(
     tracker: &mut Tracker,
     commit: &Commit,
     rows: &mut BTreeMap<RowKey, Vec<u8>>,
-    requests: &mut BTreeMap<(Time, SagaId), u64>,
+    requests: &mut BTreeMap<u64, Vec<u8>>,
 ) -> BTreeSet<RowKey> {
     cell.fold(commit);
     let tip = windlass_sagas::record::Tip { position: commit.header.position, ..Default::default() };
@@ -33,8 +34,8 @@ fn step(
     tracker.note(cursor, std::slice::from_ref(commit), Hash::default());
     let delta = tracker.capture(cell, &tip).expect("a commit was noted");
     tracker.written(delta.position());
-    requests.extend(delta.requests.iter().map(|(time, saga, print)| ((*time, *saga), *print)));
-    requests.retain(|it, _| delta.requests_from.is_some_and(|from| it.0 >= from));
+    requests.extend(delta.requests.iter().cloned());
+    requests.retain(|number, _| *number >= delta.requests_from);
     let touched = delta.rows.iter().map(|(key, _)| *key).collect();
     for (key, row) in delta.rows {
         match row {

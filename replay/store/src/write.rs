@@ -4,7 +4,7 @@ use redb::{ReadableTable, WriteTransaction};
 use windlass_sagas::ids::*;
 use windlass_sagas::record::Tip;
 
-use crate::assemble::CELL;
+use crate::assemble::{CELL, REQUESTS_PART};
 use crate::database::*;
 use crate::delta::Delta;
 use crate::error::StoreError;
@@ -63,21 +63,19 @@ fn write_rows(write: &WriteTransaction, delta: &Delta) -> Result<u128, StoreErro
     Ok(sum)
 }
 
-/// Writes and forgets remembered requests; what that adds to the sum.
+/// Writes and forgets chunks of remembered requests; what that adds to the sum.
 fn write_requests(write: &WriteTransaction, delta: &Delta) -> Result<u128, StoreError> {
     let mut table = write.open_table(REQUESTS)?;
     let mut sum = 0_u128;
-    for (time, saga, fingerprint) in &delta.requests {
-        let (time, saga) = (time.0, id(saga.0));
-        sum = sum.wrapping_add(request_sum(time, saga, *fingerprint));
-        let old = table.insert((time, saga), *fingerprint)?;
-        sum = sum.wrapping_sub(old.map_or(0, |old| request_sum(time, saga, old.value())));
+    for (number, chunk) in &delta.requests {
+        let key = (REQUESTS_PART, u128::from(*number));
+        sum = sum.wrapping_add(row_sum(key, chunk));
+        let old = table.insert(*number, &**chunk)?;
+        sum = sum.wrapping_sub(old.map_or(0, |old| row_sum(key, old.value())));
     }
-    let from = delta.requests_from.map_or((i64::MAX, u128::MAX), |time| (time.0, 0));
-    for row in table.extract_from_if(..from, |_, _| true)? {
-        let (key, fingerprint) = row?;
-        let (time, saga) = key.value();
-        sum = sum.wrapping_sub(request_sum(time, saga, fingerprint.value()));
+    for row in table.extract_from_if(..delta.requests_from, |_, _| true)? {
+        let (number, chunk) = row?;
+        sum = sum.wrapping_sub(row_sum((REQUESTS_PART, u128::from(number.value())), chunk.value()));
     }
     Ok(sum)
 }

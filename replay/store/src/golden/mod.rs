@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use windlass_sagas::cell::state::IMAGE_FORMAT;
 
 use crate::database::STORE_FORMAT;
+use crate::requests::chunk_bytes;
 use crate::row::{CellRow, bytes, encode, key, resource, resources};
 use crate::{assemble, summary};
 use samples::{cell, sample_summary};
@@ -36,14 +37,15 @@ fn rows_have_the_bytes_of_their_format() {
 #[test]
 fn rows_give_back_the_cell_that_they_were_written_from() {
     let cell = cell();
-    let mut again = assemble::begin(CellRow::of(&cell));
+    let (mut again, mut requests) = assemble::begin(CellRow::of(&cell));
     for resource in resources(&cell) {
         let row = encode(&cell, resource).expect("it exists");
         assemble::put(&mut again, key(resource), &row).expect("readable");
     }
-    for (saga, memo) in cell.requests.iter() {
-        assemble::put_request(&mut again, memo.time, saga, memo.fingerprint);
+    for (number, chunk) in cell.requests.chunks_from(0) {
+        requests.take(u128::from(number), &chunk_bytes(chunk)).expect("the next one");
     }
+    again.requests = requests.finish().expect("its own");
     assemble::finish(&mut again);
     assert_eq!(again, cell);
 }
@@ -74,6 +76,9 @@ fn written() -> String {
     line("cell", &bytes(&CellRow::of(&cell)));
     for resource in resources(&cell) {
         line(&resource.to_string().replace(' ', "_"), &encode(&cell, resource).expect("it exists"));
+    }
+    for (number, chunk) in cell.requests.chunks_from(0) {
+        line(&format!("requests {number}"), &chunk_bytes(chunk));
     }
     line("summary", &summary::encode(&sample_summary()));
     out

@@ -17,6 +17,7 @@ use crate::delta::Delta;
 use crate::index::{Additions, Sparse};
 use crate::limits::{IMAGE_COMMITS, LIST_ROWS_MAX, TRACKED_COMMITS_MAX};
 use crate::query::{List, Place};
+use crate::requests::{chunk_bytes, chunk_of};
 use crate::row::{CellRow, bytes, encode, key};
 use crate::summary::{Open, Summary, open_sagas};
 use crate::touch::touch;
@@ -41,8 +42,8 @@ pub struct Tracker {
     /// What was claimed on hosts and used by projects at the last image: whatever gives it back is compared, not followed.
     claims: BTreeMap<HostId, Capacity>,
     usage: BTreeMap<ProjectId, Amounts>,
-    /// Requests of this time or later may not be stored yet.
-    requests_from: Time,
+    /// Requests of this number or later may not be stored yet.
+    requests_from: u64,
     index: Additions,
     /// Captured, not known to be written.
     captured: VecDeque<(Position, Arc<Additions>)>,
@@ -77,7 +78,8 @@ impl Tracker {
     /// Of a fold that begins with a stored image.
     #[must_use]
     pub fn resume(image: &crate::Image) -> Self {
-        let Cell { position, time, hosts, projects, ports, volumes, credentials, sagas, .. } = &image.cell;
+        let Cell { position, hosts, projects, ports, volumes, credentials, sagas, requests, .. } =
+            &image.cell;
         let attachments = volumes.values().flat_map(|volume| &volume.attachments);
         Self {
             base: *position,
@@ -92,7 +94,7 @@ impl Tracker {
             open: open_sagas(sagas, *position),
             claims: hosts.iter().map(|(id, host)| (*id, host.claimed)).collect(),
             usage: projects.iter().map(|(id, project)| (*id, project.usage)).collect(),
-            requests_from: *time,
+            requests_from: requests.numbers().end,
             ..Self::default()
         }
     }
@@ -167,8 +169,9 @@ impl Tracker {
         self.compare(cell);
         let touched = std::mem::take(&mut self.touched);
         let rows = touched.into_iter().map(|it| (key(it), encode(cell, it))).collect();
-        let fresh = cell.requests.since(self.requests_from);
-        let fresh = fresh.map(|(saga, memo)| (memo.time, saga, memo.fingerprint));
+        let fresh = cell.requests.chunks_from(self.requests_from);
+        let requests = fresh.map(|(number, chunk)| (number, chunk_bytes(chunk))).collect();
+        let numbers = cell.requests.numbers();
         let index = Arc::new(std::mem::take(&mut self.index));
         let delta = Delta {
             base: self.base,
@@ -176,12 +179,12 @@ impl Tracker {
             tip: *tip,
             cell: bytes(&CellRow::of(cell)),
             rows,
-            requests: fresh.collect(),
-            requests_from: cell.requests.iter().next().map(|(_, memo)| memo.time),
+            requests,
+            requests_from: chunk_of(numbers.start),
             index: Arc::clone(&index),
         };
         self.captured.push_back((self.position, index));
-        (self.base, self.requests_from) = (self.position, cell.time);
+        (self.base, self.requests_from) = (self.position, numbers.end);
         Some(delta)
     }
 

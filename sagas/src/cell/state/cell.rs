@@ -53,7 +53,7 @@ impl Default for Settings {
 }
 
 /// The state of a cell up to a position.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Cell {
     /// Its id; zero before genesis.
     pub id: CellId,

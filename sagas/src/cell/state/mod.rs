@@ -20,5 +20,5 @@ pub use fault::Fault;
 pub use host::{Host, HostLife};
 pub use lock::Lock;
 pub use network::{Network, Port, PortState, Rest, SecurityGroup, Subnet, named};
-pub use requests::{RequestMemo, Requests};
+pub use requests::{REQUESTS_CHUNK, Remembered, RequestMemo, Requests};
 pub use saga::{Ended, Saga, SagaState, StepState};
