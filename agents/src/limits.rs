@@ -24,7 +24,7 @@ pub const EVENTS_QUEUE: usize = 1024;
 pub const ORCHESTRATORS_MAX: usize = 16;
 
 /// The longest that one piece of driver work may take, whatever its caller would wait.
-pub const WORK_TIME_MAX: Duration = Duration::from_secs(600);
+pub const WORK_TIME_MAX: Duration = Duration::from_secs(3600);
 /// The longest that a driver may take to list what it holds.
 pub const INVENTORY_TIME_MAX: Duration = Duration::from_secs(60);
 /// The longest that a driver may take to put a view in force.
@@ -96,7 +96,7 @@ pub const PROCESS_POLL: Duration = Duration::from_millis(5);
 /// How long a killed process may take to go: QEMU frees its memory first.
 pub const PROCESS_END_MAX: Duration = Duration::from_secs(15);
 /// How long copying an image into a volume may take.
-pub const COPY_TIME_MAX: Duration = Duration::from_secs(600);
+pub const COPY_TIME_MAX: Duration = Duration::from_secs(3600);
 /// What looking at an image's header may take of memory, bytes, and of a processor, seconds: the image is a client's.
 pub const IMAGE_LOOK_BYTES_MAX: u64 = 2 * 1024 * 1024 * 1024;
 /// See `IMAGE_LOOK_BYTES_MAX`.

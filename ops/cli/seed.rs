@@ -58,7 +58,7 @@ pub(crate) async fn seed(client: &Client) -> anyhow::Result<()> {
     let image = v1::Image {
         display_name: IMAGE.to_owned(),
         sha256: NewSecret::of(IMAGE).sha256,
-        size_bytes: 1 << 30,
+        size_bytes: 4 << 20,
         format: v1::image::Format::Raw.into(),
         visibility: v1::image::Visibility::Public.into(),
         ..Default::default()

@@ -19,6 +19,8 @@ pub const TAGS_MAX: usize = 64;
 pub const PUBLIC_KEY_BYTES_MAX: usize = 4096;
 /// The longest that a guest may be given to power down, milliseconds.
 pub const GUEST_GRACE_MS_MAX: u32 = 240_000;
+/// Restores that a reboot starts at once on its host; each one that ends starts the next.
+pub const RESTORES_AT_ONCE: usize = 8;
 /// The longest command line of a guest's kernel, bytes: what x86-64's boot protocol surely takes is 2,047.
 pub const CMDLINE_BYTES_MAX: usize = 1024;
 /// The most rules of one security group.

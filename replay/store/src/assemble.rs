@@ -175,8 +175,11 @@ pub(crate) fn finish(cell: &mut Cell) {
         cell.groups_naming.extend(named(&group.rules).map(|named| (named, group.id)));
     }
     for server in cell.servers.values() {
-        if matches!(server.state, ServerState::Lost(_)) {
-            cell.lost_servers.insert((server.spec.host, server.spec.id));
+        let place = (server.spec.host, server.spec.id);
+        match server.state {
+            ServerState::Building => drop(cell.building.insert(place)),
+            ServerState::Lost(_) => drop(cell.lost_servers.insert(place)),
+            ServerState::Active(_) | ServerState::Stopped(_) | ServerState::Failed(_) => {}
         }
     }
     for credential in cell.credentials.values() {

@@ -82,6 +82,7 @@ impl CellRow {
             requests,
             names: _,
             open_dispatches: _,
+            building: _,
             lost_servers: _,
             ports_on: _,
             ports_in: _,

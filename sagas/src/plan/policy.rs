@@ -12,6 +12,14 @@ const UNLIMITED: Retry =
     Retry { attempts_max: 0, pause_first_ms: 500, pause_max_ms: 60_000, call_ms: 30_000 };
 /// How long all attempts of a step may take.
 const STEP_MS: u64 = 5 * 60 * 1000;
+/// The slowest that an image is fetched and copied into a volume, bytes a millisecond: 8 MB a second.
+const COPY_BYTES_A_MS: u64 = 8_000;
+/// The longest that is waited for a copy, milliseconds.
+const COPY_MS_MAX: u32 = 50 * 60 * 1000;
+/// How much longer the evidence of a guest may take for each other guest that boots on its host meanwhile.
+const BOOT_MS: u32 = 5_000;
+/// So many of them count.
+const BOOTS_MAX: usize = 120;
 /// How long a saga may take before it is called late.
 const SAGA_MS: u64 = 20 * 60 * 1000;
 
@@ -69,6 +77,28 @@ impl Steps {
         }
     }
 
+    /// This step waits for a guest that boots beside so many others on its host.
+    pub(super) fn boots_beside(&mut self, index: StepIndex, boots: usize) {
+        let more_ms = BOOT_MS.saturating_mul(u32::try_from(boots.min(BOOTS_MAX)).unwrap_or(u32::MAX));
+        self.takes_longer(index, more_ms);
+    }
+
+    /// This step fetches an image of so many bytes and copies it.
+    pub(super) fn copies(&mut self, index: StepIndex, bytes: u64) {
+        // Whole seconds: what is copied in less asks for no other plan.
+        let more_ms = u32::try_from(bytes / COPY_BYTES_A_MS / 1000 * 1000).unwrap_or(u32::MAX);
+        self.takes_longer(index, more_ms.min(COPY_MS_MAX));
+    }
+
+    /// Each attempt of this step may take so much longer.
+    fn takes_longer(&mut self, index: StepIndex, more_ms: u32) {
+        self.answers_within(index, more_ms);
+        if let Some(step) = self.0.get_mut(usize::from(index.0)) {
+            let attempts = u64::from(FORWARD.attempts_max.max(1));
+            step.deadline_ms = step.deadline_ms.saturating_add(u64::from(more_ms).saturating_mul(attempts));
+        }
+    }
+
     fn put(&mut self, step: Step) -> StepIndex {
         let index = StepIndex(u16::try_from(self.0.len()).unwrap_or(u16::MAX));
         self.0.push(step);
@@ -93,7 +123,9 @@ impl Steps {
                 after.extend(instead.iter().filter(|(late, _)| *late == index).map(|(_, first)| *first));
             }
         }
-        Plan { steps: self.0, pivot: Some(pivot), deadline_ms: SAGA_MS }
+        let longest = self.0.iter().map(|step| step.deadline_ms).max().unwrap_or(STEP_MS);
+        let deadline_ms = SAGA_MS.saturating_add(longest.saturating_sub(STEP_MS));
+        Plan { steps: self.0, pivot: Some(pivot), deadline_ms }
     }
 
     /// (step, a step that depends on it), in order.

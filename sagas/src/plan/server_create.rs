@@ -38,6 +38,8 @@ pub(crate) struct Input {
     pub(crate) root: VolumeSpec,
     /// Where the root's bytes come from.
     pub(crate) image: ImageSource,
+    /// How many those are.
+    pub(crate) image_bytes: u64,
     /// Ports to be made.
     pub(crate) new_ports: Vec<PortSpec>,
     /// Its ports, as the network agent needs them, in the guest's order.
@@ -55,8 +57,8 @@ pub(crate) fn attachment_id(saga: SagaId, volume: VolumeId) -> AttachmentId {
     AttachmentId::derived(&saga.0, u32::from_be_bytes([volume.0[0], volume.0[1], volume.0[2], volume.0[3]]))
 }
 
-/// The plan.
-pub(crate) fn plan(saga: SagaId, input: &Input) -> Plan {
+/// The plan, beside so many other guests that boot on its host.
+pub(crate) fn plan(saga: SagaId, input: &Input, boots: usize) -> Plan {
     let host = input.server.host;
     let on = |role| LedgerId { host, role };
     let mut steps = Steps::default();
@@ -69,7 +71,9 @@ pub(crate) fn plan(saga: SagaId, input: &Input) -> Plan {
     };
     let storage = |host| LedgerId { host, role: Role::Storage };
     let root = reserve(input.root.id, input.root.size_gib, Some(input.image.clone()), true);
-    let mut boot_after = alloc::vec![steps.add(storage(input.root.host), root, &[])];
+    let root = steps.add(storage(input.root.host), root, &[]);
+    steps.copies(root, input.image_bytes);
+    let mut boot_after = alloc::vec![root];
     let reserved: Vec<StepIndex> = input
         .volumes
         .iter()
@@ -92,8 +96,7 @@ pub(crate) fn plan(saga: SagaId, input: &Input) -> Plan {
         instead.push((plugged, boot));
         last.push(plugged);
     }
-    let confirm = StepInput::ConfirmGuest { server: input.server.id, evidence: input.server.evidence };
-    let confirm = steps.look(on(Role::Hypervisor), confirm, &last);
+    let confirm = confirm(&mut steps, &input.server, &last, boots);
     steps.plan(Pivot::Done(confirm), &instead)
 }
 
@@ -110,6 +113,20 @@ pub(crate) fn guest(server: &ServerSpec, public_key: Option<alloc::string::Strin
         user_data: server.user_data,
         metadata: server.metadata.clone(),
     }
+}
+
+/// Waits for evidence that a server's guest runs, `boots` others booting beside it on its host.
+pub(super) fn confirm(
+    steps: &mut Steps,
+    server: &ServerSpec,
+    after: &[StepIndex],
+    boots: usize,
+) -> StepIndex {
+    let input = StepInput::ConfirmGuest { server: server.id, evidence: server.evidence };
+    let ledger = LedgerId { host: server.host, role: Role::Hypervisor };
+    let index = steps.look(ledger, input, after);
+    steps.boots_beside(index, boots);
+    index
 }
 
 /// What a server that exists boots with, where not from its disk: its image's word, which stands as long as the server.

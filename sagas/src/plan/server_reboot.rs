@@ -47,7 +47,8 @@ pub(crate) fn plan(
     });
     let confirm = StepInput::ConfirmGuest { server: server.spec.id, evidence: server.spec.evidence };
     let ledger = LedgerId { host: server.spec.host, role: Role::Hypervisor };
-    steps.onward(ledger, confirm, &booted.all(), Vec::new());
+    let confirm = steps.onward(ledger, confirm, &booted.all(), Vec::new());
+    steps.boots_beside(confirm, cell.boots_beside(&server.spec));
     steps.plan(Pivot::Dispatched(stop), &[])
 }
 

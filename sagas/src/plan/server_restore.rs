@@ -12,7 +12,7 @@ use super::example::{self, Begin, Example};
 use super::maker;
 use super::policy::Steps;
 use super::registry::Registered;
-use super::server_create::{guest, kernel, ports_ready, public_key};
+use super::server_create::{confirm, guest, kernel, ports_ready, public_key};
 use super::server_delete::volumes_of;
 use crate::cell::Cell;
 use crate::cell::state::{Attachment, Saga, Server};
@@ -31,11 +31,12 @@ fn example() -> Example {
 }
 
 /// The plan. Exports are on the storage hosts and outlive a hypervisor's reboot. An attachment that is `detached` by now is
-/// left out: its export is closed.
+/// left out: its export is closed. `boots` other guests boot on its host meanwhile.
 pub(crate) fn plan(
     cell: &Cell,
     server: &Server,
     ports: Vec<PortSetup>,
+    boots: usize,
     detached: impl Fn(AttachmentId) -> bool,
 ) -> Plan {
     let on = |role| LedgerId { host: server.spec.host, role };
@@ -48,8 +49,7 @@ pub(crate) fn plan(
     let setup = GuestSetup { volumes, ..guest(&server.spec, public_key(cell, &server.spec)) };
     let boot = StepInput::boot(setup, kernel(cell, &server.spec));
     let boot = steps.add(on(Role::Hypervisor), boot, &prepared);
-    let confirm = StepInput::ConfirmGuest { server: server.spec.id, evidence: server.spec.evidence };
-    let confirm = steps.look(on(Role::Hypervisor), confirm, &[boot]);
+    let confirm = confirm(&mut steps, &server.spec, &[boot], boots);
     steps.plan(Pivot::Done(confirm), &[])
 }
 

@@ -15,7 +15,7 @@ use super::example::{self, Begin, Example};
 use super::maker;
 use super::policy::Steps;
 use super::registry::{Registered, unchanged};
-use super::server_create::{guest, kernel, ports_ready, public_key};
+use super::server_create::{confirm, guest, kernel, ports_ready, public_key};
 use super::server_delete::volumes_of;
 use crate::cell::Cell;
 use crate::cell::state::{Attachment, Saga, Server};
@@ -41,9 +41,7 @@ fn example() -> Example {
 pub(crate) fn plan(cell: &Cell, server: &Server, ports: Vec<PortSetup>) -> Plan {
     let mut steps = Steps::default();
     let booted = boot(&mut steps, cell, server, ports, &[], Steps::add);
-    let confirm = StepInput::ConfirmGuest { server: server.spec.id, evidence: server.spec.evidence };
-    let ledger = LedgerId { host: server.spec.host, role: Role::Hypervisor };
-    let confirm = steps.look(ledger, confirm, &booted.all());
+    let confirm = confirm(&mut steps, &server.spec, &booted.all(), cell.boots_beside(&server.spec));
     let instead: Vec<_> = booted.plugged.iter().map(|plugged| (*plugged, booted.boot)).collect();
     steps.plan(Pivot::Done(confirm), &instead)
 }

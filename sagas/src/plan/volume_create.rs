@@ -22,13 +22,16 @@ fn example() -> Example {
     Example { before: Vec::new(), begin: Begin::asked(example::volume("red")) }
 }
 
-/// The plan.
-pub(crate) fn plan(volume: &VolumeSpec, image: Option<ImageSource>) -> Plan {
+/// The plan; `image` with its bytes.
+pub(crate) fn plan(volume: &VolumeSpec, image: Option<(ImageSource, u64)>) -> Plan {
     let mut steps = Steps::default();
     let ledger = LedgerId { host: volume.host, role: Role::Storage };
     let (id, size_gib) = (volume.id, volume.size_gib);
+    let bytes = image.as_ref().map_or(0, |(_, bytes)| *bytes);
+    let image = image.map(|(image, _)| image);
     let input = StepInput::ReserveVolume { volume: id, size_gib, image, made_here: true, export_to: None };
     let reserve = steps.add(ledger, input, &[]);
+    steps.copies(reserve, bytes);
     steps.plan(Pivot::Done(reserve), &[])
 }
 

@@ -15,9 +15,20 @@ pub(crate) fn all(cell: &Cell, commits: &[Commit]) {
     no_address_twice(cell);
     no_host_oversold(cell);
     usage_is_the_sum(cell);
+    guests_to_be_made_are_indexed(cell);
     if let Some(commit) = commits.last() {
         rolled_back_steps_are_undone_once(commits, commit);
     }
+}
+
+/// What decisions ask an index for, it says.
+fn guests_to_be_made_are_indexed(cell: &Cell) {
+    let of = |wanted: fn(&ServerState) -> bool| -> BTreeSet<(HostId, ServerId)> {
+        let servers = cell.servers.values().filter(|server| wanted(&server.state));
+        servers.map(|server| (server.spec.host, server.spec.id)).collect()
+    };
+    assert_eq!(cell.building, of(|state| matches!(state, ServerState::Building)));
+    assert_eq!(cell.lost_servers, of(|state| matches!(state, ServerState::Lost(_))));
 }
 
 /// 1: an open saga has an open call, or is stuck.

@@ -151,3 +151,43 @@ fn a_public_image_is_another_projects_kernel_and_its_own_projects_to_change() {
     assert_eq!(world.refused(DeleteImage { image: "shared".into() }), Reason::ResourceInUse);
     world.ask(boot("debian")).expect("its own");
 }
+
+#[test]
+fn a_copy_of_an_image_has_time_for_its_bytes() {
+    let mut world = World::ready(1);
+    let reserves = |world: &World| {
+        let started = world.commits.last().and_then(|commit| {
+            commit.events.iter().find_map(|event| match event {
+                Event::SagaStarted(started) => Some(started.plan.clone()),
+                _ => None,
+            })
+        });
+        let plan = started.expect("a saga began");
+        let is_copy = |step: &&Step| matches!(step.input, StepInput::ReserveVolume { .. });
+        let step = plan.steps.iter().find(is_copy).expect("it copies");
+        (step.retry.call_ms, step.deadline_ms, plan.deadline_ms)
+    };
+    let (call, step, saga) = (30_000, 300_000, 1_200_000);
+    // 8 MB a second, in whole seconds, fifty minutes at most; three attempts of that.
+    for (bytes, more) in [(7_999_999, 0), (640_000_000, 80_000), (30_000_000_000, 3_000_000)] {
+        let name = format!("i{bytes}");
+        world.ask(RegisterImage { size_bytes: bytes, min_disk_gib: 40, ..raw(&name) }).expect("registered");
+        let more_in_all = 3 * u64::from(more);
+        let expected = (call + more, step + more_in_all, saga + more_in_all);
+        world
+            .ask(CreateVolume {
+                image: Some(name.clone()),
+                size_gib: 40,
+                ..create_volume(&format!("v{bytes}"))
+            })
+            .expect("admitted");
+        assert_eq!(reserves(&world), expected, "a volume of {bytes} bytes");
+        world
+            .ask(CreateServer { image: name, root_gib: Some(40), ..create_server(&format!("s{bytes}"), &[]) })
+            .expect("admitted");
+        assert_eq!(reserves(&world).0, expected.0, "a root of {bytes} bytes");
+        world.run();
+    }
+    world.ask(create_volume("blank")).expect("admitted");
+    assert_eq!(reserves(&world), (call, step, saga));
+}

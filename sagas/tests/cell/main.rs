@@ -3,6 +3,7 @@
 #![allow(clippy::panic, reason = "a test's helper panics where the test fails")]
 
 mod access;
+mod boots;
 mod checks;
 mod faults;
 mod generation;

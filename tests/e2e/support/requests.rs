@@ -50,7 +50,7 @@ pub(crate) fn image() -> v1::CreateImageRequest {
     let image = v1::Image {
         display_name: "debian".into(),
         sha256: NewSecret::of("debian").sha256,
-        size_bytes: 1 << 30,
+        size_bytes: 4 << 20,
         format: v1::image::Format::Raw.into(),
         ..Default::default()
     };

@@ -91,8 +91,10 @@ fn servers(cell: &mut Cell) {
             evidence: Evidence::Hello,
         };
         name(cell, PROJECT, "server", &spec.name, id.0);
-        if matches!(state, ServerState::Lost(_)) {
-            cell.lost_servers.insert((HOST, id));
+        match state {
+            ServerState::Building => drop(cell.building.insert((HOST, id))),
+            ServerState::Lost(_) => drop(cell.lost_servers.insert((HOST, id))),
+            _ => {}
         }
         let attached = vec![VolumeId([21; 16])];
         cell.servers.insert(id, Server { spec, state, attached, lock, created: T, updated: T });

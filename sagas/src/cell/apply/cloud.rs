@@ -15,6 +15,7 @@ impl Cell {
         let (created, updated) = (self.time, self.time);
         let (state, attached, lock) = (ServerState::Building, alloc::vec::Vec::new(), Lock::Free);
         let server = Server { spec: spec.clone(), state, attached, lock, created, updated };
+        self.building.insert((spec.host, spec.id));
         self.servers.insert(spec.id, server);
     }
 
@@ -53,6 +54,7 @@ impl Cell {
 
     pub(super) fn server_deleted(&mut self, id: ServerId) {
         let Some(server) = self.servers.remove(&id) else { return };
+        self.building.remove(&(server.spec.host, id));
         self.lost_servers.remove(&(server.spec.host, id));
         self.name_freed(server.spec.project, "server", &server.spec.name);
         if !matches!(server.state, ServerState::Failed(_)) {
@@ -64,6 +66,8 @@ impl Cell {
         let time = self.time;
         if let Some(server) = self.servers.get_mut(&id) {
             let place = (server.spec.host, id);
+            // Whatever it becomes, it is no longer being made.
+            self.building.remove(&place);
             if matches!(state, ServerState::Lost(_)) {
                 self.lost_servers.insert(place);
             } else {

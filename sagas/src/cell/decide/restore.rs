@@ -6,21 +6,21 @@ use alloc::vec::Vec;
 use super::{begun, server};
 use crate::cell::state::{Cell, Lock, ServerState, under};
 use crate::ids::*;
+use crate::limits::RESTORES_AT_ONCE;
 use crate::plan::server_restore;
 use crate::record::*;
-
-/// Restores that a reboot starts at once on its host; each one that ends starts the next.
-const AT_ONCE: usize = 8;
 
 /// The sagas that follow from what was decided: restores after a reboot, and the next one after any saga ended.
 pub(super) fn follow_ups(cell: &Cell, events: &[Event], now: Time) -> Vec<Event> {
     let mut out = Vec::new();
     let mut ordinal = 0;
     for (host, count) in wanted(cell, events) {
-        for id in lost(cell, events, host).take(count) {
+        let lost: Vec<ServerId> = lost(cell, events, host).collect();
+        let boots = lost.len().min(RESTORES_AT_ONCE).saturating_sub(1);
+        for id in lost.into_iter().take(count) {
             let saga = SagaId::of_commit(cell.id, cell.position.next(), ordinal);
             ordinal += 1;
-            out.extend(restore(cell, events, saga, id, now));
+            out.extend(restore(cell, events, saga, id, boots, now));
         }
     }
     out
@@ -29,7 +29,7 @@ pub(super) fn follow_ups(cell: &Cell, events: &[Event], now: Time) -> Vec<Event>
 /// Hosts to look at, and how many restores may start there.
 fn wanted(cell: &Cell, events: &[Event]) -> Vec<(HostId, usize)> {
     let rebooted = events.iter().filter_map(|event| match event {
-        Event::HostRebooted(e) => Some((e.host, AT_ONCE)),
+        Event::HostRebooted(e) => Some((e.host, RESTORES_AT_ONCE)),
         _ => None,
     });
     let ended = ended(events).filter_map(|saga| {
@@ -82,8 +82,9 @@ fn lost<'a>(cell: &'a Cell, events: &'a [Event], host: HostId) -> impl Iterator<
     })
 }
 
-/// A restore, as it must be once the events are folded: what they detach the guest does not boot with.
-fn restore(cell: &Cell, events: &[Event], saga: SagaId, id: ServerId, now: Time) -> Vec<Event> {
+/// A restore beside `boots` others, as it must be once the events are folded: what they detach the guest does not boot
+/// with.
+fn restore(cell: &Cell, events: &[Event], saga: SagaId, id: ServerId, boots: usize, now: Time) -> Vec<Event> {
     let detached = |attachment: AttachmentId| {
         events.iter().any(|event| matches!(event, Event::VolumeDetached(e) if e.attachment == attachment))
     };
@@ -92,7 +93,8 @@ fn restore(cell: &Cell, events: &[Event], saga: SagaId, id: ServerId, now: Time)
     let setups = ports.clone().map(|port| server::setup(cell, &port.spec)).collect();
     let mut holds = alloc::vec![ResourceRef::Server(id)];
     holds.extend(ports.map(|port| ResourceRef::Port(port.spec.id)));
-    let plan = server_restore::plan(cell, server, setups, detached);
+    let boots = cell.boots_beside(&server.spec).max(boots);
+    let plan = server_restore::plan(cell, server, setups, boots, detached);
     let (kind, project, subject) = (SagaKind::ServerRestore, server.spec.project, ResourceRef::Server(id));
     begun(cell, SagaStarted { saga, kind, project, subject, holds, plan: Arc::new(plan) }, now)
 }

@@ -71,6 +71,7 @@ pub(super) fn create(asked: Asked<'_>, body: &CreateServer) -> Result<Preview, D
         server,
         root,
         image: ImageSource { image: image.id, sha256: image.sha256, format: image.format },
+        image_bytes: image.size_bytes,
         new_ports: nics.new,
         ports: nics.setups,
         volumes,
@@ -86,7 +87,7 @@ fn start(
     placed: Placed,
     root_host: Placed,
 ) -> Result<Preview, Decline> {
-    let plan = server_create::plan(asked.saga, &input);
+    let plan = server_create::plan(asked.saga, &input, asked.cell.boots_beside(&input.server));
     let (server, root) = (input.server.id, input.root.id);
     let mut holds = alloc::vec![ResourceRef::Server(server), ResourceRef::Volume(root)];
     holds.extend(input.volumes.iter().map(|(volume, _, _)| ResourceRef::Volume(*volume)));

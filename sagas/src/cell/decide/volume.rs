@@ -37,8 +37,9 @@ pub(super) fn create(asked: Asked<'_>, body: &CreateVolume) -> Result<Preview, D
         host: placed.host,
         root_of: None,
     };
-    let source =
-        image.map(|image| ImageSource { image: image.id, sha256: image.sha256, format: image.format });
+    let source = image.map(|image| {
+        (ImageSource { image: image.id, sha256: image.sha256, format: image.format }, image.size_bytes)
+    });
     let plan = volume_create::plan(&spec, source);
     let subject = ResourceRef::Volume(spec.id);
     let holds = alloc::vec![subject];

@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 
 use super::*;
 use crate::ids::*;
-use crate::limits;
-use crate::record::{Amounts, LedgerId};
+use crate::limits::{self, RESTORES_AT_ONCE};
+use crate::record::{Amounts, LedgerId, ServerSpec};
 
 /// The layout of stored images of this build; raise it with every change of what is stored of this folder's types (what
 /// follows from other rows is not).
@@ -109,6 +109,8 @@ pub struct Cell {
     pub names: BTreeMap<(ProjectId, String, String), [u8; 16]>,
     /// First dispatch positions of steps whose sagas are open, by ledger: the low water.
     pub open_dispatches: BTreeMap<LedgerId, BTreeSet<(Position, SagaId, StepIndex)>>,
+    /// Servers whose guests are being made, by host.
+    pub building: BTreeSet<(HostId, ServerId)>,
     /// Servers whose guests are to be made again, by host.
     pub lost_servers: BTreeSet<(HostId, ServerId)>,
     /// Ports by the host that they are on: what a host's view is made of.
@@ -144,6 +146,13 @@ impl Cell {
     pub fn low_water(&self, ledger: LedgerId) -> Position {
         let lowest = self.open_dispatches.get(&ledger).and_then(BTreeSet::first);
         lowest.map_or(self.position.next(), |(position, _, _)| *position)
+    }
+
+    /// How many other guests may be booting on a server's host: those being made, and those being made again.
+    #[must_use]
+    pub fn boots_beside(&self, server: &ServerSpec) -> usize {
+        let again = under(&self.lost_servers, server.host).take(RESTORES_AT_ONCE);
+        under(&self.building, server.host).chain(again).filter(|other| *other != server.id).count()
     }
 
     /// The credential with this hash of its secret; whether it is in force is for the caller to see.
