@@ -5,7 +5,9 @@
 //! goes on once its future is dropped, which is how a deadline and the end of the agent kill it.
 
 use std::pin::Pin;
+use std::sync::Arc;
 
+use tokio::sync::Notify;
 use windlass_sagas::ids::{BootId, ServerId};
 use windlass_sagas::protocol::ledger::{Op, Work, WorkResult};
 use windlass_sagas::protocol::{InventoryItem, PlacedView};
@@ -24,6 +26,12 @@ pub trait Driver: Send + Sync {
 
     /// Everything that the role holds, partial things too.
     fn inventory(&self, role: Role) -> Pending<Result<Vec<InventoryItem>, Refusal>>;
+
+    /// Wakes when something that a hypervisor holds has ended by itself, so that an inventory is told unasked; `None` for
+    /// a driver that never sees such a thing.
+    fn ended(&self) -> Option<Arc<Notify>> {
+        None
+    }
 
     /// Puts a view in force: all of it, and nothing else of its kind; the same one again changes nothing.
     fn apply(&self, view: PlacedView) -> Pending<Result<(), Refusal>>;

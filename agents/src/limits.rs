@@ -103,6 +103,8 @@ pub const IMAGE_LOOK_BYTES_MAX: u64 = 2 * 1024 * 1024 * 1024;
 pub const IMAGE_LOOK_SECONDS_MAX: u64 = 20;
 /// The pause between two rounds of a driver that looks after what must stand (volumes served, guests running on).
 pub const SUPERVISE_EVERY: Duration = Duration::from_secs(2);
+/// How long after it was told that a guest has ended it is told again, while it is left there.
+pub const ENDED_AGAIN: Duration = Duration::from_secs(60);
 /// How long QEMU's monitor may take to answer one question.
 pub const QMP_TIME_MAX: Duration = Duration::from_secs(3);
 /// How long a kernel may take to show that KVM works.

@@ -184,6 +184,8 @@ const fn settled(lock: Lock, wanted: Wanted) -> Wanted {
 #[derive(Default)]
 struct Shown {
     guests: BTreeMap<ServerId, Vec<(HostId, Capacity)>>,
+    /// What is left of guests that have ended: no guest, but something that somebody must own.
+    ended: BTreeMap<ServerId, BTreeSet<HostId>>,
     volumes: BTreeMap<VolumeId, Vec<(HostId, u64)>>,
     exports: BTreeMap<VolumeId, BTreeSet<HostId>>,
     ports: BTreeMap<PortId, Vec<(HostId, Mac)>>,
@@ -216,6 +218,9 @@ impl Shown {
             InventoryItem::Guest { server, vcpus, ram_mib } => {
                 let size = Capacity { vcpus: u64::from(*vcpus), ram_mib: *ram_mib, disk_gib: 0 };
                 self.guests.entry(*server).or_default().push((host, size));
+            }
+            InventoryItem::Ended { server, .. } => {
+                self.ended.entry(*server).or_default().insert(host);
             }
             InventoryItem::Device { server, volume, .. } => {
                 self.devices.entry(*volume).or_default().insert((host, *server));
@@ -302,13 +307,14 @@ fn ownership(picture: &Picture, shown: &Shown, taken: &[Taken]) -> Vec<Finding> 
     };
     let places = shown.places();
     let mut findings = Vec::new();
-    for (resource, hosts) in &places {
-        let thing = picture.things.get(resource);
+    let ended = shown.ended.iter().map(|(server, hosts)| (ResourceRef::Server(*server), hosts));
+    for (resource, hosts) in places.iter().map(|(resource, hosts)| (*resource, hosts)).chain(ended) {
+        let thing = picture.things.get(&resource);
         for host in hosts {
             let known = thing.is_some_and(|it| it.wanted != Wanted::Nowhere && it.host == Some(*host));
             if !known {
                 findings.push(Finding {
-                    resource: Some(*resource),
+                    resource: Some(resource),
                     host: Some(*host),
                     message: format!("{resource} is on the host and nobody owns it there"),
                     hint: "look at the operation that made it; an operator removes it on the host",
@@ -326,7 +332,7 @@ fn ownership(picture: &Picture, shown: &Shown, taken: &[Taken]) -> Vec<Finding> 
                 resource: Some(*resource),
                 host: Some(host),
                 message: format!("{resource} should be on the host and is not"),
-                hint: "reboot it or delete it; a volume's bytes can't be made again",
+                hint: "start it, reboot it or delete it; a volume's bytes can't be made again",
             });
         }
     }

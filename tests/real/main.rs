@@ -5,6 +5,7 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test that can't go on says where")]
 #![expect(clippy::print_stderr, reason = "what is skipped, struck and measured is told")]
 
+mod ended;
 mod evidence;
 mod guests;
 mod kills;

@@ -11,8 +11,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use tokio::time::{Instant, sleep};
-use windlass_sagas::ids::{PortId, ServerId, VolumeId};
-use windlass_sagas::record::{GuestSetup, Refusal};
+use windlass_sagas::ids::{PortId, ServerId, StepIndex, VolumeId};
+use windlass_sagas::record::{GuestSetup, Refusal, StepKey};
 
 use super::qmp::Qmp;
 use crate::driver::driver_failed;
@@ -66,6 +66,14 @@ impl Record {
             ports: setup.ports.clone(),
             made_us,
         }
+    }
+}
+
+impl Record {
+    /// The step that it was made by; `None` where nobody can tell.
+    pub(super) fn booted_by(&self) -> Option<StepKey> {
+        let [_, _, saga, step] = &self.owner;
+        Some(StepKey { saga: saga.parse().ok()?, step: StepIndex(step.parse().ok()?) })
     }
 }
 

@@ -18,6 +18,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::Notify;
 use tokio_util::task::AbortOnDropHandle;
 use windlass_sagas::ids::{PortId, ServerId};
 use windlass_sagas::protocol::InventoryItem;
@@ -49,6 +50,7 @@ const ANSWER: Duration = Duration::from_secs(2);
 pub(crate) struct Hypervisor {
     inner: Arc<Inner>,
     /// Looks after guests that run.
+    ended: Arc<Notify>,
     _watch: AbortOnDropHandle<()>,
 }
 
@@ -102,8 +104,15 @@ impl Hypervisor {
         crate::files::make_directory(&guests)?;
         let kvm = probe::kvm_works(config, &host.run).await?;
         let inner = Arc::new(Inner { host, guests, kvm, user: config.user.clone(), blobs });
-        let watch = AbortOnDropHandle::new(tokio::spawn(watch::over(inner.guests.clone())));
-        Ok(Self { inner, _watch: watch })
+        let ended = Arc::new(Notify::new());
+        let watch = watch::over(inner.guests.clone(), Arc::clone(&ended));
+        let watch = AbortOnDropHandle::new(tokio::spawn(watch));
+        Ok(Self { inner, ended, _watch: watch })
+    }
+
+    /// Wakes when a guest has ended by itself.
+    pub(crate) fn ended(&self) -> Arc<Notify> {
+        Arc::clone(&self.ended)
     }
 
     /// What the host can do, as it found out.
@@ -131,7 +140,7 @@ impl Inner {
         use Direction::{Forward, Undo};
         match (&work.input, direction) {
             (StepInput::BootGuest(setup) | StepInput::BootKernel(setup, _), Forward) => {
-                self.boot(setup).await
+                self.boot(setup, work).await
             }
             (StepInput::BootGuest(setup) | StepInput::BootKernel(setup, _), Undo) => {
                 Ok(self.end(setup.server, 0))
@@ -165,10 +174,15 @@ impl Inner {
         }
     }
 
-    async fn boot(&self, setup: &GuestSetup) -> Result<Option<Missing>, Refusal> {
-        match self.guest(setup.server).standing().await? {
+    async fn boot(&self, setup: &GuestSetup, work: &Work) -> Result<Option<Missing>, Refusal> {
+        let guest = self.guest(setup.server);
+        match guest.standing().await? {
             Standing::Absent => Ok(Some(Missing::Record)),
-            Standing::Named => Ok(Some(Missing::Process)),
+            // What is left of a guest that has ended is another step's.
+            Standing::Named => match guest.record()? {
+                Some(record) if record.owner == owner(work) => Ok(Some(Missing::Process)),
+                Some(_) | None => Ok(Some(Missing::Record)),
+            },
             Standing::Runs(_, status) => match status.as_str() {
                 "internal-error" | "guest-panicked" | "shutdown" => {
                     Err(driver_failed(&format!("the guest came up and failed: {status}")))
@@ -314,12 +328,19 @@ impl Hand for Hypervisor {
         let guests = Guest::all(&self.inner.guests);
         let guests =
             guests.map_err(|error| driver_failed(&format!("{}: {error}", self.inner.guests.display())))?;
-        let mut items = Vec::new();
+        let (mut items, mut ended) = (Vec::new(), Vec::new());
         for (server, guest) in guests {
             let Some(record) = guest.record()? else { continue };
+            if let Some(booted_by) = record.booted_by().filter(|_| guest.process().is_none()) {
+                ended.push((guest, InventoryItem::Ended { server, booted_by }));
+                continue;
+            }
             items.push(InventoryItem::Guest { server, vcpus: record.vcpus, ram_mib: record.ram_mib });
             items.extend(volumes::in_guest(server, &guest, &record).await?);
         }
+        // One that was only about to begin may run by now: it must not be told behind the answer of its boot.
+        ended.retain(|(guest, _)| guest.is_there() && guest.process().is_none());
+        items.extend(ended.into_iter().map(|(_, item)| item));
         Ok(items)
     }
 }

@@ -28,6 +28,7 @@ use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use tokio::sync::Notify;
 use windlass_sagas::ids::{BootId, HostId, ServerId};
 use windlass_sagas::protocol::ledger::{Work, WorkResult};
 use windlass_sagas::protocol::{InventoryItem, PlacedView};
@@ -135,6 +136,10 @@ impl Driver for Linux {
                 (Role::Hypervisor | Role::Storage | Role::Network, ..) => Err(not_served(role)),
             }
         })
+    }
+
+    fn ended(&self) -> Option<Arc<Notify>> {
+        self.0.hypervisor.as_ref().map(Hypervisor::ended)
     }
 
     fn apply(&self, view: PlacedView) -> Pending<Result<(), Refusal>> {

@@ -7,7 +7,7 @@ mod faults;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{Notify, mpsc, watch};
 use tokio::task::{Id, JoinError, JoinSet};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -116,7 +116,7 @@ impl Shell {
         let mut heartbeat = tokio::time::interval(HEARTBEAT_EVERY);
         heartbeat.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         let mut stop_at = None;
-        let faults = Arc::clone(&self.faults);
+        let (faults, ended) = (Arc::clone(&self.faults), self.driver.ended());
         loop {
             if stop_at.is_some() && self.is_quiet() {
                 return Ok(Ended::Stopped);
@@ -146,6 +146,7 @@ impl Shell {
                     self.tell_faults();
                 }
                 _ = heartbeat.tick() => self.heartbeat(),
+                () = woken(ended.as_deref()) => self.tell_inventory(Role::Hypervisor),
             }
         }
     }
@@ -362,6 +363,13 @@ impl Shell {
         });
     }
 
+    /// Tells what a role holds, unasked, to whoever leads.
+    fn tell_inventory(&mut self, role: Role) {
+        let Some(ledger) = self.slots.get(&role).map(|slot| slot.ledger.id()) else { return };
+        let links: Vec<LinkId> = self.links.keys().copied().collect();
+        links.into_iter().for_each(|link| self.take_inventory(link, ledger));
+    }
+
     fn hello(&self) -> Hello {
         let ledgers = || self.slots.values().map(|slot| &slot.ledger);
         let seen = ledgers().map(Ledger::seen).max_by_key(|seen| (seen.term.generation, seen.position));
@@ -408,6 +416,14 @@ impl Shell {
 /// Returns once an armed fault has struck; never where none may be.
 async fn struck(faults: &Faults) {
     if faults.allowed() { faults.struck().await } else { std::future::pending().await }
+}
+
+/// Waits until it wakes; for ever where there is nothing that could.
+async fn woken(wakes: Option<&Notify>) {
+    match wakes {
+        Some(wakes) => wakes.notified().await,
+        None => std::future::pending().await,
+    }
 }
 
 /// Sleeps until then; for ever where there is no such time.

@@ -2,9 +2,9 @@
 
 use windlass_proto::agent::v1;
 use windlass_proto::agent::v1::inventory_item::Detail;
-use windlass_sagas::ids::HostId;
+use windlass_sagas::ids::{HostId, StepIndex};
 use windlass_sagas::protocol::{Inventory, InventoryItem};
-use windlass_sagas::record::{LedgerId, Mac};
+use windlass_sagas::record::{LedgerId, Mac, StepKey};
 
 use crate::limits::{INVENTORY_ITEMS_MAX, PAGE_ITEMS};
 use crate::{WireError, bad, id, id_or_none, role, role_out};
@@ -74,6 +74,12 @@ fn item(m: &v1::InventoryItem) -> Result<InventoryItem, WireError> {
             port: id(&m.id, "items.id")?,
             mac: Mac(d.mac.as_ref().try_into().map_err(|_| bad("items.mac"))?),
         },
+        Detail::Guest(d) if !d.running => {
+            let owner = m.owner.as_ref().ok_or(bad("items.owner"))?;
+            let step = u16::try_from(owner.step).map_err(|_| bad("items.owner.step"))?;
+            let booted_by = StepKey { saga: id(&owner.saga, "items.owner.saga")?, step: StepIndex(step) };
+            InventoryItem::Ended { server: id(&m.id, "items.id")?, booted_by }
+        }
         Detail::Guest(d) => {
             InventoryItem::Guest { server: id(&m.id, "items.id")?, vcpus: d.vcpus, ram_mib: d.ram_mib }
         }
@@ -86,6 +92,7 @@ fn item(m: &v1::InventoryItem) -> Result<InventoryItem, WireError> {
 }
 
 fn item_out(item: &InventoryItem) -> v1::InventoryItem {
+    let mut owner = None;
     let (kind, id, detail) = match item {
         InventoryItem::Volume { volume, size_gib } => (
             v1::ItemKind::Volume,
@@ -104,6 +111,11 @@ fn item_out(item: &InventoryItem) -> v1::InventoryItem {
             let detail = v1::GuestDetail { vcpus: *vcpus, ram_mib: *ram_mib, running: true };
             (v1::ItemKind::Guest, server.0.to_vec(), Detail::Guest(detail))
         }
+        InventoryItem::Ended { server, booted_by: StepKey { saga, step } } => {
+            let (saga, step) = (saga.0.to_vec().into(), step.0.into());
+            owner = Some(v1::OwnerTags { saga, step, ..Default::default() });
+            (v1::ItemKind::Guest, server.0.to_vec(), Detail::Guest(v1::GuestDetail::default()))
+        }
         InventoryItem::Device { attachment, server, volume } => {
             let (server, volume) = (server.0.to_vec().into(), volume.0.to_vec().into());
             let detail = v1::DeviceDetail { server, volume, ..Default::default() };
@@ -111,5 +123,5 @@ fn item_out(item: &InventoryItem) -> v1::InventoryItem {
             (v1::ItemKind::Device, id, Detail::Device(detail))
         }
     };
-    v1::InventoryItem { kind: kind as i32, id: id.into(), detail: Some(detail), ..Default::default() }
+    v1::InventoryItem { kind: kind as i32, id: id.into(), owner, detail: Some(detail), ..Default::default() }
 }

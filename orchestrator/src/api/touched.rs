@@ -127,7 +127,9 @@ impl Api {
                     .get(ordinal)
                     .is_some_and(|it| windlass_store::named(it).contains(&resource));
                 let ours = owners.get(ordinal).copied().flatten().is_none_or(|saga| !begun.contains(&saga));
-                let own = names && ours && event.project == names::project(found.project);
+                // What no operation did (a guest that ended) names no project: it is of whoever has the resource.
+                let here = event.project == names::project(found.project) || any && event.project.is_empty();
+                let own = names && ours && here;
                 if own {
                     any = true;
                     keep(&mut events, page, event);

@@ -1,34 +1,65 @@
 //! What a host's inventory shows against the fold: orphans (there, but not known) and losses (known, but not there).
 //!
-//! What an open saga may be making or removing is neither: its own steps settle it.
+//! What an open saga may be making or removing is neither: its own steps settle it. A ledger is compared whole before it is
+//! admitted, while nobody calls it. An inventory that comes later may be older than what was made since: all that it adds is
+//! what says of itself that it has ended.
 
 use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
 
 use super::state::{Cell, Lock, PortState, ServerState, VolumeState};
-use crate::ids::HostId;
+use crate::ids::{HostId, ServerId};
 use crate::limits::INVENTORY_FINDINGS_MAX;
 use crate::protocol::{Inventory, InventoryItem};
-use crate::record::{LedgerReported, ResourceRef, Role};
+use crate::record::{LedgerId, LedgerReported, Maker, ResourceRef, Role, StepKey};
 
 /// The comparison, as the fact that a leader reports; `None` for an inventory without a ledger.
 pub type Reconciled = Option<LedgerReported>;
 
-/// Compares one ledger's inventory with the fold. At most `INVENTORY_FINDINGS_MAX` findings are named, orphans first.
+/// Compares one ledger's inventory with the fold, or an admitted one's with what was found before. At most `INVENTORY_FINDINGS_MAX` findings are named, orphans first.
 #[must_use]
 pub fn reconcile(cell: &Cell, inventory: &Inventory) -> Reconciled {
     let (ledger, incarnation) = (inventory.ledger?, inventory.incarnation?);
-    let shown: BTreeSet<ResourceRef> = inventory.items.iter().map(resource).collect();
-    let known =
-        |resource: &ResourceRef| expected(cell, ledger.host, ledger.role, *resource) != Expected::Nowhere;
-    let mut orphans: Vec<ResourceRef> = shown.iter().filter(|resource| !known(resource)).copied().collect();
-    let mut losses: Vec<ResourceRef> = all(cell, ledger.host, ledger.role)
-        .filter(|resource| expected(cell, ledger.host, ledger.role, *resource) == Expected::Here)
-        .filter(|resource| !shown.contains(resource))
-        .collect();
+    let host = cell.hosts.get(&ledger.host);
+    let admitted = host.filter(|host| host.incarnations.get(&ledger.role) == Some(&incarnation));
+    let (mut orphans, mut losses) = match admitted {
+        Some(host) => host.findings.get(&ledger.role).cloned().unwrap_or_default(),
+        None => compare(cell, ledger, &inventory.items),
+    };
+    for ended in inventory.items.iter().filter_map(|item| ended(cell, ledger, item)) {
+        if !losses.contains(&ended) {
+            losses.push(ended);
+        }
+    }
     orphans.truncate(INVENTORY_FINDINGS_MAX);
     losses.truncate(INVENTORY_FINDINGS_MAX - orphans.len());
     Some(LedgerReported { host: ledger.host, role: ledger.role, incarnation, orphans, losses })
+}
+
+fn compare(cell: &Cell, ledger: LedgerId, items: &[InventoryItem]) -> (Vec<ResourceRef>, Vec<ResourceRef>) {
+    let shown: BTreeSet<ResourceRef> = items.iter().map(resource).collect();
+    let expected = |resource: &ResourceRef| expected(cell, ledger.host, ledger.role, *resource);
+    let orphans = shown.iter().filter(|resource| expected(resource) == Expected::Nowhere).copied().collect();
+    let losses = all(cell, ledger.host, ledger.role)
+        .filter(|resource| expected(resource) == Expected::Here && !shown.contains(resource))
+        .collect();
+    (orphans, losses)
+}
+
+/// The server whose guest has ended by itself: the one that the fold says it runs, and nobody holds it.
+fn ended(cell: &Cell, ledger: LedgerId, item: &InventoryItem) -> Option<ResourceRef> {
+    let InventoryItem::Ended { server, booted_by } = item else { return None };
+    let runs = is_running(cell, ledger.host, ledger.role, *server)?;
+    (StepKey { saga: runs.saga, step: runs.step } == *booted_by).then_some(ResourceRef::Server(*server))
+}
+
+/// What booted the guest that must be on this host, unless a saga has to do with it.
+pub(super) fn is_running(cell: &Cell, host: HostId, role: Role, server: ServerId) -> Option<Maker> {
+    let server = cell.servers.get(&server).filter(|it| role == Role::Hypervisor && it.spec.host == host)?;
+    match (&server.state, server.lock) {
+        (ServerState::Active(maker), Lock::Free) => Some(*maker),
+        _ => None,
+    }
 }
 
 const fn resource(item: &InventoryItem) -> ResourceRef {
@@ -37,9 +68,9 @@ const fn resource(item: &InventoryItem) -> ResourceRef {
             ResourceRef::Volume(*volume)
         }
         InventoryItem::Port { port, .. } => ResourceRef::Port(*port),
-        InventoryItem::Guest { server, .. } | InventoryItem::Device { server, .. } => {
-            ResourceRef::Server(*server)
-        }
+        InventoryItem::Guest { server, .. }
+        | InventoryItem::Ended { server, .. }
+        | InventoryItem::Device { server, .. } => ResourceRef::Server(*server),
     }
 }
 

@@ -345,7 +345,14 @@ pub enum InventoryItem {
         /// Its MAC.
         mac: crate::record::Mac,
     },
-    /// A guest.
+    /// What is left of a guest whose process has ended: it runs no more.
+    Ended {
+        /// Which.
+        server: ServerId,
+        /// The step that booted it.
+        booted_by: StepKey,
+    },
+    /// A guest that runs.
     Guest {
         /// Which.
         server: ServerId,

@@ -8,6 +8,7 @@ mod checks;
 mod faults;
 mod generation;
 mod images;
+mod inventories;
 mod leaks;
 mod power;
 mod quiet;

@@ -240,10 +240,14 @@ pub(crate) fn ups() -> Vec<Up> {
 
 /// An inventory of so many items, of every kind.
 pub(crate) fn inventory(count: u32) -> Inventory {
-    let items = (0..count).map(|n| match n % 5 {
+    let items = (0..count).map(|n| match n % 6 {
         0 => InventoryItem::Volume { volume: VolumeId::derived(&[1; 16], n), size_gib: u64::from(n) },
         1 => InventoryItem::Export { volume: VolumeId::derived(&[1; 16], n), host: HOST },
         2 => InventoryItem::Port { port: PortId::derived(&[1; 16], n), mac: Mac([1; 6]) },
+        5 => {
+            let (server, step) = (ServerId::derived(&[1; 16], n), StepIndex(u16::MAX));
+            InventoryItem::Ended { server, booted_by: StepKey { saga: SagaId([9; 16]), step } }
+        }
         3 => InventoryItem::Guest { server: ServerId::derived(&[1; 16], n), vcpus: 1, ram_mib: 2 },
         _ => InventoryItem::Device { attachment: None, server: ServerId([1; 16]), volume: VolumeId([2; 16]) },
     });

@@ -3,6 +3,7 @@
 use alloc::vec::Vec;
 
 use crate::cell::engine::Draft;
+use crate::cell::reconcile::is_running;
 use crate::cell::rejection::{Decline, Rejection};
 use crate::cell::state::{Cell, Host, HostLife, Saga};
 use crate::ids::*;
@@ -72,10 +73,18 @@ fn ledger_reported(cell: &Cell, ledger: &LedgerReported) -> Result<Vec<Event>, D
     if host.incarnations.get(&role) != Some(&ledger.incarnation) {
         events.push(IncarnationAdmitted { host: id, role, incarnation: ledger.incarnation }.into());
     }
-    let (orphans, losses) = host.findings.get(&role).cloned().unwrap_or_default();
-    if orphans != ledger.orphans || losses != ledger.losses {
-        let LedgerReported { orphans, losses, .. } = ledger.clone();
+    // A guest that should run and does not is a server that stands still: it is as it was, and can be started.
+    let (ended, losses): (Vec<ResourceRef>, Vec<ResourceRef>) = ledger.losses.iter().partition(
+        |lost| matches!(lost, ResourceRef::Server(server) if is_running(cell, id, role, *server).is_some()),
+    );
+    let before = host.findings.get(&role).cloned().unwrap_or_default();
+    if before != (ledger.orphans.clone(), losses.clone()) {
+        let orphans = ledger.orphans.clone();
         events.push(InventoryDiffers { host: id, role, orphans, losses }.into());
     }
+    events.extend(ended.into_iter().filter_map(|lost| match lost {
+        ResourceRef::Server(server) => Some(ServerStopped { server }.into()),
+        _ => None,
+    }));
     if events.is_empty() { Err(Decline::Stale) } else { Ok(events) }
 }

@@ -26,6 +26,8 @@ impl Item {
             InventoryItem::Export { volume, host } => Self::Export(*volume, *host),
             InventoryItem::Port { port, mac } => Self::Port(*port, *mac),
             InventoryItem::Guest { server, vcpus, ram_mib } => Self::Guest(*server, *vcpus, *ram_mib),
+            // Simulated guests end with their kernel; one that shows itself as ended is on no host as the fold has it.
+            InventoryItem::Ended { server, .. } => Self::Guest(*server, 0, 0),
             InventoryItem::Device { server, volume, .. } => Self::Device(*server, *volume),
         }
     }
