@@ -144,6 +144,8 @@ impl World {
         };
         let (routes, _health) = routes(parts).await.expect("the descriptor reflects");
         let incoming = TcpIncoming::bind("127.0.0.1:0".parse().expect("an address")).expect("a free port");
+        // As in production: a small answer would wait for the acknowledgement of the one before, 40 ms.
+        let incoming = incoming.with_nodelay(Some(true));
         let address = incoming.local_addr().expect("bound");
         let router = Server::builder().add_routes(routes.clone());
         tokio::spawn(router.serve_with_incoming_shutdown(incoming, stop.clone().cancelled_owned()));
