@@ -55,12 +55,7 @@ pub(crate) fn key(m: Option<&v1::Key>) -> Result<(CellId, StepKey), WireError> {
 }
 
 pub(crate) fn key_out(cell: CellId, key: StepKey) -> v1::Key {
-    v1::Key {
-        cell: cell.0.to_vec().into(),
-        saga: key.saga.0.to_vec().into(),
-        step: u32::from(key.step.0),
-        ordinal: 0,
-    }
+    v1::Key { cell: cell.0.to_vec().into(), saga: key.saga.0.to_vec().into(), step: u32::from(key.step.0) }
 }
 
 fn closed(m: &v1::KeyAt) -> Result<Maker, WireError> {

@@ -81,7 +81,7 @@ pub fn encode_down(down: &Down) -> v1::OrchestratorMessage {
             term: Some(term_out(*term)),
         }),
         Down::TakeInventory { ledger } => {
-            Kind::TakeInventory(v1::TakeInventory { role: role_out(ledger.role), ..Default::default() })
+            Kind::TakeInventory(v1::TakeInventory { role: role_out(ledger.role) })
         }
         Down::View { term, view } => Kind::View(v1::View { term: Some(term_out(*term)), ..view_out(view) }),
         Down::Faults { term, faults } => Kind::Faults(faults_out(*term, faults)),

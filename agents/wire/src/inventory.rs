@@ -24,7 +24,6 @@ pub fn pages(inventory: &Inventory) -> Vec<v1::AgentMessage> {
         page: u32::try_from(number).unwrap_or(u32::MAX),
         last: number == last,
         items: items.iter().map(item_out).collect(),
-        ..Default::default()
     };
     let message = |page| v1::AgentMessage { kind: Some(v1::agent_message::Kind::Inventory(page)) };
     chunks.into_iter().enumerate().map(page).map(message).collect()
@@ -100,11 +99,11 @@ fn item_out(item: &InventoryItem) -> v1::InventoryItem {
             Detail::Volume(v1::VolumeDetail { size_gib: *size_gib }),
         ),
         InventoryItem::Export { volume, host } => {
-            let detail = v1::ExportDetail { export_to: host.0.to_vec().into(), ..Default::default() };
+            let detail = v1::ExportDetail { export_to: host.0.to_vec().into() };
             (v1::ItemKind::Export, volume.0.to_vec(), Detail::Export(detail))
         }
         InventoryItem::Port { port, mac } => {
-            let detail = v1::PortDetail { mac: mac.0.to_vec().into(), ..Default::default() };
+            let detail = v1::PortDetail { mac: mac.0.to_vec().into() };
             (v1::ItemKind::Port, port.0.to_vec(), Detail::Port(detail))
         }
         InventoryItem::Guest { server, vcpus, ram_mib } => {
@@ -113,15 +112,15 @@ fn item_out(item: &InventoryItem) -> v1::InventoryItem {
         }
         InventoryItem::Ended { server, booted_by: StepKey { saga, step } } => {
             let (saga, step) = (saga.0.to_vec().into(), step.0.into());
-            owner = Some(v1::OwnerTags { saga, step, ..Default::default() });
+            owner = Some(v1::OwnerTags { saga, step });
             (v1::ItemKind::Guest, server.0.to_vec(), Detail::Guest(v1::GuestDetail::default()))
         }
         InventoryItem::Device { attachment, server, volume } => {
             let (server, volume) = (server.0.to_vec().into(), volume.0.to_vec().into());
-            let detail = v1::DeviceDetail { server, volume, ..Default::default() };
+            let detail = v1::DeviceDetail { server, volume };
             let id = attachment.map(|attachment| attachment.0.to_vec()).unwrap_or_default();
             (v1::ItemKind::Device, id, Detail::Device(detail))
         }
     };
-    v1::InventoryItem { kind: kind as i32, id: id.into(), owner, detail: Some(detail), ..Default::default() }
+    v1::InventoryItem { kind: kind as i32, id: id.into(), owner, detail: Some(detail) }
 }

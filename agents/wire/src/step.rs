@@ -153,7 +153,6 @@ fn port_out(setup: &PortSetup) -> v1::PreparePort {
         mtu: u32::from(setup.mtu),
         mac: setup.mac.0.to_vec().into(),
         fixed_ips: setup.addresses.iter().map(one).collect(),
-        ..Default::default()
     }
 }
 

@@ -38,7 +38,6 @@ pub fn decode_up(
         Kind::FaultsHeld(m) => Some(Up::FaultsHeld(held(host, m)?)),
         // No word of the protocol: `ConsoleTold` reads it.
         Kind::Console(_) => return Err(bad("kind")),
-        Kind::Progress(_) | Kind::Capacity(_) => None,
     })
 }
 
@@ -48,13 +47,11 @@ pub fn encode_up(cell: CellId, build: &str, up: &Up) -> Vec<v1::AgentMessage> {
     let kind = match up {
         Up::Hello(hello) => Kind::Hello(hello_out(hello, build)),
         Up::Reply(reply) => reply_out(cell, reply),
-        Up::FencedLead { highest } => {
-            Kind::FencedLead(v1::FencedLead { refused: None, highest: Some(term_out(*highest)) })
-        }
+        Up::FencedLead { highest } => Kind::FencedLead(v1::FencedLead { highest: Some(term_out(*highest)) }),
         Up::Inventory(inventory) => return pages(inventory),
         Up::ViewApplied(applied) => Kind::ViewApplied(applied_out(applied)),
         Up::FaultsHeld(held) => Kind::FaultsHeld(held_out(held)),
-        Up::Heartbeat { .. } => Kind::Heartbeat(v1::Heartbeat::default()),
+        Up::Heartbeat { .. } => Kind::Heartbeat(v1::Heartbeat {}),
     };
     vec![v1::AgentMessage { kind: Some(kind) }]
 }
@@ -85,7 +82,6 @@ fn hello_out(hello: &Hello, build: &str) -> v1::Hello {
     let ledgers = hello.ledgers.iter().map(|(ledger, incarnation)| v1::LedgerHello {
         role: role_out(ledger.role),
         incarnation: incarnation.0.to_vec().into(),
-        ..Default::default()
     });
     v1::Hello {
         cell: hello.cell.0.to_vec().into(),
@@ -98,6 +94,5 @@ fn hello_out(hello: &Hello, build: &str) -> v1::Hello {
         capacity: Some(v1::Capacity { vcpus, ram_mib, disk_gib }),
         boot: hello.boot.0.to_vec().into(),
         traits: hello.traits.clone(),
-        ..Default::default()
     }
 }
