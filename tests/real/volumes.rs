@@ -62,8 +62,30 @@ fn an_outage_of_the_volumes_process_is_waited_out_and_loses_nothing() {
     let now = Site::processes(&["qemu-storage-daemon", &site.run("s1").display().to_string()]);
     assert_eq!((now.len(), now.intersection(&serving).count()), (2, 0));
     site.is_well();
+
+    // Its bytes are away for longer than a guest waits: the guest is paused, and goes on when they are back.
+    let bytes = bytes_of(&site, "v");
+    let away = bytes.with_extension("away");
+    std::fs::rename(&bytes, &away).unwrap();
+    let uid = site.json(&["volume", "get", "v"])["uid"].as_str().unwrap().to_owned();
+    Site::processes(&["qemu-storage-daemon", &uid]).iter().for_each(|pid| Site::kill(*pid));
+    site.inside("a", "(echo late > /v/late; sync; touch /late) & true");
+    until("the guest is paused", || site.logs().contains("a volume failed and the guest is paused"));
+    std::fs::rename(&away, &bytes).unwrap();
+    until("the write is done", || site.inside("a", "ls /late 2>&1; true").ends_with("/late"));
+    let seen = site.inside("a", "cat /v/late; dmesg | grep -c 'I/O error'; true");
+    assert_eq!(seen.split_whitespace().collect::<Vec<_>>(), ["late", "0"], "it never knew");
+    site.is_well();
     site.inside("a", "umount /v");
     site.ok(&["server", "delete", "a"]);
     site.ok(&["volume", "delete", "v"]);
     site.is_empty();
+}
+
+/// The file with a volume's bytes.
+fn bytes_of(site: &Site, volume: &str) -> std::path::PathBuf {
+    let uid = site.json(&["volume", "get", volume])["uid"].as_str().unwrap().to_owned();
+    let find =
+        std::process::Command::new("find").arg(site.home()).args(["-name", &format!("{uid}.qcow2")]).output();
+    String::from_utf8(find.unwrap().stdout).unwrap().trim().into()
 }
