@@ -1,4 +1,5 @@
-//! The APIs against their recorded surfaces in `proto/golden/`. A breaking change is always refused; an addition asks to record it: `WINDLASS_GOLDEN=update cargo test -p windlass-proto --test golden`.
+//! The APIs against their recorded surfaces in `proto/golden/`. A breaking change of `windlass.v1` is always refused; an
+//! addition asks to record it: `WINDLASS_GOLDEN=update cargo test -p windlass-proto --test golden`.
 
 #[path = "golden/surface.rs"]
 mod surface;
@@ -15,12 +16,12 @@ fn updating() -> bool {
 }
 
 /// Compares the package with its file; records what may be recorded when asked to.
-fn check(package: &str) {
+fn check(package: &str, may_break: bool) {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("golden").join(format!("{package}.txt"));
     let now = Surface::of(windlass_proto::pool(), package);
     let text = std::fs::read_to_string(&path).unwrap_or_default();
     let recorded = Surface::parse(&text).expect("each line of the file is one of a surface");
-    let broken = breaking(&recorded, &now);
+    let broken = if may_break { Vec::new() } else { breaking(&recorded, &now) };
     assert!(broken.is_empty(), "{package} breaks its clients:\n{}", broken.join("\n"));
     if now == recorded {
         return;
@@ -35,10 +36,11 @@ fn check(package: &str) {
 
 #[test]
 fn the_public_api_only_grows() {
-    check("windlass.v1");
+    check("windlass.v1", false);
 }
 
+// Becomes `false` once peers skip what they don't know: until then an addition breaks as much as a removal.
 #[test]
-fn the_agent_api_only_grows() {
-    check("windlass.agent.v1");
+fn the_agent_api_changes_only_on_purpose() {
+    check("windlass.agent.v1", true);
 }

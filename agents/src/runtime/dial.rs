@@ -187,7 +187,11 @@ impl Dialer {
             };
             let event = match ConsoleAsked::decode(&message) {
                 Ok(Some(asked)) => Ok(Event::Console { link, asked }),
-                Ok(None) => decode_down(host, &message).map(|down| Event::Said { link, down }),
+                Ok(None) => match decode_down(host, &message) {
+                    Ok(Some(down)) => Ok(Event::Said { link, down }),
+                    Ok(None) => continue,
+                    Err(error) => Err(error),
+                },
                 Err(error) => Err(error),
             };
             let event = match event {

@@ -194,7 +194,7 @@ fn no_bytes_of_an_orchestrator_panic_an_agent() {
             bare = Bare { answers, ..Bare::new() };
             bare.take(Down::Lead { term: term(5), position: Position(5), hash: Hash([1; 32]) }, Time(0));
         }
-        let Ok(down) = decode_down(HOST, &message) else { continue };
+        let Ok(Some(down)) = decode_down(HOST, &message) else { continue };
         passed += 1;
         bare.take(down, Time(i64::from(round)));
         assert!(bare.ledgers.iter().all(Ledger::is_quiet));

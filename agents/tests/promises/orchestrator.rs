@@ -250,7 +250,6 @@ impl JoinService for Service {
             certificate_chain_der: vec![self.cell.authority.host(&join.csr_der, life).into()],
             ca_certificate_der: self.cell.authority.certificate_der.clone().into(),
             orchestrators: vec![self.address.to_string()],
-            expire_time: None,
             roles: Role::ALL.iter().map(|role| i32::from(*role as u8)).collect(),
             position: 1,
         }))
@@ -266,7 +265,6 @@ impl JoinService for Service {
             certificate_chain_der: vec![self.cell.authority.host(&csr, (1, 30)).into()],
             ca_certificate_der: self.cell.authority.certificate_der.clone().into(),
             orchestrators: Vec::new(),
-            expire_time: None,
         }))
     }
 

@@ -11,12 +11,13 @@ use crate::fault::{faults, faults_out};
 use crate::view::{view, view_out};
 use crate::{WireError, bad, hash, id, role, role_out, term, term_out};
 
-/// Reads a message for the agent of `host`.
+/// Reads a message for the agent of `host`; `None` for one that only a newer orchestrator knows.
 ///
 /// # Errors
 /// The field at fault.
-pub fn decode_down(host: HostId, message: &v1::OrchestratorMessage) -> Result<Down, WireError> {
-    Ok(match message.kind.as_ref().ok_or(bad("kind"))? {
+pub fn decode_down(host: HostId, message: &v1::OrchestratorMessage) -> Result<Option<Down>, WireError> {
+    let Some(kind) = &message.kind else { return Ok(None) };
+    Ok(Some(match kind {
         Kind::Lead(m) => Down::Lead {
             term: term(m.term.as_ref())?,
             position: Position(m.position),
@@ -48,7 +49,7 @@ pub fn decode_down(host: HostId, message: &v1::OrchestratorMessage) -> Result<Do
         // No word of the protocol: `ConsoleAsked` reads it.
         Kind::ReadConsole(_) => return Err(bad("kind")),
         Kind::View(m) => Down::View { term: term(m.term.as_ref())?, view: Box::new(view(m)?) },
-    })
+    }))
 }
 
 /// Writes a message.

@@ -92,35 +92,33 @@ fn item(m: &v1::InventoryItem) -> Result<InventoryItem, WireError> {
 
 fn item_out(item: &InventoryItem) -> v1::InventoryItem {
     let mut owner = None;
-    let (kind, id, detail) = match item {
-        InventoryItem::Volume { volume, size_gib } => (
-            v1::ItemKind::Volume,
-            volume.0.to_vec(),
-            Detail::Volume(v1::VolumeDetail { size_gib: *size_gib }),
-        ),
+    let (id, detail) = match item {
+        InventoryItem::Volume { volume, size_gib } => {
+            (volume.0.to_vec(), Detail::Volume(v1::VolumeDetail { size_gib: *size_gib }))
+        }
         InventoryItem::Export { volume, host } => {
             let detail = v1::ExportDetail { export_to: host.0.to_vec().into() };
-            (v1::ItemKind::Export, volume.0.to_vec(), Detail::Export(detail))
+            (volume.0.to_vec(), Detail::Export(detail))
         }
         InventoryItem::Port { port, mac } => {
             let detail = v1::PortDetail { mac: mac.0.to_vec().into() };
-            (v1::ItemKind::Port, port.0.to_vec(), Detail::Port(detail))
+            (port.0.to_vec(), Detail::Port(detail))
         }
         InventoryItem::Guest { server, vcpus, ram_mib } => {
             let detail = v1::GuestDetail { vcpus: *vcpus, ram_mib: *ram_mib, running: true };
-            (v1::ItemKind::Guest, server.0.to_vec(), Detail::Guest(detail))
+            (server.0.to_vec(), Detail::Guest(detail))
         }
         InventoryItem::Ended { server, booted_by: StepKey { saga, step } } => {
             let (saga, step) = (saga.0.to_vec().into(), step.0.into());
             owner = Some(v1::OwnerTags { saga, step });
-            (v1::ItemKind::Guest, server.0.to_vec(), Detail::Guest(v1::GuestDetail::default()))
+            (server.0.to_vec(), Detail::Guest(v1::GuestDetail::default()))
         }
         InventoryItem::Device { attachment, server, volume } => {
             let (server, volume) = (server.0.to_vec().into(), volume.0.to_vec().into());
             let detail = v1::DeviceDetail { server, volume };
             let id = attachment.map(|attachment| attachment.0.to_vec()).unwrap_or_default();
-            (v1::ItemKind::Device, id, Detail::Device(detail))
+            (id, Detail::Device(detail))
         }
     };
-    v1::InventoryItem { kind: kind as i32, id: id.into(), owner, detail: Some(detail) }
+    v1::InventoryItem { id: id.into(), owner, detail: Some(detail) }
 }

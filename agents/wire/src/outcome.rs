@@ -123,10 +123,16 @@ fn output_out(output: &StepOutput) -> v1::StepOutput {
 }
 
 pub(crate) fn refusal(m: &v1::Refused) -> Result<Refusal, WireError> {
-    let code = u8::try_from(m.code)
-        .ok()
-        .and_then(|code| RefusalCode::ALL.iter().copied().find(|known| *known as u8 == code));
-    Ok(Refusal { code: code.ok_or(bad("refused.code"))?, retryable: m.retryable, message: m.message.clone() })
+    if m.code == 0 {
+        return Err(bad("refused.code"));
+    }
+    let code = RefusalCode::ALL.iter().copied().find(|known| i32::from(*known as u8) == m.code);
+    // One that only a newer agent knows is told by its message.
+    Ok(Refusal {
+        code: code.unwrap_or(RefusalCode::DriverFailed),
+        retryable: m.retryable,
+        message: m.message.clone(),
+    })
 }
 
 pub(crate) fn refusal_out(refusal: &Refusal) -> v1::Refused {

@@ -96,7 +96,6 @@ pub(crate) fn input_out(input: &StepInput) -> v1::StepInput {
         StepInput::ConfirmGuest { server, evidence } => Kind::ConfirmServer(v1::ConfirmServer {
             server: server.0.to_vec().into(),
             evidence: evidence_out(*evidence),
-            ..Default::default()
         }),
     };
     v1::StepInput { kind: Some(kind) }

@@ -12,7 +12,8 @@ use crate::outcome::{call_error, outcome, reply_out};
 use crate::view::{applied, applied_out};
 use crate::{WireError, bad, hash, id, role, role_out, term, term_out};
 
-/// Reads a message of the agent of `host`; `None` for one that says nothing by itself (a page that is not the last).
+/// Reads a message of the agent of `host`; `None` for one that says nothing by itself (a page that is not the last), and
+/// for one that only a newer agent knows.
 ///
 /// # Errors
 /// The field at fault; `host` for a Hello that names another one.
@@ -21,7 +22,8 @@ pub fn decode_up(
     collector: &mut Collector,
     message: &v1::AgentMessage,
 ) -> Result<Option<Up>, WireError> {
-    Ok(match message.kind.as_ref().ok_or(bad("kind"))? {
+    let Some(kind) = &message.kind else { return Ok(None) };
+    Ok(match kind {
         Kind::Hello(m) => {
             let hello = hello(m)?;
             if hello.host != host {

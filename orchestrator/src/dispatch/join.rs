@@ -94,7 +94,6 @@ impl Joining {
             certificate_chain_der: self.sign(csr, host.id, &roles)?,
             ca_certificate_der: self.authority_der()?,
             orchestrators: self.orchestrators.clone(),
-            expire_time: None,
             roles: roles.iter().map(|role| i32::from(*role as u8)).collect(),
             position: position.0,
         }))
@@ -182,7 +181,6 @@ impl JoinService for Joining {
             certificate_chain_der: self.sign(&asked.csr_der, host.id, &roles)?,
             ca_certificate_der: self.authority_der()?,
             orchestrators: self.orchestrators.clone(),
-            expire_time: None,
         }))
     }
 

@@ -177,7 +177,7 @@ impl Running {
     }
 
     async fn heard(&mut self, message: &OrchestratorMessage) {
-        match decode_down(self.host, message).expect("the orchestrator's own words") {
+        match decode_down(self.host, message).expect("the orchestrator's own words").expect("of today") {
             Down::Call(call) => self.called(*call).await,
             Down::TakeInventory { ledger } => {
                 let incarnation = self.ledgers.iter().find(|(known, _)| *known == ledger).map(|(_, id)| *id);
