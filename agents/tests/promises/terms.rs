@@ -1,6 +1,6 @@
 //! A4 and the streams: who is obeyed, over restarts, dead orchestrators and two that both say that they lead.
 
-use windlass_proto::agent::v1::OrchestratorMessage;
+use windlass_proto::agent::v1::{OrchestratorMessage, TakeInventory, orchestrator_message};
 use windlass_sagas::ids::*;
 use windlass_sagas::protocol::{Answer, CallError, Down, Up, Verb};
 
@@ -109,10 +109,13 @@ async fn a4_a_message_that_can_not_be_used_ends_its_stream_and_no_other() {
     let (mut one, mut two) = (cell.orchestrator().await, cell.orchestrator().await);
     let _host = Host::start(&cell, &[&one, &two]).await;
     let (first, mut second) = (one.session().await, two.session().await);
-    first.send_raw(OrchestratorMessage::default());
+    let no_role = orchestrator_message::Kind::TakeInventory(TakeInventory { role: 0 });
+    first.send_raw(OrchestratorMessage { kind: Some(no_role) });
     first.end().await;
     second.lead(5);
     assert!(is_done(&second.execute(&volume(1), 1).await));
     let mut again = one.led(6).await;
+    // Of a kind that only a newer orchestrator has: passed over.
+    again.send_raw(OrchestratorMessage::default());
     assert!(is_done(&again.execute(&volume(1), 2).await));
 }
