@@ -96,7 +96,7 @@ pub(crate) fn plan(saga: SagaId, input: &Input, boots: usize) -> Plan {
         instead.push((plugged, boot));
         last.push(plugged);
     }
-    let confirm = confirm(&mut steps, &input.server, &last, boots);
+    let confirm = confirm(&mut steps, &input.server, &last, boots, Steps::look);
     steps.plan(Pivot::Done(confirm), &instead)
 }
 
@@ -115,16 +115,17 @@ pub(crate) fn guest(server: &ServerSpec, public_key: Option<alloc::string::Strin
     }
 }
 
-/// Waits for evidence that a server's guest runs, `boots` others booting beside it on its host.
+/// Waits for evidence that a server's guest runs, `boots` others booting beside it on its host; `add` adds the step.
 pub(super) fn confirm(
     steps: &mut Steps,
     server: &ServerSpec,
     after: &[StepIndex],
     boots: usize,
+    add: fn(&mut Steps, LedgerId, StepInput, &[StepIndex]) -> StepIndex,
 ) -> StepIndex {
     let input = StepInput::ConfirmGuest { server: server.id, evidence: server.evidence };
     let ledger = LedgerId { host: server.host, role: Role::Hypervisor };
-    let index = steps.look(ledger, input, after);
+    let index = add(steps, ledger, input, after);
     steps.boots_beside(index, boots);
     index
 }

@@ -14,11 +14,13 @@ use alloc::vec::Vec;
 use super::example::{self, Begin, Example};
 use super::policy::Steps;
 use super::registry::{Registered, unchanged};
+use super::server_create::confirm;
 use super::server_start::{boot, booted};
 use super::server_stop::stop;
 use super::{lost_in_reboot, on_gone_host};
 use crate::cell::Cell;
 use crate::cell::state::{Saga, Server};
+use crate::ids::StepIndex;
 use crate::record::*;
 
 /// Its entry in the registry.
@@ -32,6 +34,11 @@ fn example() -> Example {
     }
 }
 
+/// A step behind the stop, which nothing undoes.
+fn onward(steps: &mut Steps, ledger: LedgerId, input: StepInput, after: &[StepIndex]) -> StepIndex {
+    steps.onward(ledger, input, after, Vec::new())
+}
+
 /// The plan; `booted_by` made the guest that goes.
 pub(crate) fn plan(
     cell: &Cell,
@@ -42,13 +49,8 @@ pub(crate) fn plan(
 ) -> Plan {
     let mut steps = Steps::default();
     let stop = stop(&mut steps, cell, server, booted_by, grace_ms);
-    let booted = boot(&mut steps, cell, server, ports, &[stop], |steps, ledger, input, after| {
-        steps.onward(ledger, input, after, Vec::new())
-    });
-    let confirm = StepInput::ConfirmGuest { server: server.spec.id, evidence: server.spec.evidence };
-    let ledger = LedgerId { host: server.spec.host, role: Role::Hypervisor };
-    let confirm = steps.onward(ledger, confirm, &booted.all(), Vec::new());
-    steps.boots_beside(confirm, cell.boots_beside(&server.spec));
+    let booted = boot(&mut steps, cell, server, ports, &[stop], onward);
+    confirm(&mut steps, &server.spec, &booted.all(), cell.boots_beside(&server.spec), onward);
     steps.plan(Pivot::Dispatched(stop), &[])
 }
 

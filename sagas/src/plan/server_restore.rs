@@ -49,7 +49,7 @@ pub(crate) fn plan(
     let setup = GuestSetup { volumes, ..guest(&server.spec, public_key(cell, &server.spec)) };
     let boot = StepInput::boot(setup, kernel(cell, &server.spec));
     let boot = steps.add(on(Role::Hypervisor), boot, &prepared);
-    let confirm = confirm(&mut steps, &server.spec, &[boot], boots);
+    let confirm = confirm(&mut steps, &server.spec, &[boot], boots, Steps::look);
     steps.plan(Pivot::Done(confirm), &[])
 }
 

@@ -41,7 +41,8 @@ fn example() -> Example {
 pub(crate) fn plan(cell: &Cell, server: &Server, ports: Vec<PortSetup>) -> Plan {
     let mut steps = Steps::default();
     let booted = boot(&mut steps, cell, server, ports, &[], Steps::add);
-    let confirm = confirm(&mut steps, &server.spec, &booted.all(), cell.boots_beside(&server.spec));
+    let boots = cell.boots_beside(&server.spec);
+    let confirm = confirm(&mut steps, &server.spec, &booted.all(), boots, Steps::look);
     let instead: Vec<_> = booted.plugged.iter().map(|plugged| (*plugged, booted.boot)).collect();
     steps.plan(Pivot::Done(confirm), &instead)
 }

@@ -27,11 +27,10 @@ pub(crate) fn plan(volume: &VolumeSpec, image: Option<(ImageSource, u64)>) -> Pl
     let mut steps = Steps::default();
     let ledger = LedgerId { host: volume.host, role: Role::Storage };
     let (id, size_gib) = (volume.id, volume.size_gib);
-    let bytes = image.as_ref().map_or(0, |(_, bytes)| *bytes);
-    let image = image.map(|(image, _)| image);
+    let (image, bytes) = image.unzip();
     let input = StepInput::ReserveVolume { volume: id, size_gib, image, made_here: true, export_to: None };
     let reserve = steps.add(ledger, input, &[]);
-    steps.copies(reserve, bytes);
+    steps.copies(reserve, bytes.unwrap_or(0));
     steps.plan(Pivot::Done(reserve), &[])
 }
 

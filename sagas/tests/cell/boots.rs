@@ -13,16 +13,11 @@ fn beside(boots: u32) -> (u32, u64) {
 
 /// What `confirm` has in the plan of a saga that the last commit began, and how late the saga may be, milliseconds.
 fn confirms(world: &World) -> Vec<((u32, u64), u64)> {
-    let events = &world.commits.last().expect("a commit").events;
-    let plans = events.iter().filter_map(|event| match event {
-        Event::SagaStarted(started) => Some(&started.plan),
-        _ => None,
-    });
     let confirm = |plan: &Plan| {
         let step = plan.steps.iter().find(|step| matches!(step.input, StepInput::ConfirmGuest { .. }));
         step.map(|step| ((step.retry.call_ms, step.deadline_ms), plan.deadline_ms))
     };
-    plans.filter_map(|plan| confirm(plan)).collect()
+    world.begun().filter_map(confirm).collect()
 }
 
 fn created(world: &mut World, name: &str) -> (u32, u64) {

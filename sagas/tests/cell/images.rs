@@ -156,13 +156,7 @@ fn a_public_image_is_another_projects_kernel_and_its_own_projects_to_change() {
 fn a_copy_of_an_image_has_time_for_its_bytes() {
     let mut world = World::ready(1);
     let reserves = |world: &World| {
-        let started = world.commits.last().and_then(|commit| {
-            commit.events.iter().find_map(|event| match event {
-                Event::SagaStarted(started) => Some(started.plan.clone()),
-                _ => None,
-            })
-        });
-        let plan = started.expect("a saga began");
+        let plan = world.begun().next().expect("a saga began");
         let is_copy = |step: &&Step| matches!(step.input, StepInput::ReserveVolume { .. });
         let step = plan.steps.iter().find(is_copy).expect("it copies");
         (step.retry.call_ms, step.deadline_ms, plan.deadline_ms)

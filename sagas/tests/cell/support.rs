@@ -284,6 +284,15 @@ impl World {
         panic!("sagas that never end");
     }
 
+    /// The plans of the sagas that the last commit began.
+    pub(crate) fn begun(&self) -> impl Iterator<Item = &Plan> {
+        let events = self.commits.last().map(|commit| &*commit.events).unwrap_or_default();
+        events.iter().filter_map(|event| match event {
+            Event::SagaStarted(started) => Some(&*started.plan),
+            _ => None,
+        })
+    }
+
     pub(crate) fn names(&self) -> Vec<String> {
         self.calls().iter().map(|(_, direction, _, name)| format!("{}{name}", sign(*direction))).collect()
     }

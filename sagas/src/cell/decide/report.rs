@@ -74,17 +74,17 @@ fn ledger_reported(cell: &Cell, ledger: &LedgerReported) -> Result<Vec<Event>, D
         events.push(IncarnationAdmitted { host: id, role, incarnation: ledger.incarnation }.into());
     }
     // A guest that should run and does not is a server that stands still: it is as it was, and can be started.
-    let (ended, losses): (Vec<ResourceRef>, Vec<ResourceRef>) = ledger.losses.iter().partition(
-        |lost| matches!(lost, ResourceRef::Server(server) if is_running(cell, id, role, *server).is_some()),
-    );
+    let ended = |lost: &ResourceRef| match lost {
+        ResourceRef::Server(server) => is_running(cell, id, role, *server).map(|_| *server),
+        _ => None,
+    };
+    let losses: Vec<ResourceRef> =
+        ledger.losses.iter().filter(|lost| ended(lost).is_none()).copied().collect();
     let before = host.findings.get(&role).cloned().unwrap_or_default();
     if before != (ledger.orphans.clone(), losses.clone()) {
         let orphans = ledger.orphans.clone();
         events.push(InventoryDiffers { host: id, role, orphans, losses }.into());
     }
-    events.extend(ended.into_iter().filter_map(|lost| match lost {
-        ResourceRef::Server(server) => Some(ServerStopped { server }.into()),
-        _ => None,
-    }));
+    events.extend(ledger.losses.iter().filter_map(ended).map(|server| ServerStopped { server }.into()));
     if events.is_empty() { Err(Decline::Stale) } else { Ok(events) }
 }
