@@ -67,9 +67,7 @@ impl Record {
             made_us,
         }
     }
-}
 
-impl Record {
     /// The step that it was made by; `None` where nobody can tell.
     pub(super) fn booted_by(&self) -> Option<StepKey> {
         let [_, _, saga, step] = &self.owner;

@@ -49,8 +49,9 @@ const ANSWER: Duration = Duration::from_secs(2);
 /// The driver.
 pub(crate) struct Hypervisor {
     inner: Arc<Inner>,
-    /// Looks after guests that run.
+    /// Wakes when a guest has ended by itself.
     ended: Arc<Notify>,
+    /// Looks after guests that run.
     _watch: AbortOnDropHandle<()>,
 }
 

@@ -77,7 +77,7 @@ struct Link {
 
 enum Finished {
     Work(Role, WorkId, WorkResult),
-    Inventory(LinkId, Option<Inventory>),
+    Inventory(Vec<LinkId>, Option<Inventory>),
     View(Role, Position, Result<(), Refusal>),
     Console(LinkId, ConsoleTold),
 }
@@ -254,9 +254,9 @@ impl Shell {
                 self.working.remove(&task);
                 self.step(role, Input::Worked { work, result })
             }
-            Ok((_, Finished::Inventory(link, inventory))) => {
-                if let Some(inventory) = inventory {
-                    self.send(link, &Up::Inventory(inventory));
+            Ok((_, Finished::Inventory(links, inventory))) => {
+                if let Some(up) = inventory.map(Up::Inventory) {
+                    links.into_iter().for_each(|link| self.send(link, &up));
                 }
                 Ok(())
             }
@@ -328,13 +328,14 @@ impl Shell {
                 self.step(ledger.role, Input::LowWater { link, incarnation, term, position })
             }
             Down::TakeInventory { ledger } => {
-                self.take_inventory(link, ledger);
+                self.take_inventory(vec![link], ledger);
                 Ok(())
             }
         }
     }
 
-    fn take_inventory(&mut self, link: LinkId, ledger: LedgerId) {
+    /// Lists what a role holds, once, for all of these streams.
+    fn take_inventory(&mut self, links: Vec<LinkId>, ledger: LedgerId) {
         let Some(slot) = self.slots.get(&ledger.role) else { return };
         if slot.ledger.works_for_lower_generation() {
             tracing::info!(
@@ -359,15 +360,14 @@ impl Shell {
                 }
             };
             let inventory = items.map(|items| Inventory { ledger: Some(ledger), incarnation, items });
-            Finished::Inventory(link, inventory)
+            Finished::Inventory(links, inventory)
         });
     }
 
     /// Tells what a role holds, unasked, to whoever leads.
     fn tell_inventory(&mut self, role: Role) {
         let Some(ledger) = self.slots.get(&role).map(|slot| slot.ledger.id()) else { return };
-        let links: Vec<LinkId> = self.links.keys().copied().collect();
-        links.into_iter().for_each(|link| self.take_inventory(link, ledger));
+        self.take_inventory(self.links.keys().copied().collect(), ledger);
     }
 
     fn hello(&self) -> Hello {
