@@ -64,10 +64,10 @@ fn an_outage_of_the_volumes_process_is_waited_out_and_loses_nothing() {
     site.is_well();
 
     // Its bytes are away for longer than a guest waits: the guest is paused, and goes on when they are back.
-    let bytes = bytes_of(&site, "v");
+    let uid = site.json(&["volume", "get", "v"])["uid"].as_str().unwrap().to_owned();
+    let bytes = bytes_of(&site, &uid);
     let away = bytes.with_extension("away");
     std::fs::rename(&bytes, &away).unwrap();
-    let uid = site.json(&["volume", "get", "v"])["uid"].as_str().unwrap().to_owned();
     Site::processes(&["qemu-storage-daemon", &uid]).iter().for_each(|pid| Site::kill(*pid));
     site.inside("a", "(echo late > /v/late; sync; touch /late) & true");
     until("the guest is paused", || site.logs().contains("a volume failed and the guest is paused"));
@@ -83,8 +83,7 @@ fn an_outage_of_the_volumes_process_is_waited_out_and_loses_nothing() {
 }
 
 /// The file with a volume's bytes.
-fn bytes_of(site: &Site, volume: &str) -> std::path::PathBuf {
-    let uid = site.json(&["volume", "get", volume])["uid"].as_str().unwrap().to_owned();
+fn bytes_of(site: &Site, uid: &str) -> std::path::PathBuf {
     let find =
         std::process::Command::new("find").arg(site.home()).args(["-name", &format!("{uid}.qcow2")]).output();
     String::from_utf8(find.unwrap().stdout).unwrap().trim().into()
