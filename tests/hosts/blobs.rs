@@ -6,8 +6,10 @@ use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
 use tokio::sync::watch;
+use tokio_stream::StreamExt as _;
 use tonic::Code;
 use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity as Shown};
+use windlass_agent_wire::encode_up;
 use windlass_agents::blobs::{Blobs, FetchError};
 use windlass_agents::identity::Identity;
 use windlass_agents::identity::volume::{ensure_volume_certificate, volume_directory};
@@ -15,8 +17,12 @@ use windlass_agents::join::Token;
 use windlass_proto::agent::v1::agent_service_client::AgentServiceClient;
 use windlass_proto::agent::v1::blob_service_client::BlobServiceClient;
 use windlass_proto::agent::v1::join_service_client::JoinServiceClient;
-use windlass_proto::agent::v1::{FetchBlobRequest, IssueVolumeCertificateRequest, RenewRequest};
-use windlass_sagas::ids::Hash;
+use windlass_proto::agent::v1::{
+    AgentMessage, FetchBlobRequest, IssueVolumeCertificateRequest, RenewRequest,
+};
+use windlass_sagas::ids::*;
+use windlass_sagas::protocol::{Answer, Hello, Reply, Up, Verb};
+use windlass_sagas::record::{Capacity, LedgerId, StepKey};
 
 use crate::cell::{self, Running};
 use crate::{ROLES, join_with};
@@ -76,6 +82,57 @@ async fn a_host_fetches_what_this_orchestrator_has_and_nobody_else_does() {
     let none = host.fetch_blob(FetchBlobRequest { sha256: vec![1; 32].into() }).await.unwrap_err();
     assert_eq!(none.code(), Code::NotFound);
     assert!(none.message().contains("windlass image create --file"), "{none}");
+    cell.stop().await;
+}
+
+#[tokio::test]
+async fn a_stream_begins_with_one_hello_and_its_agent_is_told_why_it_ends() {
+    let (cell, state) = (cell::start().await, tempfile::tempdir().unwrap());
+    let identity = joined(&cell, state.path()).await;
+    let shown = shown(&state.path().join("identity"), "host.pem", "host.pem");
+    let mut agents = AgentServiceClient::new(dial(&cell, Some(shown)).await);
+    let hello = |build: &str| {
+        let up = Up::Hello(Hello {
+            cell: identity.cell(),
+            host: identity.host(),
+            boot: BootId([1; 16]),
+            ledgers: Vec::new(),
+            highest: Term::default(),
+            seen: Default::default(),
+            capacity: Capacity::default(),
+            traits: Vec::new(),
+        });
+        encode_up(identity.cell(), build, &up).remove(0)
+    };
+    let heartbeat = || encode_up(identity.cell(), "", &Up::Heartbeat { host: identity.host() }).remove(0);
+    let of_another_host = Up::Reply(Reply {
+        ledger: LedgerId { host: HostId([9; 16]), role: ROLES[0] },
+        incarnation: Incarnation([1; 16]),
+        key: StepKey { saga: SagaId([2; 16]), step: StepIndex(0) },
+        verb: Verb::Execute,
+        attempt: Attempt(1),
+        answer: Answer::Undone,
+    });
+    let of_another_host = encode_up(identity.cell(), "", &of_another_host).remove(0);
+    for (messages, code, why) in [
+        (vec![heartbeat()], Code::InvalidArgument, "the first message must be Hello"),
+        (vec![AgentMessage::default()], Code::InvalidArgument, "the first message must be Hello"),
+        (vec![hello("b"), heartbeat(), hello("b")], Code::InvalidArgument, "a second Hello"),
+        (vec![hello(&"b".repeat(129))], Code::InvalidArgument, "field build"),
+        (vec![hello("b"), of_another_host], Code::PermissionDenied, "certificate does not cover"),
+    ] {
+        let said = tokio_stream::iter(messages).chain(tokio_stream::pending());
+        let mut stream = agents.connect(said).await.unwrap().into_inner();
+        let ended = loop {
+            match stream.message().await {
+                Ok(Some(_)) => {}
+                Ok(None) => panic!("nobody said why: {why}"),
+                Err(status) => break status,
+            }
+        };
+        assert_eq!(ended.code(), code, "{ended}");
+        assert!(ended.message().contains(why), "{ended}");
+    }
     cell.stop().await;
 }
 

@@ -170,18 +170,23 @@ impl Running {
         csr_der: &[u8],
         roles: &[Role],
     ) -> Result<JoinResponse, tonic::Status> {
-        let tls = ClientTlsConfig::new()
-            .ca_certificate(Certificate::from_pem(self.authority_pem()))
-            .domain_name("127.0.0.1");
-        let endpoint = Endpoint::from_shared(format!("https://{}", self.address)).expect("an address");
-        let channel = endpoint.tls_config(tls).expect("a good authority").connect().await.expect("connected");
-        let request = JoinRequest {
+        self.join_as(JoinRequest {
             token: secret.into(),
             csr_der: csr_der.to_vec().into(),
             roles: roles.iter().map(|role| i32::from(*role as u8)).collect(),
             clock_us: clock::now().0,
             ..Default::default()
-        };
+        })
+        .await
+    }
+
+    /// The same, as it stands.
+    pub(crate) async fn join_as(&self, request: JoinRequest) -> Result<JoinResponse, tonic::Status> {
+        let tls = ClientTlsConfig::new()
+            .ca_certificate(Certificate::from_pem(self.authority_pem()))
+            .domain_name("127.0.0.1");
+        let endpoint = Endpoint::from_shared(format!("https://{}", self.address)).expect("an address");
+        let channel = endpoint.tls_config(tls).expect("a good authority").connect().await.expect("connected");
         JoinServiceClient::new(channel).join(request).await.map(tonic::Response::into_inner)
     }
 

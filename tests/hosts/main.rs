@@ -10,6 +10,7 @@ use cell::Running;
 use windlass_agents::config::{OnFall, Options};
 use windlass_agents::join::{Join, Token, join};
 use windlass_agents::{AgentError, CancellationToken, Config, Ended};
+use windlass_proto::agent::v1::{IpAddress, JoinRequest};
 use windlass_sagas::cell::state::HostLife;
 use windlass_sagas::ids::*;
 use windlass_sagas::record::*;
@@ -184,6 +185,12 @@ async fn a_token_joins_one_host_and_only_the_same_request_is_answered_again() {
     let secret = cell.token("h3", &[Role::Storage, Role::Network]).await;
     let fewer = cell.join_raw(&secret, &cell::csr(), &[Role::Storage]).await.unwrap_err();
     assert_eq!(fewer.code(), tonic::Code::InvalidArgument);
+    let address = Some(IpAddress { bytes: vec![192, 0, 2].into() });
+    let asked =
+        JoinRequest { token: secret.clone(), csr_der: cell::csr().into(), address, ..Default::default() };
+    let nowhere = cell.join_as(asked).await.unwrap_err();
+    assert_eq!(nowhere.code(), tonic::Code::InvalidArgument, "{nowhere}");
+    assert!(nowhere.message().starts_with("address"), "{nowhere}");
     assert!(cell.join_raw(&secret, &cell::csr(), &[Role::Network, Role::Storage]).await.is_ok());
     cell.stop().await;
 }

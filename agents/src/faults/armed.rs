@@ -107,7 +107,6 @@ impl Armed {
             id: *id,
             kind: held.rule.kind,
             strikes: held.lane.strikes(),
-            remaining_ms: u32::try_from((held.until - now).as_millis()).unwrap_or(u32::MAX),
         };
         self.held.iter().filter(|(_, held)| held.until > now).map(report).collect()
     }

@@ -13,13 +13,13 @@ use rustix::fs::{CWD, RenameFlags, renameat_with};
 use rustix::io::Errno;
 use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
+use windlass_proto::agent::v1::IssueVolumeCertificateRequest;
 use windlass_proto::agent::v1::join_service_client::JoinServiceClient;
-use windlass_proto::agent::v1::{IssueVolumeCertificateRequest, IssueVolumeCertificateResponse};
 use windlass_sagas::ids::HostId;
 use x509_parser::extensions::GeneralName;
 use x509_parser::pem::parse_x509_pem;
 
-use super::Identity;
+use super::{Identity, pem};
 use crate::clock;
 use crate::files::{PRIVATE, read_text, sync_parent};
 use crate::limits::{JOIN_TIME_MAX, RENEW_CHECK_EVERY, RENEW_PAUSE};
@@ -141,18 +141,28 @@ fn validity(pem: &str, host: HostId) -> Result<(i64, i64), String> {
     Ok((validity.not_before.timestamp(), validity.not_after.timestamp()))
 }
 
-async fn ask(address: &str, identity: &Identity) -> Result<(String, IssueVolumeCertificateResponse), String> {
+/// What an orchestrator gives, as QEMU reads it.
+struct Issued {
+    certificate_pem: String,
+    authority_pem: String,
+}
+
+async fn ask(address: &str, identity: &Identity) -> Result<(String, Issued), String> {
     let (key_pem, csr_der) = request()?;
     let mut client = JoinServiceClient::new(connect(address, identity).await?);
     let answer =
         client.issue_volume_certificate(IssueVolumeCertificateRequest { csr_der: csr_der.into() }).await;
     let issued = answer.map_err(|status| format!("{:?}: {}", status.code(), status.message()))?.into_inner();
+    let issued = Issued {
+        certificate_pem: pem::encode("CERTIFICATE", &issued.certificate_der),
+        authority_pem: pem::encode("CERTIFICATE", &issued.ca_certificate_der),
+    };
     validity(&issued.certificate_pem, identity.host())?;
     Ok((key_pem, issued))
 }
 
 /// Writes the whole directory beside its place, and moves it there.
-fn write(directory: &Path, key_pem: &str, issued: &IssueVolumeCertificateResponse) -> io::Result<()> {
+fn write(directory: &Path, key_pem: &str, issued: &Issued) -> io::Result<()> {
     let beside = directory.with_extension("new");
     remove(&beside)?;
     fs::DirBuilder::new().mode(0o700).create(&beside)?;
@@ -203,9 +213,8 @@ fn remove(directory: &Path) -> io::Result<()> {
 mod tests {
     use super::*;
 
-    fn issued(text: &str) -> IssueVolumeCertificateResponse {
-        let (certificate_pem, authority_pem) = (format!("certificate {text}"), format!("authority {text}"));
-        IssueVolumeCertificateResponse { certificate_pem, authority_pem }
+    fn issued(text: &str) -> Issued {
+        Issued { certificate_pem: format!("certificate {text}"), authority_pem: format!("authority {text}") }
     }
 
     #[test]

@@ -18,7 +18,7 @@ use windlass_sagas::ids::{BootId, CellId, HostId, Position, Term};
 use windlass_sagas::protocol::ledger::{
     BatchId, Input, Ledger, LinkId, Op, Output, Work, WorkId, WorkResult,
 };
-use windlass_sagas::protocol::{Down, Hello, Inventory, PlacedView, Up};
+use windlass_sagas::protocol::{Answer, CallError, Down, Hello, Inventory, PlacedView, Up};
 use windlass_sagas::record::{LedgerId, Refusal, Role};
 
 use super::dial::{Dialers, Event};
@@ -293,6 +293,10 @@ impl Shell {
             Event::Said { link, .. } | Event::Console { link, .. } if !self.links.contains_key(&link) => {
                 Ok(())
             }
+            Event::Answered { link, answer } => {
+                self.pass(link, [answer]);
+                Ok(())
+            }
             Event::Console { link, asked } => {
                 self.read_console(link, asked);
                 Ok(())
@@ -322,6 +326,13 @@ impl Shell {
             Down::Call(mut call) => {
                 self.replies.note(&call);
                 self.age(&mut call);
+                if !self.slots.contains_key(&call.ledger.role) {
+                    let role = role_name(call.ledger.role);
+                    tracing::warn!(role, "a call is for a role that this agent does not serve");
+                    let error = Answer::Error(CallError::Unsupported);
+                    self.send(link, &Up::Reply(call.answered(error)));
+                    return Ok(());
+                }
                 self.step(call.ledger.role, Input::Call { link, call })
             }
             Down::LowWater { ledger, incarnation, term, position } => {

@@ -1,13 +1,40 @@
 //! A1 to A3: what a call carries, what the ledger answers, and what closes a key.
 
+use windlass_agent_wire::encode_down;
+use windlass_proto::agent::v1::orchestrator_message::Kind;
 use windlass_sagas::ids::*;
-use windlass_sagas::protocol::{Answer, CallError, Down, Verb};
+use windlass_sagas::protocol::{Answer, Call, CallError, Down, Verb};
 use windlass_sagas::record::*;
 
 use crate::host::{Host, Setup};
 use crate::orchestrator::Cell;
 use crate::session::term;
 use crate::steps::*;
+
+/// A step of a newer leader, and one of a role that this agent is not to serve: both stand still, and nothing else does.
+#[tokio::test]
+async fn a_call_that_the_agent_cannot_do_is_answered_and_the_stream_goes_on() {
+    let cell = Cell::new();
+    let mut orchestrator = cell.orchestrator().await;
+    let mut host = Host::start(&cell, &[&orchestrator]).await;
+    let mut session = orchestrator.led(5).await;
+    let call = session.call(&volume(1), Verb::Execute, 1);
+    let mut message = encode_down(&Down::Call(Box::new(call.clone())));
+    let Some(Kind::Execute(execute)) = &mut message.kind else { unreachable!("an Execute") };
+    execute.call.as_mut().expect("a call").input = None;
+    session.send_raw(message);
+    let unsupported = call.answered(Answer::Error(CallError::Unsupported));
+    assert_eq!(session.reply().await, unsupported);
+    assert!(is_done(&session.execute(&volume(1), 1).await), "the same stream");
+
+    host.stop().await;
+    host.config.roles = [Role::Hypervisor, Role::Network].into();
+    host.run();
+    let mut session = orchestrator.led(6).await;
+    session.send(&Down::Call(Box::new(Call { term: term(6), ..call })));
+    assert_eq!(session.reply().await, unsupported);
+    assert_eq!(session.inventory(Role::Network).await.items, []);
+}
 
 #[tokio::test]
 async fn a1_every_field_of_a_call_counts() {

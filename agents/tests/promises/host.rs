@@ -17,7 +17,8 @@ use crate::orchestrator::{Cell, Orchestrator, PATIENCE, SECRET};
 pub(crate) struct Host {
     _directory: Option<TempDir>,
     pub(crate) state: PathBuf,
-    config: Config,
+    /// How it is started the next time.
+    pub(crate) config: Config,
     running: Option<(CancellationToken, JoinHandle<Result<Ended, AgentError>>)>,
 }
 

@@ -251,7 +251,6 @@ impl JoinService for Service {
             ca_certificate_der: self.cell.authority.certificate_der.clone().into(),
             orchestrators: vec![self.address.to_string()],
             roles: Role::ALL.iter().map(|role| i32::from(*role as u8)).collect(),
-            position: 1,
         }))
     }
 

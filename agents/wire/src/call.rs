@@ -1,16 +1,34 @@
 //! A call and what it is about.
 
 use windlass_proto::agent::v1;
-use windlass_sagas::ids::{Attempt, CellId, Position, StepIndex};
+use windlass_sagas::ids::{Attempt, CellId, Incarnation, Position, StepIndex};
 use windlass_sagas::protocol::{Call, CallBody, Owner, Verb};
 use windlass_sagas::record::{BoundExport, Direction, LedgerId, Maker, StepKey};
 
+use crate::limits::EXPORTS_MAX;
 use crate::step::{input, input_out};
 use crate::{WireError, bad, endpoint, endpoint_out, id, role, role_out, term, term_out};
 
+/// What says which call of which ledger it is.
+pub(crate) struct Head {
+    cell: CellId,
+    key: StepKey,
+    ledger: LedgerId,
+    incarnation: Incarnation,
+}
+
+pub(crate) fn head(m: &v1::Call) -> Result<Head, WireError> {
+    let (cell, key) = key(m.key.as_ref())?;
+    let ledger = LedgerId { host: id(&m.host, "host")?, role: role(m.role)? };
+    Ok(Head { cell, key, ledger, incarnation: id(&m.incarnation, "incarnation")? })
+}
+
 pub(crate) fn call(m: Option<&v1::Call>, verb: Verb, direction: Direction) -> Result<Call, WireError> {
     let m = m.ok_or(bad("call"))?;
-    let (cell, key) = key(m.key.as_ref())?;
+    if m.exports.len() > EXPORTS_MAX {
+        return Err(bad("exports"));
+    }
+    let Head { cell, key, ledger, incarnation } = head(m)?;
     Ok(Call {
         term: term(m.term.as_ref())?,
         key,
@@ -18,8 +36,8 @@ pub(crate) fn call(m: Option<&v1::Call>, verb: Verb, direction: Direction) -> Re
         direction,
         attempt: Attempt(m.attempt),
         dispatched: Position(m.dispatch_position),
-        ledger: LedgerId { host: id(&m.host, "host")?, role: role(m.role)? },
-        incarnation: id(&m.incarnation, "incarnation")?,
+        ledger,
+        incarnation,
         remaining_ms: m.time_remaining_ms,
         owner: Owner { cell, project: id(&m.project, "project")? },
         body: CallBody {

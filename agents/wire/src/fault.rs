@@ -14,12 +14,17 @@ pub(crate) fn faults(m: &v1::Faults) -> Result<Down, WireError> {
     if m.faults.len() > FAULTS_MAX {
         return Err(bad("faults"));
     }
-    let faults = m.faults.iter().map(leased).collect::<Result<_, _>>()?;
+    let faults = m.faults.iter().filter(|m| known(m)).map(leased).collect::<Result<_, _>>()?;
     Ok(Down::Faults { term: term(m.term.as_ref())?, faults })
 }
 
 pub(crate) fn faults_out(term: Term, faults: &[LeasedFault]) -> v1::Faults {
     v1::Faults { term: Some(term_out(term)), faults: faults.iter().map(leased_out).collect() }
+}
+
+/// Whether this build knows what the fault asks for: one that it does not know never strikes, and is not held.
+fn known(m: &v1::LeasedFault) -> bool {
+    m.when.is_some() && kind(m.kind).is_ok() && point(m.point).is_ok()
 }
 
 fn leased(m: &v1::LeasedFault) -> Result<LeasedFault, WireError> {
@@ -105,10 +110,13 @@ pub(crate) fn held(host: HostId, m: &v1::FaultsHeld) -> Result<FaultsHeld, WireE
     }
     let one = |m: &v1::FaultHeld| {
         let (id, kind) = (id(&m.id, "faults.id")?, kind(m.kind)?);
-        Ok(FaultHeld { id, kind, strikes: m.strikes, remaining_ms: m.remaining_ms })
+        Ok(FaultHeld { id, kind, strikes: m.strikes })
     };
+    // What this build can't name it has not armed.
+    let named = m.faults.iter().filter(|m| kind(m.kind).is_ok());
+    let faults = named.map(one).collect::<Result<_, _>>()?;
     let refusal = Some(m.refusal.clone()).filter(|refusal| !refusal.is_empty());
-    Ok(FaultsHeld { host, faults: m.faults.iter().map(one).collect::<Result<_, _>>()?, refusal })
+    Ok(FaultsHeld { host, faults, refusal })
 }
 
 pub(crate) fn held_out(held: &FaultsHeld) -> v1::FaultsHeld {
@@ -116,7 +124,6 @@ pub(crate) fn held_out(held: &FaultsHeld) -> v1::FaultsHeld {
         id: held.id.0.to_vec().into(),
         kind: i32::from(held.kind as u8),
         strikes: held.strikes,
-        remaining_ms: held.remaining_ms,
     };
     let refusal = held.refusal.clone().unwrap_or_default();
     v1::FaultsHeld { faults: held.faults.iter().map(one).collect(), refusal }

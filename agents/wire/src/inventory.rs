@@ -2,16 +2,17 @@
 
 use windlass_proto::agent::v1;
 use windlass_proto::agent::v1::inventory_item::Detail;
-use windlass_sagas::ids::{HostId, StepIndex};
+use windlass_sagas::ids::{CellId, HostId};
 use windlass_sagas::protocol::{Inventory, InventoryItem};
-use windlass_sagas::record::{LedgerId, Mac, StepKey};
+use windlass_sagas::record::{LedgerId, Mac};
 
-use crate::limits::{INVENTORY_ITEMS_MAX, PAGE_ITEMS};
+use crate::call::{key, key_out};
+use crate::limits::{INVENTORY_ITEMS_MAX, PAGE_ITEMS, PAGE_ITEMS_MAX};
 use crate::{WireError, bad, id, id_or_none, role, role_out};
 
 /// The pages of an inventory; at least one.
 #[must_use]
-pub fn pages(inventory: &Inventory) -> Vec<v1::AgentMessage> {
+pub fn pages(cell: CellId, inventory: &Inventory) -> Vec<v1::AgentMessage> {
     let (Some(ledger), Some(incarnation)) = (inventory.ledger, inventory.incarnation) else {
         return Vec::new();
     };
@@ -23,7 +24,7 @@ pub fn pages(inventory: &Inventory) -> Vec<v1::AgentMessage> {
         incarnation: incarnation.0.to_vec().into(),
         page: u32::try_from(number).unwrap_or(u32::MAX),
         last: number == last,
-        items: items.iter().map(item_out).collect(),
+        items: items.iter().map(|item| item_out(cell, item)).collect(),
     };
     let message = |page| v1::AgentMessage { kind: Some(v1::agent_message::Kind::Inventory(page)) };
     chunks.into_iter().enumerate().map(page).map(message).collect()
@@ -31,7 +32,15 @@ pub fn pages(inventory: &Inventory) -> Vec<v1::AgentMessage> {
 
 /// Collects the pages of one stream.
 #[derive(Debug, Default)]
-pub struct Collector(Vec<Inventory>);
+pub struct Collector(Vec<Begun>);
+
+/// An inventory whose last page has not come.
+#[derive(Debug)]
+struct Begun {
+    whole: Inventory,
+    /// How many pages have.
+    pages: u32,
+}
 
 impl Collector {
     /// Takes a page; gives the whole with its last page. A first page begins anew.
@@ -41,29 +50,37 @@ impl Collector {
     pub fn page(&mut self, host: HostId, m: &v1::InventoryPage) -> Result<Option<Inventory>, WireError> {
         let ledger = LedgerId { host, role: role(m.role)? };
         let incarnation = id(&m.incarnation, "incarnation")?;
-        let items = m.items.iter().map(item).collect::<Result<Vec<_>, _>>()?;
-        let begun = self.0.iter().position(|inventory| inventory.ledger == Some(ledger));
-        let mut whole = match begun.map(|place| self.0.swap_remove(place)) {
-            Some(inventory) if m.page > 0 => inventory,
-            Some(_) | None if m.page == 0 => {
-                Inventory { ledger: Some(ledger), incarnation: Some(incarnation), items: Vec::new() }
-            }
+        let begun = self.0.iter().position(|begun| begun.whole.ledger == Some(ledger));
+        let mut begun = match begun.map(|place| self.0.swap_remove(place)) {
+            Some(begun) if m.page == begun.pages => begun,
+            Some(_) | None if m.page == 0 => Begun {
+                whole: Inventory { ledger: Some(ledger), incarnation: Some(incarnation), items: Vec::new() },
+                pages: 0,
+            },
             Some(_) | None => return Err(bad("page")),
         };
-        if whole.items.len() + items.len() > INVENTORY_ITEMS_MAX {
+        if begun.whole.incarnation != Some(incarnation) {
+            return Err(bad("incarnation"));
+        }
+        if m.items.len() > PAGE_ITEMS_MAX || begun.whole.items.len() + m.items.len() > INVENTORY_ITEMS_MAX {
             return Err(bad("items"));
         }
-        whole.items.extend(items);
-        if m.last {
-            return Ok(Some(whole));
+        for m in &m.items {
+            begun.whole.items.extend(item(m)?);
         }
-        self.0.push(whole);
+        if m.last {
+            return Ok(Some(begun.whole));
+        }
+        begun.pages += 1;
+        self.0.push(begun);
         Ok(None)
     }
 }
 
-fn item(m: &v1::InventoryItem) -> Result<InventoryItem, WireError> {
-    Ok(match m.detail.as_ref().ok_or(bad("items.detail"))? {
+/// `None` for a thing of a kind that only a newer agent knows.
+fn item(m: &v1::InventoryItem) -> Result<Option<InventoryItem>, WireError> {
+    let Some(detail) = &m.detail else { return Ok(None) };
+    Ok(Some(match detail {
         Detail::Volume(d) => InventoryItem::Volume { volume: id(&m.id, "items.id")?, size_gib: d.size_gib },
         Detail::Export(d) => InventoryItem::Export {
             volume: id(&m.id, "items.id")?,
@@ -74,9 +91,7 @@ fn item(m: &v1::InventoryItem) -> Result<InventoryItem, WireError> {
             mac: Mac(d.mac.as_ref().try_into().map_err(|_| bad("items.mac"))?),
         },
         Detail::Guest(d) if !d.running => {
-            let owner = m.owner.as_ref().ok_or(bad("items.owner"))?;
-            let step = u16::try_from(owner.step).map_err(|_| bad("items.owner.step"))?;
-            let booted_by = StepKey { saga: id(&owner.saga, "items.owner.saga")?, step: StepIndex(step) };
+            let (_, booted_by) = key(d.booted_by.as_ref())?;
             InventoryItem::Ended { server: id(&m.id, "items.id")?, booted_by }
         }
         Detail::Guest(d) => {
@@ -87,11 +102,10 @@ fn item(m: &v1::InventoryItem) -> Result<InventoryItem, WireError> {
             server: id(&d.server, "items.server")?,
             volume: id(&d.volume, "items.volume")?,
         },
-    })
+    }))
 }
 
-fn item_out(item: &InventoryItem) -> v1::InventoryItem {
-    let mut owner = None;
+fn item_out(cell: CellId, item: &InventoryItem) -> v1::InventoryItem {
     let (id, detail) = match item {
         InventoryItem::Volume { volume, size_gib } => {
             (volume.0.to_vec(), Detail::Volume(v1::VolumeDetail { size_gib: *size_gib }))
@@ -105,13 +119,12 @@ fn item_out(item: &InventoryItem) -> v1::InventoryItem {
             (port.0.to_vec(), Detail::Port(detail))
         }
         InventoryItem::Guest { server, vcpus, ram_mib } => {
-            let detail = v1::GuestDetail { vcpus: *vcpus, ram_mib: *ram_mib, running: true };
+            let detail = v1::GuestDetail { vcpus: *vcpus, ram_mib: *ram_mib, running: true, booted_by: None };
             (server.0.to_vec(), Detail::Guest(detail))
         }
-        InventoryItem::Ended { server, booted_by: StepKey { saga, step } } => {
-            let (saga, step) = (saga.0.to_vec().into(), step.0.into());
-            owner = Some(v1::OwnerTags { saga, step });
-            (server.0.to_vec(), Detail::Guest(v1::GuestDetail::default()))
+        InventoryItem::Ended { server, booted_by } => {
+            let booted_by = Some(key_out(cell, *booted_by));
+            (server.0.to_vec(), Detail::Guest(v1::GuestDetail { booted_by, ..Default::default() }))
         }
         InventoryItem::Device { attachment, server, volume } => {
             let (server, volume) = (server.0.to_vec().into(), volume.0.to_vec().into());
@@ -120,5 +133,5 @@ fn item_out(item: &InventoryItem) -> v1::InventoryItem {
             (id, Detail::Device(detail))
         }
     };
-    v1::InventoryItem { id: id.into(), owner, detail: Some(detail) }
+    v1::InventoryItem { id: id.into(), detail: Some(detail) }
 }

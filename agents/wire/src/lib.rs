@@ -1,7 +1,9 @@
 //! Agent proto to core types and back, written once, for the dispatcher's shell and the agents' runtime.
 //!
 //! Decoding copies every id out of the receive buffer and refuses, with the field's name, what is missing, of a wrong
-//! length or unknown. It knows no rule: what a message means is the machines' affair.
+//! length or beyond its bound. What only a newer peer knows is passed over where that is safe (a kind of message, of
+//! answer, of thing held, of fault, of security rule), and a call is answered that its agent can't do. It knows no rule:
+//! what a message means is the machines' affair.
 
 mod call;
 mod console;
@@ -10,6 +12,7 @@ mod fault;
 mod inventory;
 pub mod limits;
 mod outcome;
+mod refuse;
 mod step;
 mod up;
 mod view;
@@ -17,12 +20,14 @@ mod view;
 pub use console::{ConsoleAsked, ConsoleTold};
 pub use down::{decode_down, encode_down};
 pub use inventory::{Collector, pages};
+pub use refuse::unsupported;
 pub use up::{decode_up, encode_up};
 
 use std::net::IpAddr;
 
 use windlass_proto::agent::v1;
 use windlass_sagas::ids::{Hash, Position, Term};
+use windlass_sagas::limits::NAME_BYTES_MAX;
 use windlass_sagas::record::{Endpoint, Role};
 
 /// A message that can't be used.
@@ -96,7 +101,10 @@ fn address_out(ip: IpAddr) -> v1::IpAddress {
 
 fn endpoint(endpoint: Option<&v1::Endpoint>, field: &'static str) -> Result<Endpoint, WireError> {
     let endpoint = endpoint.ok_or(bad(field))?;
-    let port = u16::try_from(endpoint.port).map_err(|_| bad(field))?;
+    let port = u16::try_from(endpoint.port).ok().filter(|port| *port > 0).ok_or(bad(field))?;
+    if endpoint.host.is_empty() || endpoint.host.len() > NAME_BYTES_MAX {
+        return Err(bad(field));
+    }
     Ok(Endpoint { host: endpoint.host.clone(), port })
 }
 

@@ -9,18 +9,21 @@ use windlass_sagas::record::{LedgerId, Refusal, RefusalCode, StepOutput};
 use crate::call::{key, key_out};
 use crate::{WireError, bad, endpoint, endpoint_out, id, role, role_out, term, term_out};
 
-pub(crate) fn outcome(m: &v1::Outcome) -> Result<Reply, WireError> {
-    let answer = match m.kind.as_ref().ok_or(bad("kind"))? {
+/// `None` for an outcome of a kind that only a newer agent knows.
+pub(crate) fn outcome(m: &v1::Outcome) -> Result<Option<Reply>, WireError> {
+    let Some(kind) = &m.kind else { return Ok(None) };
+    let answer = match kind {
         Kind::Done(done) => Answer::Done(output(done.output.as_ref())?),
         Kind::Refused(refused) => Answer::Refused(refusal(refused)?),
         Kind::Undone(_) => Answer::Undone,
         Kind::Running(_) => Answer::Running,
         Kind::Absent(_) => Answer::Absent,
     };
-    reply(m.call.as_ref(), answer)
+    reply(m.call.as_ref(), answer).map(Some)
 }
 
-pub(crate) fn call_error(m: &v1::CallError) -> Result<Reply, WireError> {
+/// `None` for a kind that only a newer agent knows.
+pub(crate) fn call_error(m: &v1::CallError) -> Result<Option<Reply>, WireError> {
     let own = || m.call.as_ref().map(|call| call.incarnation.as_ref()).unwrap_or_default();
     let error = match v1::CallErrorKind::try_from(m.kind) {
         Ok(v1::CallErrorKind::Fenced) => CallError::Fenced(term(m.highest.as_ref())?),
@@ -32,9 +35,11 @@ pub(crate) fn call_error(m: &v1::CallError) -> Result<Reply, WireError> {
         }
         Ok(v1::CallErrorKind::BelowLowWater) => CallError::BelowLowWater(Position(m.low_water)),
         Ok(v1::CallErrorKind::Draining) => CallError::Draining,
-        Ok(v1::CallErrorKind::Unspecified) | Err(_) => return Err(bad("kind")),
+        Ok(v1::CallErrorKind::Unsupported) => CallError::Unsupported,
+        Ok(v1::CallErrorKind::Unspecified) => return Err(bad("kind")),
+        Err(_) => return Ok(None),
     };
-    reply(m.call.as_ref(), Answer::Error(error))
+    reply(m.call.as_ref(), Answer::Error(error)).map(Some)
 }
 
 fn reply(call: Option<&v1::CallRef>, answer: Answer) -> Result<Reply, WireError> {
@@ -102,6 +107,7 @@ fn error_out(error: CallError, call: Option<v1::CallRef>) -> v1::CallError {
             v1::CallErrorKind::BelowLowWater
         }
         CallError::Draining => v1::CallErrorKind::Draining,
+        CallError::Unsupported => v1::CallErrorKind::Unsupported,
     };
     out.kind = kind as i32;
     out

@@ -8,12 +8,13 @@ use windlass_sagas::record::{Capacity, LedgerId};
 
 use crate::fault::{held, held_out};
 use crate::inventory::{Collector, pages};
+use crate::limits::BUILD_BYTES_MAX;
 use crate::outcome::{call_error, outcome, reply_out};
 use crate::view::{applied, applied_out};
 use crate::{WireError, bad, hash, id, role, role_out, term, term_out};
 
 /// Reads a message of the agent of `host`; `None` for one that says nothing by itself (a page that is not the last), and
-/// for one that only a newer agent knows.
+/// for one that only a newer agent knows: an answer of such a kind is as good as lost, and the call is asked about.
 ///
 /// # Errors
 /// The field at fault; `host` for a Hello that names another one.
@@ -31,12 +32,12 @@ pub fn decode_up(
             }
             Some(Up::Hello(hello))
         }
-        Kind::Outcome(m) => Some(Up::Reply(outcome(m)?)),
-        Kind::CallError(m) => Some(Up::Reply(call_error(m)?)),
+        Kind::Outcome(m) => outcome(m)?.map(Up::Reply),
+        Kind::CallError(m) => call_error(m)?.map(Up::Reply),
         Kind::FencedLead(m) => Some(Up::FencedLead { highest: term(m.highest.as_ref())? }),
         Kind::Inventory(m) => collector.page(host, m)?.map(Up::Inventory),
         Kind::Heartbeat(_) => Some(Up::Heartbeat { host }),
-        Kind::ViewApplied(m) => Some(Up::ViewApplied(applied(host, m)?)),
+        Kind::ViewApplied(m) => Some(Up::ViewApplied(applied(host, m))),
         Kind::FaultsHeld(m) => Some(Up::FaultsHeld(held(host, m)?)),
         // No word of the protocol: `ConsoleTold` reads it.
         Kind::Console(_) => return Err(bad("kind")),
@@ -50,7 +51,7 @@ pub fn encode_up(cell: CellId, build: &str, up: &Up) -> Vec<v1::AgentMessage> {
         Up::Hello(hello) => Kind::Hello(hello_out(hello, build)),
         Up::Reply(reply) => reply_out(cell, reply),
         Up::FencedLead { highest } => Kind::FencedLead(v1::FencedLead { highest: Some(term_out(*highest)) }),
-        Up::Inventory(inventory) => return pages(inventory),
+        Up::Inventory(inventory) => return pages(cell, inventory),
         Up::ViewApplied(applied) => Kind::ViewApplied(applied_out(applied)),
         Up::FaultsHeld(held) => Kind::FaultsHeld(held_out(held)),
         Up::Heartbeat { .. } => Kind::Heartbeat(v1::Heartbeat {}),
@@ -65,6 +66,9 @@ fn hello(m: &v1::Hello) -> Result<Hello, WireError> {
         Ok((ledger, id(&m.incarnation, "ledgers.incarnation")?))
     };
     let capacity = m.capacity.as_ref().ok_or(bad("capacity"))?;
+    if m.build.len() > BUILD_BYTES_MAX {
+        return Err(bad("build"));
+    }
     let last_hash =
         if m.last_hash.is_empty() { Default::default() } else { hash(&m.last_hash, "last_hash")? };
     Ok(Hello {

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 
+use ipnet::IpNet;
 use windlass_proto::agent::v1;
 use windlass_proto::agent::v1::security_rule::Remote as WireRemote;
 use windlass_sagas::cell::views::{HostView, NetworkView, PortView, SubnetView};
@@ -39,19 +40,13 @@ pub(crate) fn view_out(view: &PlacedView) -> v1::View {
     }
 }
 
-pub(crate) fn applied(host: HostId, m: &v1::ViewApplied) -> Result<ViewApplied, WireError> {
-    // Nothing is in force: no hash either.
-    let hash = if m.hash.is_empty() { Default::default() } else { hash(&m.hash, "hash")? };
+pub(crate) fn applied(host: HostId, m: &v1::ViewApplied) -> ViewApplied {
     let failure = (!m.failure.is_empty()).then(|| m.failure.clone());
-    Ok(ViewApplied { host, position: Position(m.position), hash, failure })
+    ViewApplied { host, position: Position(m.position), failure }
 }
 
 pub(crate) fn applied_out(applied: &ViewApplied) -> v1::ViewApplied {
-    v1::ViewApplied {
-        position: applied.position.0,
-        hash: applied.hash.0.to_vec().into(),
-        failure: applied.failure.clone().unwrap_or_default(),
-    }
+    v1::ViewApplied { position: applied.position.0, failure: applied.failure.clone().unwrap_or_default() }
 }
 
 fn network(m: &v1::NetworkView) -> Result<(NetworkId, NetworkView), WireError> {
@@ -94,8 +89,13 @@ fn subnet_out(view: &SubnetView) -> v1::SubnetView {
 }
 
 fn prefix(m: &v1::IpPrefix, field: &'static str) -> Result<Cidr, WireError> {
-    let prefix_bits = u8::try_from(m.prefix_bits).map_err(|_| bad(field))?;
-    Ok(Cidr { address: address(m.address.as_ref(), field)?, prefix_bits })
+    let address = address(m.address.as_ref(), field)?;
+    let bits = u8::try_from(m.prefix_bits).map_err(|_| bad(field))?;
+    let net = IpNet::new(address, bits).map_err(|_| bad(field))?;
+    if net.network() != address {
+        return Err(bad(field));
+    }
+    Ok(Cidr { address, prefix_bits: bits })
 }
 
 fn prefix_out(cidr: Cidr) -> v1::IpPrefix {
@@ -107,7 +107,7 @@ fn port(m: &v1::PortView) -> Result<(PortId, PortView), WireError> {
         network: id(&m.network, "ports.network")?,
         mac: Mac(m.mac.as_ref().try_into().map_err(|_| bad("ports.mac"))?),
         addresses: addresses(&m.addresses, "ports.addresses")?,
-        rules: m.rules.iter().map(rule).collect::<Result<_, _>>()?,
+        rules: m.rules.iter().filter_map(|m| rule(m).transpose()).collect::<Result<_, _>>()?,
     };
     Ok((id(&m.port, "ports.port")?, view))
 }
@@ -133,29 +133,30 @@ fn group_out(group: [u8; 16], members: &BTreeSet<IpAddr>) -> v1::GroupView {
     }
 }
 
-fn rule(m: &v1::SecurityRule) -> Result<SecurityRule, WireError> {
+/// `None` for a rule that only a newer leader knows: what it would allow stays denied.
+fn rule(m: &v1::SecurityRule) -> Result<Option<SecurityRule>, WireError> {
+    let protocol = match m.protocol {
+        0 => Protocol::Any,
+        1 => Protocol::Icmp,
+        6 => Protocol::Tcp,
+        17 => Protocol::Udp,
+        _ => return Ok(None),
+    };
+    let direction = match v1::RuleDirection::try_from(m.direction) {
+        Ok(v1::RuleDirection::Ingress) => RuleDirection::Ingress,
+        Ok(v1::RuleDirection::Egress) => RuleDirection::Egress,
+        Ok(v1::RuleDirection::Unspecified) => return Err(bad("rules.direction")),
+        Err(_) => return Ok(None),
+    };
+    let remote = match &m.remote {
+        Some(WireRemote::Anybody(v1::Anybody {})) => Remote::Any,
+        Some(WireRemote::Range(range)) => Remote::Range(prefix(range, "rules.range")?),
+        Some(WireRemote::Group(group)) => Remote::Group(id(group, "rules.group")?),
+        None => return Ok(None),
+    };
     let number = |port: u32| u16::try_from(port).map_err(|_| bad("rules.ports"));
     let ports = |range: &v1::PortRange| Ok((number(range.first)?, number(range.last)?));
-    Ok(SecurityRule {
-        direction: match v1::RuleDirection::try_from(m.direction) {
-            Ok(v1::RuleDirection::Ingress) => RuleDirection::Ingress,
-            Ok(v1::RuleDirection::Egress) => RuleDirection::Egress,
-            Ok(v1::RuleDirection::Unspecified) | Err(_) => return Err(bad("rules.direction")),
-        },
-        protocol: match m.protocol {
-            0 => Protocol::Any,
-            1 => Protocol::Icmp,
-            6 => Protocol::Tcp,
-            17 => Protocol::Udp,
-            _ => return Err(bad("rules.protocol")),
-        },
-        ports: m.ports.as_ref().map(ports).transpose()?,
-        remote: match &m.remote {
-            None => Remote::Any,
-            Some(WireRemote::Range(range)) => Remote::Range(prefix(range, "rules.range")?),
-            Some(WireRemote::Group(group)) => Remote::Group(id(group, "rules.group")?),
-        },
-    })
+    Ok(Some(SecurityRule { direction, protocol, ports: m.ports.as_ref().map(ports).transpose()?, remote }))
 }
 
 fn rule_out(rule: &SecurityRule) -> v1::SecurityRule {
@@ -169,7 +170,7 @@ fn rule_out(rule: &SecurityRule) -> v1::SecurityRule {
             .ports
             .map(|(first, last)| v1::PortRange { first: u32::from(first), last: u32::from(last) }),
         remote: match rule.remote {
-            Remote::Any => None,
+            Remote::Any => Some(WireRemote::Anybody(v1::Anybody {})),
             Remote::Range(cidr) => Some(WireRemote::Range(prefix_out(cidr))),
             Remote::Group(group) => Some(WireRemote::Group(group.0.to_vec().into())),
         },

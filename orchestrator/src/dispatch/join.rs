@@ -59,15 +59,14 @@ impl Joining {
 
     /// The host that joined with this request before: its answer was lost, and its token is used up. Whoever repeats
     /// the bytes without the key gains a certificate that is of no use to him.
-    async fn joined(&self, csr: &[u8]) -> Result<Option<(Host, Position)>, Status> {
+    async fn joined(&self, csr: &[u8]) -> Result<Option<Host>, Status> {
         let hash = request_hash(csr);
         let read = move |cell: &windlass_sagas::cell::Cell| {
             let joined = |host: &&Host| host.certificate_sha256 == Some(hash) && host.life.is_member();
             cell.hosts.values().find(joined).cloned()
         };
-        let (position, host) =
-            self.leader.read(Position(0), read).await.map_err(|refused| unavailable(&refused))?;
-        Ok(host.map(|host| (host, position)))
+        let (_, host) = self.leader.read(Position(0), read).await.map_err(|refused| unavailable(&refused))?;
+        Ok(host)
     }
 
     /// The host that shows its certificate, as long as it is a member.
@@ -85,7 +84,7 @@ impl Joining {
         host.ok_or_else(|| Status::permission_denied("the host is gone or removed"))
     }
 
-    fn answer(&self, csr: &[u8], host: &Host, position: Position) -> Result<Response<JoinResponse>, Status> {
+    fn answer(&self, csr: &[u8], host: &Host) -> Result<Response<JoinResponse>, Status> {
         let roles: Vec<Role> = host.roles.iter().copied().collect();
         Ok(Response::new(JoinResponse {
             cell: self.identity.genesis.cell.0.to_vec().into(),
@@ -95,7 +94,6 @@ impl Joining {
             ca_certificate_der: self.authority_der()?,
             orchestrators: self.orchestrators.clone(),
             roles: roles.iter().map(|role| i32::from(*role as u8)).collect(),
-            position: position.0,
         }))
     }
 
@@ -147,8 +145,8 @@ impl JoinService for Joining {
                 "clock_us: the machine's clock is more than 5 s off; set it first",
             ));
         }
-        if let Some((host, position)) = self.joined(&asked.csr_der).await? {
-            return self.answer(&asked.csr_der, &host, position);
+        if let Some(host) = self.joined(&asked.csr_der).await? {
+            return self.answer(&asked.csr_der, &host);
         }
         let token = self.token(&asked.token).await?;
         if !asked.host_name.is_empty() && asked.host_name != token.host {
@@ -162,12 +160,12 @@ impl JoinService for Joining {
             let roles: Vec<&str> = token.roles.iter().map(|role| role.name()).collect();
             return Err(Status::invalid_argument(format!("roles: the token is for {}", roles.join(", "))));
         }
+        let address = asked.address.as_ref().map(ip).transpose()?.or(peer);
         // Signed once before the commit, so that a bad request uses no token up.
         self.sign(&asked.csr_der, HostId::default(), &token.roles)?;
-        let address = asked.address.as_ref().and_then(ip).or(peer);
         let position = self.commit(&token, &asked.csr_der, address).await?;
         let host = self.host(token.host.clone(), position).await?;
-        self.answer(&asked.csr_der, &host, position)
+        self.answer(&asked.csr_der, &host)
     }
 
     async fn renew(&self, request: Request<RenewRequest>) -> Result<Response<RenewResponse>, Status> {
@@ -193,14 +191,15 @@ impl JoinService for Joining {
         if asked.csr_der.len() > CSR_BYTES_MAX {
             return Err(Status::invalid_argument("csr_der is over its bound"));
         }
-        let authority = &self.identity.authority;
-        let issued = authority
+        let issued = self
+            .identity
+            .authority
             .volume(&asked.csr_der, host.id, host.address)
             .map_err(|error| Status::invalid_argument(format!("csr_der: {error}")))?;
         tracing::info!(host = %host.id, "a certificate for the host's data connections is issued");
         Ok(Response::new(IssueVolumeCertificateResponse {
-            certificate_pem: issued.certificate_pem,
-            authority_pem: authority.certificate_pem().to_owned(),
+            certificate_der: der(&issued.certificate_pem)?.into(),
+            ca_certificate_der: self.authority_der()?,
         }))
     }
 }
@@ -231,10 +230,11 @@ fn core_role(role: i32) -> Result<Role, Status> {
     }
 }
 
-fn ip(address: &v1::IpAddress) -> Option<std::net::IpAddr> {
+fn ip(address: &v1::IpAddress) -> Result<std::net::IpAddr, Status> {
     let bytes = address.bytes.as_ref();
     let v4 = <[u8; 4]>::try_from(bytes).map(std::net::IpAddr::from);
-    v4.or_else(|_| <[u8; 16]>::try_from(bytes).map(std::net::IpAddr::from)).ok()
+    let either = v4.or_else(|_| <[u8; 16]>::try_from(bytes).map(std::net::IpAddr::from));
+    either.map_err(|_| Status::invalid_argument("address: neither 4 bytes (IPv4) nor 16 (IPv6)"))
 }
 
 fn der(pem: &str) -> Result<Vec<u8>, Status> {

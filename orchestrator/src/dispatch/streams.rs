@@ -10,13 +10,13 @@ use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tokio_stream::{Stream, StreamExt};
 use tonic::{Request, Response, Status, Streaming};
-use windlass_agent_wire::{Collector, ConsoleTold, decode_up, encode_down};
+use windlass_agent_wire::{Collector, ConsoleTold, WireError, decode_up, encode_down};
 use windlass_proto::agent::v1::agent_service_server::AgentService;
 use windlass_proto::agent::v1::{AgentMessage, OrchestratorMessage, agent_message};
 use windlass_sagas::ids::{CellId, HostId};
 use windlass_sagas::protocol::dispatcher::LinkId;
-use windlass_sagas::protocol::{Down, Up};
-use windlass_sagas::record::Role;
+use windlass_sagas::protocol::{Answer, CallError, Down, Up, ViewApplied};
+use windlass_sagas::record::{Role, StepKey};
 
 use super::Contacts;
 use super::peer::host_of;
@@ -98,6 +98,8 @@ impl Streams {
 }
 
 type Out = Pin<Box<dyn Stream<Item = Result<OrchestratorMessage, Status>> + Send>>;
+/// Where an agent is told why its stream ends; it does not hold the stream open.
+type Cut = mpsc::WeakSender<Result<OrchestratorMessage, Status>>;
 
 #[tonic::async_trait]
 impl AgentService for Streams {
@@ -113,6 +115,7 @@ impl AgentService for Streams {
         let stopping = |_| Status::unavailable("the orchestrator stops");
         let contacts = Arc::clone(&self.contacts);
         contacts.consoles.opened(host, id, &out);
+        let cut = out.downgrade();
         let link = Link { contacts, ..Link::new(id, host, roles.clone(), out) };
         self.events.send(AgentEvent::Connected(link)).await.map_err(stopping)?;
         let listener = Listener {
@@ -121,9 +124,11 @@ impl AgentService for Streams {
             roles,
             events: self.events.clone(),
             contacts: Arc::clone(&self.contacts),
+            collector: Collector::default(),
+            introduced: false,
         };
         // It ends with its stream, which ends with the server.
-        tokio::spawn(listener.listen(request.into_inner()));
+        tokio::spawn(listener.listen(request.into_inner(), cut));
         Ok(Response::new(Box::pin(ReceiverStream::new(messages))))
     }
 }
@@ -135,59 +140,97 @@ struct Listener {
     roles: Vec<Role>,
     events: mpsc::Sender<AgentEvent>,
     contacts: Arc<Contacts>,
+    collector: Collector,
+    /// Whether the agent has said who it is.
+    introduced: bool,
 }
 
 impl Listener {
-    /// Takes in what the agent says until its stream ends or breaks a rule.
-    async fn listen(self, mut stream: Streaming<AgentMessage>) {
-        let Self { link, host, .. } = self;
-        let mut collector = Collector::default();
-        self.contacts.opened(host, link);
+    /// Takes in what the agent says until its stream ends or breaks a rule; then the agent is told which.
+    async fn listen(mut self, mut stream: Streaming<AgentMessage>, out: Cut) {
+        self.contacts.opened(self.host, self.link);
         while let Some(Ok(message)) = stream.next().await {
-            self.contacts.heard(host);
-            if let Some(agent_message::Kind::Hello(hello)) = &message.kind {
-                self.contacts.introduced(host, hello.build.clone());
-            }
-            match ConsoleTold::decode(&message) {
-                Ok(None) => {}
-                Ok(Some(told)) => {
-                    self.contacts.consoles.told(link, told);
-                    continue;
-                }
-                Err(error) => {
-                    tracing::warn!(%host, %error, "an agent's message can't be used; cut off");
-                    break;
-                }
-            }
-            let up = match decode_up(host, &mut collector, &message) {
+            self.contacts.heard(self.host);
+            let up = match self.read(&message) {
                 Ok(None) => continue,
-                Ok(Some(up)) if within(&up, host, &self.roles) => up,
-                Ok(Some(_)) => {
-                    tracing::warn!(%host, "an agent speaks of what its certificate does not cover; cut off");
-                    break;
-                }
-                Err(error) => {
-                    tracing::warn!(%host, %error, "an agent's message can't be used; cut off");
+                Ok(Some(up)) => up,
+                Err(status) => {
+                    tracing::warn!(host = %self.host, why = status.message(), "an agent is cut off");
+                    if let Some(out) = out.upgrade() {
+                        // One that does not read either finds out by the end of its stream.
+                        drop(out.try_send(Err(status)));
+                    }
                     break;
                 }
             };
-            match &up {
-                Up::Reply(reply) => self.contacts.replied(host, reply.ledger.role),
-                Up::FaultsHeld(held) => self.contacts.strikes.told(held),
-                Up::Hello(_)
-                | Up::FencedLead { .. }
-                | Up::Inventory(_)
-                | Up::ViewApplied(_)
-                | Up::Heartbeat { .. } => {}
-            }
-            if self.events.send(AgentEvent::Said { link, host, up }).await.is_err() {
+            if self.events.send(AgentEvent::Said { link: self.link, host: self.host, up }).await.is_err() {
                 return;
             }
         }
-        self.contacts.closed(host, link);
-        self.contacts.consoles.closed(host, link);
+        let Self { link, host, events, contacts, .. } = self;
+        contacts.closed(host, link);
+        contacts.consoles.closed(host, link);
         // An error means that the leader's task is gone.
-        drop(self.events.send(AgentEvent::Lost { link, host }).await);
+        drop(events.send(AgentEvent::Lost { link, host }).await);
+    }
+
+    /// What a message says to the leader; `None` where that is nothing.
+    fn read(&mut self, message: &AgentMessage) -> Result<Option<Up>, Status> {
+        let bad = |error: WireError| Status::invalid_argument(format!("a message can't be used: {error}"));
+        match &message.kind {
+            Some(agent_message::Kind::Hello(_)) if self.introduced => {
+                return Err(Status::invalid_argument("a second Hello on one stream"));
+            }
+            Some(agent_message::Kind::Hello(hello)) => {
+                self.introduced = true;
+                self.contacts.introduced(self.host, hello.build.clone());
+            }
+            _ if !self.introduced => {
+                return Err(Status::invalid_argument("the first message must be Hello"));
+            }
+            Some(_) | None => {}
+        }
+        if let Some(told) = ConsoleTold::decode(message).map_err(bad)? {
+            self.contacts.consoles.told(self.link, told);
+            return Ok(None);
+        }
+        let Some(up) = decode_up(self.host, &mut self.collector, message).map_err(bad)? else {
+            return Ok(None);
+        };
+        if !within(&up, self.host, &self.roles) {
+            return Err(Status::permission_denied("a message is about what the certificate does not cover"));
+        }
+        self.note(&up);
+        Ok(Some(up))
+    }
+
+    /// What people are to know of a message.
+    fn note(&self, up: &Up) {
+        let host = self.host;
+        match up {
+            Up::Reply(reply) => {
+                self.contacts.replied(host, reply.ledger.role);
+                if let Answer::Error(error @ (CallError::Unsupported | CallError::KeyConflict)) = reply.answer
+                {
+                    let StepKey { saga, step } = reply.key;
+                    tracing::warn!(%host, role = reply.ledger.role.name(), %saga, %step, %error, "a step stands still");
+                }
+            }
+            Up::FaultsHeld(held) => {
+                if let Some(why) = &held.refusal {
+                    tracing::warn!(%host, why, "an agent takes no planned faults");
+                }
+                self.contacts.strikes.told(held);
+            }
+            Up::ViewApplied(ViewApplied { failure: Some(why), position, .. }) => {
+                tracing::warn!(%host, why, in_force = %position, "a view can't be put in force; it is sent again");
+            }
+            Up::Hello(_)
+            | Up::FencedLead { .. }
+            | Up::Inventory(_)
+            | Up::ViewApplied(_)
+            | Up::Heartbeat { .. } => {}
+        }
     }
 }
 

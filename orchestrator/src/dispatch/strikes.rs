@@ -68,7 +68,7 @@ mod tests {
     fn held(host: u8, fault: u16, strikes: u64) -> FaultsHeld {
         let mut id = [0; 16];
         id[..2].copy_from_slice(&fault.to_be_bytes());
-        let one = FaultHeld { id: FaultId(id), kind: FaultKind::Hang, strikes, remaining_ms: 1 };
+        let one = FaultHeld { id: FaultId(id), kind: FaultKind::Hang, strikes };
         FaultsHeld { host: HostId([host; 16]), faults: vec![one], refusal: None }
     }
 

@@ -62,6 +62,15 @@ pub struct Call {
     pub body: CallBody,
 }
 
+impl Call {
+    /// The answer to this call, of the ledger and the attempt that it names.
+    #[must_use]
+    pub const fn answered(&self, answer: Answer) -> Reply {
+        let Self { ledger, incarnation, key, verb, attempt, .. } = *self;
+        Reply { ledger, incarnation, key, verb, attempt, answer }
+    }
+}
+
 /// What identifies the change that is asked for: the same under a key, for ever.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CallBody {
@@ -140,6 +149,9 @@ pub enum CallError {
     /// The agent stops; ask again later.
     #[error("draining")]
     Draining,
+    /// The agent does not know such a step, or does not serve its role; nothing was begun.
+    #[error("the agent does not know this step or does not serve its role")]
+    Unsupported,
 }
 
 /// What the leader sends down beside calls.
@@ -223,8 +235,6 @@ pub struct ViewApplied {
     pub host: HostId,
     /// The position of the view in force; 0: none.
     pub position: Position,
-    /// Its hash.
-    pub hash: Hash,
     /// Why a newer one could not be applied.
     pub failure: Option<String>,
 }
@@ -260,8 +270,6 @@ pub struct FaultHeld {
     pub kind: FaultKind,
     /// How often it has struck there, over all starts of the agent.
     pub strikes: u64,
-    /// What is left of its lease by the agent's own clock, milliseconds.
-    pub remaining_ms: u32,
 }
 
 /// What an agent sends up.

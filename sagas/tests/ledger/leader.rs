@@ -219,7 +219,8 @@ impl Leader {
                 CallError::KeyConflict
                 | CallError::Busy
                 | CallError::WrongIncarnation(_)
-                | CallError::Draining,
+                | CallError::Draining
+                | CallError::Unsupported,
             ) => "another error",
         });
     }

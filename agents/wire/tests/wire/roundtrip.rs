@@ -1,6 +1,5 @@
 //! What one side writes the other reads, for every message; what is missing is named.
 
-use prost::Message as _;
 use windlass_agent_wire::limits::INVENTORY_ITEMS_MAX;
 use windlass_agent_wire::{
     Collector, ConsoleAsked, ConsoleTold, decode_down, decode_up, encode_down, encode_up,
@@ -96,35 +95,4 @@ fn a_console_that_is_asked_for_and_told_reads_back_and_bad_ones_are_refused() {
     assert_eq!(ConsoleTold::decode(&long).map_err(|error| error.field), Err("text"));
     assert_eq!(ConsoleAsked::decode(&Default::default()), Ok(None));
     assert_eq!(ConsoleTold::decode(&Default::default()), Ok(None));
-}
-
-#[test]
-fn what_only_a_newer_peer_knows_is_passed_over_and_ends_no_stream() {
-    // Field 100, of a message's bytes: a kind that this build does not have.
-    let unknown: &[u8] = &[0xa2, 0x06, 0x02, 0x08, 0x01];
-    let down = v1::OrchestratorMessage::decode(unknown).expect("protobuf passes over it");
-    assert_eq!(decode_down(HOST, &down), Ok(None));
-    let up = v1::AgentMessage::decode(unknown).expect("protobuf passes over it");
-    assert_eq!(decode_up(HOST, &mut Collector::default(), &up), Ok(None));
-
-    let refusal = Refusal { code: RefusalCode::NoRoom, retryable: true, message: "why".into() };
-    let mut replies = ups().into_iter();
-    let reply = replies.find_map(|up| if let Up::Reply(reply) = up { Some(reply) } else { None });
-    let reply = reply.expect("a sample");
-    let up = Up::Reply(Reply { answer: Answer::Refused(refusal.clone()), ..reply });
-    let mut told = encode_up(CELL, "", &up).remove(0);
-    let code = |message: &mut v1::AgentMessage, code| match &mut message.kind {
-        Some(v1::agent_message::Kind::Outcome(outcome)) => match &mut outcome.kind {
-            Some(v1::outcome::Kind::Refused(refused)) => refused.code = code,
-            other => panic!("a refusal: {other:?}"),
-        },
-        other => panic!("an outcome: {other:?}"),
-    };
-    code(&mut told, 1_000);
-    let heard = decode_up(HOST, &mut Collector::default(), &told).expect("it is understood");
-    let Some(Up::Reply(Reply { answer: Answer::Refused(heard), .. })) = heard else { panic!("{heard:?}") };
-    assert_eq!(heard, Refusal { code: RefusalCode::DriverFailed, ..refusal });
-    code(&mut told, 0);
-    let error = decode_up(HOST, &mut Collector::default(), &told).expect_err("no code at all");
-    assert_eq!(error.field, "refused.code");
 }

@@ -105,6 +105,7 @@ pub(crate) fn answers() -> Vec<Answer> {
         CallError::WrongIncarnation(INCARNATION),
         CallError::BelowLowWater(Position(4)),
         CallError::Draining,
+        CallError::Unsupported,
     ];
     all.extend(errors.map(Answer::Error));
     all
@@ -199,27 +200,12 @@ pub(crate) fn ups() -> Vec<Up> {
         Up::FencedLead { highest: TERM },
         Up::FaultsHeld(FaultsHeld {
             host: HOST,
-            faults: vec![FaultHeld {
-                id: FaultId([1; 16]),
-                kind: FaultKind::HostReboot,
-                strikes: 2,
-                remaining_ms: 900,
-            }],
+            faults: vec![FaultHeld { id: FaultId([1; 16]), kind: FaultKind::HostReboot, strikes: 2 }],
             refusal: None,
         }),
         Up::FaultsHeld(FaultsHeld { host: HOST, faults: vec![], refusal: Some("not allowed".into()) }),
-        Up::ViewApplied(ViewApplied {
-            host: HOST,
-            position: Position(4),
-            hash: Hash([4; 32]),
-            failure: None,
-        }),
-        Up::ViewApplied(ViewApplied {
-            host: HOST,
-            position: Position(0),
-            hash: Hash::default(),
-            failure: Some("full".into()),
-        }),
+        Up::ViewApplied(ViewApplied { host: HOST, position: Position(4), failure: None }),
+        Up::ViewApplied(ViewApplied { host: HOST, position: Position(0), failure: Some("full".into()) }),
         Up::Heartbeat { host: HOST },
     ];
     for answer in answers() {

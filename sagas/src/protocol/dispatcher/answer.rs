@@ -10,6 +10,12 @@ use crate::ids::*;
 use crate::planted::{self, Bug};
 use crate::record::{Direction, Outcome, StepOutput};
 
+/// Why a step stands still whose key an undo has closed.
+const CLOSED: &str = "the step's key is closed";
+/// Why one stands still that the host's agent can't do, as it is today.
+const UNSUPPORTED: &str =
+    "the host's agent does not know this step or does not serve its role: upgrade or restart it, then retry";
+
 /// What is to be done about an open call.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Next {
@@ -66,7 +72,7 @@ fn forward(call: &OpenCall, reply: &Reply, answer: &Answer) -> Next {
         }
         (Verb::Lookup, Answer::Refused(_) | Answer::Absent) => Next::Send(Verb::Execute),
         (Verb::Execute | Verb::Lookup, Answer::Running) => Next::LookAgain,
-        (Verb::Lookup, Answer::Undone) => impossible(call),
+        (Verb::Lookup, Answer::Undone) => impossible(call, CLOSED),
         (Verb::Execute, Answer::Refused(_) | Answer::Absent | Answer::Undone)
         | (Verb::Undo, _)
         | (_, Answer::Error(_)) => Next::Ignore,
@@ -93,8 +99,8 @@ fn of_this_attempt(call: &OpenCall, reply: &Reply) -> bool {
     reply.attempt == call.attempt || planted::on(Bug::OldRefusalTaken)
 }
 
-fn impossible(call: &OpenCall) -> Next {
-    Next::Tell(Outcome::Impossible("the step's key is closed".into()), call.attempt)
+fn impossible(call: &OpenCall, why: &str) -> Next {
+    Next::Tell(Outcome::Impossible(why.into()), call.attempt)
 }
 
 fn failed(call: &OpenCall, awaited: bool, verb: Verb, error: CallError) -> Next {
@@ -104,10 +110,11 @@ fn failed(call: &OpenCall, awaited: bool, verb: Verb, error: CallError) -> Next 
         }
         _ if !awaited => Next::Ignore,
         CallError::Tombstoned => match (call.direction, verb) {
-            (Direction::Forward, Verb::Execute | Verb::Lookup) => impossible(call),
+            (Direction::Forward, Verb::Execute | Verb::Lookup) => impossible(call, CLOSED),
             (Direction::Forward, Verb::Undo) | (Direction::Undo, _) => Next::LookAgain,
         },
         CallError::KeyConflict => Next::Conflict,
+        CallError::Unsupported => impossible(call, UNSUPPORTED),
         CallError::WrongIncarnation(incarnation) => Next::OtherLedger(incarnation),
         // A higher term was seen to before; a lower one is a word from the past.
         CallError::Busy | CallError::Draining | CallError::Fenced(_) => Next::Later,

@@ -150,12 +150,12 @@ impl Ledger {
     /// Says what is in force, once that is durable, and why nothing newer is.
     fn tell_view(&mut self, link: LinkId, failure: Option<&str>, out: &mut Vec<Output>) {
         let held = self.views.held.as_ref().filter(|_| self.views.in_force);
-        let (position, hash) = held.map(|held| (held.position, held.hash)).unwrap_or_default();
+        let position = held.map(|held| held.position).unwrap_or_default();
         let failure = failure.map(|why| {
             let fits = why.len() <= TEXT_BYTES_MAX;
             String::from(if fits { why } else { "the driver's message is over its bound" })
         });
-        let applied = ViewApplied { host: self.id.host, position, hash, failure };
+        let applied = ViewApplied { host: self.id.host, position, failure };
         self.durable.send(link, Up::ViewApplied(applied), self.views.held_in, out);
     }
 }

@@ -161,6 +161,11 @@ fn call_errors_are_no_outcomes() {
         desk.reply(verb(direction), 2, Answer::Error(CallError::KeyConflict));
         assert!(matches!(&desk.outcomes()[..], [(Outcome::Impossible(_), 2)]));
         assert!(desk.wants(&Output::Alarm(Alarm::KeyConflict { key: key(0), ledger: LEDGER })));
+        let mut desk = out(direction);
+        desk.reply(verb(direction), 2, Answer::Error(CallError::Unsupported));
+        let outcomes = desk.outcomes();
+        let [(Outcome::Impossible(why), 2)] = &outcomes[..] else { panic!("{outcomes:?}") };
+        assert!(why.contains("upgrade"), "{why}");
     }
 }
 

@@ -25,8 +25,7 @@ fn view(position: u64) -> Box<PlacedView> {
 }
 
 fn in_force(position: u64) -> Up {
-    let hash = view(position).hash;
-    Up::ViewApplied(ViewApplied { host: HOST, position: Position(position), hash, failure: None })
+    Up::ViewApplied(ViewApplied { host: HOST, position: Position(position), failure: None })
 }
 
 #[test]
@@ -50,7 +49,7 @@ fn a9_it_is_sent_again_until_it_is_in_force() {
     desk.wait(VIEW_AGAIN_MS);
     assert!(pushes(&desk), "an older one is in force");
     let failure = Some("the driver failed".into());
-    let failed = ViewApplied { host: HOST, position: Position(9), hash: Hash::default(), failure };
+    let failed = ViewApplied { host: HOST, position: Position(9), failure };
     desk.up(LINK, Up::ViewApplied(failed));
     assert!(desk.wants(&Output::Alarm(Alarm::ViewNotApplied { host: HOST })));
     desk.wait(VIEW_AGAIN_MS);
