@@ -108,9 +108,11 @@ async fn o1_o4_a_machine_that_is_cut_off_is_gone_on_without_and_comes_back_as_a_
         println!("{which} cut off: {:?} until the next commit", commits(&site.cell, machine as u64).await);
         let others: Vec<usize> = (0..3).filter(|other| *other != machine).collect();
         for other in &others {
-            // Who is not cut off answers, also for what was acknowledged just now.
-            let read = site.cell.client_of(*other).call(get_server(&format!("{which}-0"))).await.unwrap();
-            assert!(read.create_time.is_some());
+            // Who is not cut off answers, also for what was acknowledged just before: once it has found another server
+            // of the journal, where its own was on that machine.
+            let (client, min_position) = (site.cell.client_of(*other), asked[0].position);
+            let request = v1::GetServerRequest { min_position, ..get_server(&format!("{which}-0")) };
+            until("the others answer", async || client.call(request.clone()).await.is_ok()).await;
         }
         for operation in asked {
             site.cell.completes(operation).await;
