@@ -230,10 +230,14 @@ impl Site {
 
     /// Where a guest has a volume, as its serial says: device names follow the order of a start.
     pub(crate) fn disk(&self, server: &str, volume: &str) -> String {
-        let serial: String =
-            self.json(&["volume", "get", volume])["uid"].as_str().unwrap().chars().take(20).collect();
+        let volume = self.json(&["volume", "get", volume]);
+        let attached = volume["attachments"].as_array().and_then(|all| all.first());
+        let serial = attached.unwrap_or_else(|| panic!("not attached: {volume}"))["serial"]
+            .as_str()
+            .unwrap()
+            .to_owned();
         let found = self.inside(server, &format!("grep -l {serial} /sys/block/vd*/serial"));
-        let block = found.split('/').nth(3).unwrap_or_else(|| panic!("{server} has no {volume}: {found}"));
+        let block = found.split('/').nth(3).unwrap_or_else(|| panic!("{server} has no {serial}: {found}"));
         format!("/dev/{block}")
     }
 

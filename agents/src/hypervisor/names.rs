@@ -30,9 +30,10 @@ pub(super) fn attachment_of(device: &str) -> Option<AttachmentId> {
     device.strip_prefix("a-")?.parse().ok()
 }
 
-/// What the guest sees of a volume's id: the first 20 characters, as virtio-blk allows (VIRTIO 1.2, 5.2.6).
+/// What the guest sees of a volume's id: its first 20 hexadecimal digits, as many as virtio-blk allows (VIRTIO 1.2,
+/// 5.2.6).
 pub(super) fn serial(volume: VolumeId) -> String {
-    volume.to_string().chars().take(20).collect()
+    volume.to_string().chars().filter(|it| *it != '-').take(20).collect()
 }
 
 /// A guest's process, for people.
