@@ -49,7 +49,18 @@ pub fn describe() {
         Unit::Seconds,
         "When the chain was last followed to its end, seconds since 1970"
     );
+    describe_gauge!(
+        "windlass_certificate_remaining_seconds",
+        Unit::Seconds,
+        "How long this orchestrator's certificate holds from the last look at it on; it is made anew at two thirds of its life"
+    );
     describe_counter!("windlass_commits", Unit::Count, "Durable commits that this orchestrator has folded");
+}
+
+/// How long this orchestrator's certificate holds from now on.
+pub fn certificate(remaining_s: i64) {
+    #[expect(clippy::cast_precision_loss, reason = "a gauge is a float; years in seconds fit it")]
+    gauge!("windlass_certificate_remaining_seconds").set(remaining_s as f64);
 }
 
 /// Void commits in a frame of the journal.

@@ -1,6 +1,7 @@
 //! A cell in this process: its identity on disk, a leader's task over a memory journal, and the agents' services over
 //! TLS on a free port of loopback.
 
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -16,7 +17,7 @@ use windlass_journal::memory::{Replicas, Settings, Sync};
 use windlass_orchestrator::blobs::Directory;
 use windlass_orchestrator::clock;
 use windlass_orchestrator::dispatch::{Fetching, Joining, Streams};
-use windlass_orchestrator::identity::{CellIdentity, Secret, init};
+use windlass_orchestrator::identity::{CellIdentity, Own, Secret, init};
 use windlass_orchestrator::lead::handle::{Leader, Receipt, Refused};
 use windlass_orchestrator::lead::lease::Holding;
 use windlass_orchestrator::lead::shell::{Ended, Setup, run};
@@ -73,7 +74,9 @@ pub(crate) async fn start() -> Running {
     let task = tokio::spawn(run(setup, stop.clone()));
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a free port");
     let address = listener.local_addr().expect("it is bound");
-    let own = &identity.certificate;
+    let own =
+        Own::ensure(&directory.path().join("identity"), &identity.authority, &BTreeSet::new(), clock::now());
+    let own = own.expect("a certificate").certificate;
     let tls = ServerTlsConfig::new()
         .identity(Identity::from_pem(&own.certificate_pem, &own.key_pem))
         .client_ca_root(Certificate::from_pem(identity.authority.certificate_pem()))

@@ -1,13 +1,14 @@
 //! The channel to one agent alone: calls on a real stream to a real agent process, whose step changes nothing. There is
 //! no leader: this speaks as one.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::time::Duration;
 
 use anyhow::Context as _;
 use tokio::time::{Instant, timeout};
+use windlass_orchestrator::clock;
 use windlass_orchestrator::dispatch::{AgentEvent, Bare, Link};
-use windlass_orchestrator::identity::CellIdentity;
+use windlass_orchestrator::identity::{CellIdentity, Own};
 use windlass_sagas::ids::*;
 use windlass_sagas::protocol::{Answer, Call, CallBody, Down, Hello, Owner, Reply, Up, Verb};
 use windlass_sagas::record::{Direction, LedgerId, StepInput, StepKey};
@@ -33,8 +34,10 @@ const SETTLED_BEHIND: u64 = 1_024;
 pub(super) async fn measure(cell: &mut Cell, row: Row, plan: &Plan) -> anyhow::Result<Measure> {
     let Row::Channel { synced, in_flight } = row else { anyhow::bail!("{row} is no row of the channel") };
     output::note(format!("{row}: {} s", plan.time.as_secs()));
-    let identity = CellIdentity::load(&cell.home().join("identity"))?;
-    let streams = Bare::serve(&identity, "127.0.0.1:0".parse()?)?;
+    let directory = cell.home().join("identity");
+    let identity = CellIdentity::load(&directory)?;
+    let own = Own::ensure(&directory, &identity.authority, &BTreeSet::new(), clock::now())?.certificate;
+    let streams = Bare::serve(&identity, &own, "127.0.0.1:0".parse()?)?;
     let address = streams.address.to_string();
     let agent = cell.start_process(&[CHANNEL_HOST.to_owned()], &address, synced).await?;
     let processes = Processes { agents: agent.id().into_iter().collect(), ..cell.processes() };

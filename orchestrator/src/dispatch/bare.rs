@@ -10,8 +10,8 @@ use tokio_util::sync::CancellationToken;
 use windlass_proto::agent::v1::agent_service_server::AgentServiceServer;
 
 use super::{AgentEvent, Contacts, Streams};
-use crate::identity::CellIdentity;
-use crate::process::{AGENTS_QUEUE, ProcessError, listen, server};
+use crate::identity::{CellIdentity, Issued};
+use crate::process::{AGENTS_QUEUE, ProcessError, Shown, connections, listen, server};
 
 /// Served streams; dropped, they end.
 pub struct Bare {
@@ -24,17 +24,18 @@ pub struct Bare {
 }
 
 impl Bare {
-    /// Serves agents of the cell, by the same certificates as its orchestrator.
+    /// Serves agents of the cell, with its orchestrator's `own` certificate.
     ///
     /// # Errors
     /// `Listen`, or `Server` where the certificates can't be used.
-    pub fn serve(identity: &CellIdentity, address: SocketAddr) -> Result<Self, ProcessError> {
+    pub fn serve(identity: &CellIdentity, own: &Issued, address: SocketAddr) -> Result<Self, ProcessError> {
         let incoming = listen(address)?;
         let address = incoming.local_addr().map_err(|error| ProcessError::Listen { address, error })?;
         let (told, events) = mpsc::channel(AGENTS_QUEUE);
         let streams = Streams::new(identity.genesis.cell, told, Arc::new(Contacts::default()));
         let stop = CancellationToken::new();
-        let router = server(identity)?.add_service(AgentServiceServer::new(streams));
+        let incoming = connections(incoming, identity, Shown::new(own)?)?;
+        let router = server().add_service(AgentServiceServer::new(streams));
         let served = router.serve_with_incoming_shutdown(incoming, stop.clone().cancelled_owned());
         let serving = tokio::spawn(async move {
             if let Err(error) = served.await {

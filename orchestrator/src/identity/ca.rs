@@ -11,8 +11,9 @@ use rcgen::{
 };
 use sha2::{Digest, Sha256};
 use time::{Duration, OffsetDateTime};
-use windlass_sagas::ids::{CellId, Hash, HostId};
+use windlass_sagas::ids::{CellId, Hash, HostId, Time};
 use windlass_sagas::record::Role;
+use x509_parser::certificate::X509Certificate;
 
 use super::IdentityError;
 use crate::clock;
@@ -32,7 +33,7 @@ pub struct Authority {
 }
 
 /// A certificate and its key.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Issued {
     /// The certificate.
     pub certificate_pem: String,
@@ -64,7 +65,7 @@ impl Authority {
         params.distinguished_name.push(DnType::CommonName, format!("windlass cell {cell_name}"));
         params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
         params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
-        valid_for(&mut params, AUTHORITY_DAYS)?;
+        valid_for(&mut params, AUTHORITY_DAYS, clock::now())?;
         let certificate = params.self_signed(&key).map_err(bad)?;
         Ok(Self { certificate_pem: certificate.pem(), key_pem: key.serialize_pem() })
     }
@@ -94,17 +95,19 @@ impl Authority {
         &self.key_pem
     }
 
-    /// A certificate for an orchestrator that is reached under these names or addresses.
+    /// A certificate for an orchestrator that is reached under these names or addresses, from `now` on; it never outlives
+    /// the authority.
     ///
     /// # Errors
     /// Where a name is not one.
-    pub fn orchestrator(&self, names: &[String]) -> Result<Issued, IdentityError> {
+    pub fn orchestrator(&self, names: &[String], now: Time) -> Result<Issued, IdentityError> {
         let key = KeyPair::generate().map_err(bad)?;
         let mut params = CertificateParams::new(names.to_vec()).map_err(bad)?;
         params.distinguished_name.push(DnType::CommonName, "windlass orchestrator");
         params.extended_key_usages =
             vec![ExtendedKeyUsagePurpose::ServerAuth, ExtendedKeyUsagePurpose::ClientAuth];
-        valid_for(&mut params, ORCHESTRATOR_DAYS)?;
+        valid_for(&mut params, ORCHESTRATOR_DAYS, now)?;
+        params.not_after = params.not_after.min(self.ends()?);
         let certificate = params.signed_by(&key, &self.issuer()?).map_err(bad)?;
         let sha256 = Hash(Sha256::digest(certificate.der()).into());
         Ok(Issued { certificate_pem: certificate.pem(), key_pem: key.serialize_pem(), sha256 })
@@ -121,7 +124,7 @@ impl Authority {
         params.distinguished_name.push(DnType::CommonName, format!("windlass host {}", identity.host));
         params.subject_alt_names = vec![SanType::URI(Ia5String::try_from(identity.uri()).map_err(bad)?)];
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
-        valid_for(&mut params, HOST_CERTIFICATE_DAYS)?;
+        valid_for(&mut params, HOST_CERTIFICATE_DAYS, clock::now())?;
         request.params = params;
         let certificate = request.signed_by(&self.issuer()?).map_err(bad)?;
         let sha256 = Hash(Sha256::digest(certificate.der()).into());
@@ -149,12 +152,26 @@ impl Authority {
         params.distinguished_name.push(DnType::CommonName, host.to_string());
         params.extended_key_usages =
             vec![ExtendedKeyUsagePurpose::ServerAuth, ExtendedKeyUsagePurpose::ClientAuth];
-        valid_for(&mut params, VOLUME_CERTIFICATE_DAYS)?;
+        valid_for(&mut params, VOLUME_CERTIFICATE_DAYS, clock::now())?;
         params.not_after = params.not_after.min(self.ends()?);
         request.params = params;
         let certificate = request.signed_by(&self.issuer()?).map_err(bad)?;
         let sha256 = Hash(Sha256::digest(certificate.der()).into());
         Ok(Issued { certificate_pem: certificate.pem(), key_pem: String::new(), sha256 })
+    }
+
+    /// When the authority's own certificate ends, seconds since 1970.
+    #[must_use]
+    pub fn ends_at(&self) -> Option<i64> {
+        self.ends().ok().map(OffsetDateTime::unix_timestamp)
+    }
+
+    /// Whether a certificate names this authority as its issuer.
+    #[must_use]
+    pub fn is_issuer_of(&self, certificate: &X509Certificate<'_>) -> bool {
+        let der = self.certificate_der();
+        let own = x509_parser::parse_x509_certificate(&der);
+        own.is_ok_and(|(_, own)| own.subject().as_raw() == certificate.issuer().as_raw())
     }
 
     /// When the authority's own certificate ends.
@@ -182,7 +199,8 @@ impl HostIdentity {
         let (cell, rest) = rest.split_once(":host:")?;
         let (host, roles) = rest.split_once(":roles:")?;
         let role = |name: &str| Role::ALL.iter().copied().find(|role| role.name() == name);
-        let roles = roles.split(',').map(role).collect::<Option<Vec<_>>>()?;
+        // A role that only a newer build knows is nobody's affair here.
+        let roles = roles.split(',').filter_map(role).collect();
         Some(Self { cell: cell.parse().ok()?, host: host.parse().ok()?, roles })
     }
 }
@@ -198,8 +216,8 @@ pub fn host_identity(certificate_der: &[u8]) -> Option<HostIdentity> {
     })
 }
 
-fn valid_for(params: &mut CertificateParams, days: i64) -> Result<(), IdentityError> {
-    let now = OffsetDateTime::from_unix_timestamp(clock::now().0 / 1_000_000)
+fn valid_for(params: &mut CertificateParams, days: i64, now: Time) -> Result<(), IdentityError> {
+    let now = OffsetDateTime::from_unix_timestamp(now.0 / 1_000_000)
         .map_err(|_| IdentityError::Certificate("the clock is out of range".into()))?;
     // An hour back: hosts' clocks differ.
     params.not_before = now - Duration::hours(1);
@@ -275,7 +293,8 @@ mod tests {
     #[test]
     fn an_orchestrator_certificate_is_no_host() {
         let authority = Authority::new("test").expect("an authority");
-        let issued = authority.orchestrator(&["localhost".into(), "127.0.0.1".into()]).expect("issued");
+        let issued =
+            authority.orchestrator(&["localhost".into(), "127.0.0.1".into()], clock::now()).expect("issued");
         let (_, pem) = x509_parser::pem::parse_x509_pem(issued.certificate_pem.as_bytes()).expect("pem");
         assert_eq!(host_identity(&pem.contents), None);
     }

@@ -10,13 +10,14 @@ use serde::{Deserialize, Serialize};
 use windlass_sagas::ids::{CellId, CredentialId, Hash, PrincipalId, from_hex};
 use windlass_sagas::record::{FORMAT_LEVEL, Genesis};
 
-use super::{Authority, IdentityError, Issued, Secret, random_id};
+use super::{Authority, IdentityError, Secret, random_id};
+use crate::clock;
 
 const CELL: &str = "cell.toml";
 const CA_CERTIFICATE: &str = "ca.pem";
 const CA_KEY: &str = "ca.key";
-const CERTIFICATE: &str = "orchestrator.pem";
-const KEY: &str = "orchestrator.key";
+pub(super) const CERTIFICATE: &str = "orchestrator.pem";
+pub(super) const KEY: &str = "orchestrator.key";
 
 /// `cell.toml`, as it is stored.
 #[derive(Debug, Serialize, Deserialize)]
@@ -29,14 +30,12 @@ struct CellFile {
     secret_sha256: String,
 }
 
-/// Everything that an orchestrator of the cell holds.
+/// Everything that an orchestrator of the cell holds, its own certificate apart (see `Own`).
 pub struct CellIdentity {
     /// What the cell begins with.
     pub genesis: Genesis,
     /// Who signs.
     pub authority: Authority,
-    /// This orchestrator's own certificate, and behind it the authority's: both are shown to agents.
-    pub certificate: Issued,
 }
 
 /// A cell that was just made.
@@ -59,7 +58,7 @@ pub fn init(directory: &Path, name: &str, names: &[String]) -> Result<Initialise
     let made = fs::DirBuilder::new().recursive(true).mode(0o700).create(directory);
     made.map_err(|error| IdentityError::File { path: directory.to_path_buf(), error })?;
     let authority = Authority::new(name)?;
-    let certificate = authority.orchestrator(names)?;
+    let certificate = authority.orchestrator(names, clock::now())?;
     let secret = Secret::random()?;
     let (cell, admin, credential) =
         (CellId(random_id()?), PrincipalId(random_id()?), CredentialId(random_id()?));
@@ -105,16 +104,11 @@ impl CellIdentity {
         };
         let authority =
             Authority::from_pem(read(&directory.join(CA_CERTIFICATE))?, read(&directory.join(CA_KEY))?);
-        let certificate = Issued {
-            certificate_pem: read(&directory.join(CERTIFICATE))?,
-            key_pem: read(&directory.join(KEY))?,
-            sha256: Hash::default(),
-        };
-        Ok(Self { genesis, authority, certificate })
+        Ok(Self { genesis, authority })
     }
 }
 
-fn read(path: &Path) -> Result<String, IdentityError> {
+pub(super) fn read(path: &Path) -> Result<String, IdentityError> {
     fs::read_to_string(path).map_err(|error| match error.kind() {
         std::io::ErrorKind::NotFound => IdentityError::Missing(path.to_path_buf()),
         _ => IdentityError::File { path: path.to_path_buf(), error },
@@ -129,6 +123,20 @@ fn write(path: &PathBuf, mode: u32, text: &str) -> Result<(), IdentityError> {
     file.write_all(text.as_bytes()).and_then(|()| file.sync_all()).map_err(failed)
 }
 
+/// Writes a file in place of another, whole or not at all.
+pub(super) fn replace(path: &Path, mode: u32, text: &str) -> Result<(), IdentityError> {
+    let failed = |error| IdentityError::File { path: path.to_path_buf(), error };
+    let beside = path.with_extension("new");
+    match fs::remove_file(&beside) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(failed(error)),
+        Ok(()) | Err(_) => {}
+    }
+    write(&beside, mode, text)?;
+    fs::rename(&beside, path).map_err(failed)?;
+    let directory = path.parent().unwrap_or(path);
+    fs::File::open(directory).and_then(|it| it.sync_all()).map_err(failed)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -140,7 +148,6 @@ mod tests {
         let made = init(&path, "blue", &["localhost".into()]).expect("made");
         let identity = CellIdentity::load(&path).expect("read");
         assert_eq!(identity.genesis.cell, made.cell);
-        assert!(identity.certificate.certificate_pem.ends_with(identity.authority.certificate_pem()));
         assert_eq!(Secret::hash_of(&made.admin_token), identity.genesis.secret_sha256);
         assert!(matches!(init(&path, "blue", &[]), Err(IdentityError::Exists(_))));
         assert!(matches!(CellIdentity::load(directory.path()), Err(IdentityError::Missing(_))));

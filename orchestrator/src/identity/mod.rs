@@ -3,10 +3,12 @@
 
 mod ca;
 mod cell;
+mod own;
 mod secret;
 
 pub use ca::{Authority, HostIdentity, Issued, host_identity};
 pub use cell::{CellIdentity, Initialised, init};
+pub use own::Own;
 pub use secret::{Secret, random_id};
 
 use std::path::PathBuf;

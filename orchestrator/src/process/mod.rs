@@ -4,6 +4,7 @@
 //! Invariant: nothing is served before the journal is open, and what was acknowledged is durable however it ends.
 
 mod opened;
+mod tls;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -12,8 +13,8 @@ use std::time::Duration;
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
+use tonic::transport::Server;
 use tonic::transport::server::TcpIncoming;
-use tonic::transport::{Certificate, Identity, Server, ServerTlsConfig};
 use windlass_journal::{Append, Read, embedded, jetstream};
 use windlass_proto::agent::v1::agent_service_server::AgentServiceServer;
 use windlass_proto::agent::v1::blob_service_server::BlobServiceServer;
@@ -36,6 +37,8 @@ use crate::lead::seen::SeenFile;
 use crate::lead::shell::{self, Ended, Setup};
 use crate::metrics;
 use opened::Opened;
+use tls::Keeper;
+pub(crate) use tls::{Shown, incoming as connections};
 
 /// What this build says of itself.
 pub const BUILD: &str = concat!("windlass ", env!("CARGO_PKG_VERSION"));
@@ -120,12 +123,12 @@ pub async fn run(
     match process.config.nats.clone() {
         None => {
             let opened = opened::embedded(&process.config.state).await?;
-            process.over_maybe_faulty(opened).await
+            Box::pin(process.over_maybe_faulty(opened)).await
         }
         Some(nats) => {
             let opened =
                 opened::on_nats(&nats, &process.identity.genesis.name, writer, &process.stop).await?;
-            process.over_maybe_faulty(opened).await
+            Box::pin(process.over_maybe_faulty(opened)).await
         }
     }
 }
@@ -272,6 +275,12 @@ impl Served<'_> {
             [] => vec![self.address.to_string()],
             named => named.to_vec(),
         };
+        let end = stop.child_token();
+        let directory = self.config.state.join("identity");
+        let keeper = Keeper::new(directory, Arc::clone(&self.identity), &advertised);
+        let shown = Shown::new(&keeper.look()?.certificate)?;
+        let incoming = connections(incoming, &self.identity, Arc::clone(&shown))?;
+        tokio::spawn(keeper.keep(shown, end.clone()));
         let streams = Streams::new(self.identity.genesis.cell, self.events, self.contacts);
         let fetching = Fetching::new(self.identity.genesis.cell, self.blobs);
         let joining = Joining::new(Arc::clone(&self.identity), self.leader, advertised);
@@ -279,10 +288,8 @@ impl Served<'_> {
             .add_service(AgentServiceServer::new(streams).max_decoding_message_size(AGENT_BYTES_MAX))
             .add_service(BlobServiceServer::new(fetching))
             .add_service(JoinServiceServer::new(joining));
-        let end = stop.child_token();
-        let server = server(&self.identity)?
-            .add_routes(all)
-            .serve_with_incoming_shutdown(incoming, end.clone().cancelled_owned());
+        let server =
+            server().add_routes(all).serve_with_incoming_shutdown(incoming, end.clone().cancelled_owned());
         tracing::info!(address = %self.address, cell = self.identity.genesis.name, build = BUILD, "serving");
         // Whoever started this may not care.
         ready.send(self.address).ok();
@@ -301,21 +308,12 @@ impl Served<'_> {
     }
 }
 
-/// The server on which everything is served: TLS by the cell's certificates, and the bounds of its connections.
-pub(crate) fn server(identity: &CellIdentity) -> Result<Server, tonic::transport::Error> {
-    let server = Server::builder()
+/// The server on which everything is served, with the bounds of its connections.
+pub(crate) fn server() -> Server {
+    Server::builder()
         .http2_keepalive_interval(Some(KEEP_ALIVE.0))
         .http2_keepalive_timeout(Some(KEEP_ALIVE.1))
-        .max_concurrent_streams(STREAMS_PER_CONNECTION_MAX);
-    server.tls_config(tls(identity))
-}
-
-fn tls(identity: &CellIdentity) -> ServerTlsConfig {
-    let own = &identity.certificate;
-    ServerTlsConfig::new()
-        .identity(Identity::from_pem(&own.certificate_pem, &own.key_pem))
-        .client_ca_root(Certificate::from_pem(identity.authority.certificate_pem()))
-        .client_auth_optional(true)
+        .max_concurrent_streams(STREAMS_PER_CONNECTION_MAX)
 }
 
 pub(crate) fn listen(address: SocketAddr) -> Result<TcpIncoming, ProcessError> {
