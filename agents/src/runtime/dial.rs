@@ -11,7 +11,7 @@ use tokio::time::{Instant, sleep, timeout};
 use tokio_stream::wrappers::ReceiverStream;
 use tokio_util::sync::CancellationToken;
 use tonic::transport::{Channel, Endpoint};
-use windlass_agent_wire::{ConsoleAsked, decode_down, unsupported};
+use windlass_agent_wire::{ConsoleAsked, decode_down, refused};
 use windlass_proto::agent::v1::AgentMessage;
 use windlass_proto::agent::v1::agent_service_client::AgentServiceClient;
 use windlass_sagas::protocol::Down;
@@ -29,7 +29,7 @@ pub(super) enum Event {
     Said { link: LinkId, down: Down },
     /// The orchestrator asks for a console.
     Console { link: LinkId, asked: ConsoleAsked },
-    /// A call that can't be read is answered like this.
+    /// A call or view that can't be read is answered like this.
     Answered { link: LinkId, answer: AgentMessage },
     /// The stream is gone.
     Lost { link: LinkId },
@@ -192,10 +192,10 @@ impl Dialer {
                 Ok(None) => match decode_down(host, &message) {
                     Ok(Some(down)) => Ok(Event::Said { link, down }),
                     Ok(None) => continue,
-                    // A call of a newer leader: its step stands still, and the stream goes on.
-                    Err(error) => match unsupported(&message, error) {
+                    // A call or view of a newer leader: that stands still, and the stream goes on.
+                    Err(error) => match refused(&message, error) {
                         Some(answer) => {
-                            tracing::warn!(%error, link = link.0, "a call can't be done by this build");
+                            tracing::warn!(%error, link = link.0, "a call or view can't be read by this build");
                             Ok(Event::Answered { link, answer })
                         }
                         None => Err(error),

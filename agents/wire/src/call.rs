@@ -1,34 +1,22 @@
 //! A call and what it is about.
 
 use windlass_proto::agent::v1;
-use windlass_sagas::ids::{Attempt, CellId, Incarnation, Position, StepIndex};
+use windlass_sagas::ids::{Attempt, CellId, Position, StepIndex};
 use windlass_sagas::protocol::{Call, CallBody, Owner, Verb};
 use windlass_sagas::record::{BoundExport, Direction, LedgerId, Maker, StepKey};
 
-use crate::limits::EXPORTS_MAX;
+use crate::limits::{CLOSES_MAX, EXPORTS_MAX, VERSION};
 use crate::step::{input, input_out};
-use crate::{WireError, bad, endpoint, endpoint_out, id, role, role_out, term, term_out};
-
-/// What says which call of which ledger it is.
-pub(crate) struct Head {
-    cell: CellId,
-    key: StepKey,
-    ledger: LedgerId,
-    incarnation: Incarnation,
-}
-
-pub(crate) fn head(m: &v1::Call) -> Result<Head, WireError> {
-    let (cell, key) = key(m.key.as_ref())?;
-    let ledger = LedgerId { host: id(&m.host, "host")?, role: role(m.role)? };
-    Ok(Head { cell, key, ledger, incarnation: id(&m.incarnation, "incarnation")? })
-}
+use crate::{WireError, at_most, bad, endpoint, endpoint_out, id, role, role_out, term, term_out};
 
 pub(crate) fn call(m: Option<&v1::Call>, verb: Verb, direction: Direction) -> Result<Call, WireError> {
     let m = m.ok_or(bad("call"))?;
-    if m.exports.len() > EXPORTS_MAX {
-        return Err(bad("exports"));
+    if m.version_min > VERSION {
+        return Err(bad("version_min"));
     }
-    let Head { cell, key, ledger, incarnation } = head(m)?;
+    at_most(m.exports.len(), EXPORTS_MAX, "exports")?;
+    at_most(m.closes.len(), CLOSES_MAX, "closes")?;
+    let (cell, key) = key(m.key.as_ref())?;
     Ok(Call {
         term: term(m.term.as_ref())?,
         key,
@@ -36,9 +24,9 @@ pub(crate) fn call(m: Option<&v1::Call>, verb: Verb, direction: Direction) -> Re
         direction,
         attempt: Attempt(m.attempt),
         dispatched: Position(m.dispatch_position),
-        ledger,
-        incarnation,
-        remaining_ms: m.time_remaining_ms,
+        ledger: LedgerId { host: id(&m.host, "host")?, role: role(m.role)? },
+        incarnation: id(&m.incarnation, "incarnation")?,
+        remaining_ms: m.remaining_ms,
         owner: Owner { cell, project: id(&m.project, "project")? },
         body: CallBody {
             input: input(m.input.as_ref())?,
@@ -58,11 +46,12 @@ pub(crate) fn call_out(call: &Call) -> v1::Call {
         host: call.ledger.host.0.to_vec().into(),
         role: role_out(call.ledger.role),
         incarnation: call.incarnation.0.to_vec().into(),
-        time_remaining_ms: call.remaining_ms,
+        remaining_ms: call.remaining_ms,
         project: call.owner.project.0.to_vec().into(),
         input: Some(input_out(&call.body.input)),
         closes: call.body.closes.iter().map(|closed| closed_out(cell, closed)).collect(),
         exports: call.body.exports.iter().map(export_out).collect(),
+        version_min: 0,
     }
 }
 

@@ -5,7 +5,7 @@ use windlass_proto::agent::v1;
 use windlass_proto::agent::v1::console::Result as Told;
 use windlass_proto::agent::v1::{agent_message, orchestrator_message};
 use windlass_sagas::ids::ServerId;
-use windlass_sagas::record::Refusal;
+use windlass_sagas::record::{Refusal, RefusalCode};
 
 use crate::limits::CONSOLE_BYTES_MAX;
 use crate::outcome::{refusal, refusal_out};
@@ -60,10 +60,16 @@ impl ConsoleTold {
     /// The field at fault.
     pub fn decode(message: &v1::AgentMessage) -> Result<Option<Self>, WireError> {
         let Some(agent_message::Kind::Console(m)) = &message.kind else { return Ok(None) };
-        let result = match m.result.as_ref().ok_or(bad("result"))? {
-            Told::Text(text) if text.len() > CONSOLE_BYTES_MAX as usize => return Err(bad("text")),
-            Told::Text(text) => Ok(text.to_vec()),
-            Told::Refused(refused) => Err(refusal(refused)?),
+        let result = match &m.result {
+            // A result of a kind that only a newer agent knows.
+            None => Err(Refusal {
+                code: RefusalCode::DriverFailed,
+                retryable: false,
+                message: "the agent is newer than this orchestrator, which can't read its answer".into(),
+            }),
+            Some(Told::Text(text)) if text.len() > CONSOLE_BYTES_MAX as usize => return Err(bad("text")),
+            Some(Told::Text(text)) => Ok(text.to_vec()),
+            Some(Told::Refused(refused)) => Err(refusal(refused)?),
         };
         Ok(Some(Self { id: m.id, result }))
     }

@@ -9,7 +9,7 @@ use windlass_sagas::record::{Direction, LedgerId};
 use crate::call::{call, call_out};
 use crate::fault::{faults, faults_out};
 use crate::view::{view, view_out};
-use crate::{WireError, bad, hash, id, role, role_out, term, term_out};
+use crate::{WireError, bad, hash, id, known_role, role_out, term, term_out};
 
 /// Reads a message for the agent of `host`; `None` for one that only a newer orchestrator knows.
 ///
@@ -34,12 +34,18 @@ pub fn decode_down(host: HostId, message: &v1::OrchestratorMessage) -> Result<Op
             Down::Call(Box::new(call(m.call.as_ref(), Verb::Lookup, direction)?))
         }
         Kind::LowWater(m) => Down::LowWater {
-            ledger: LedgerId { host, role: role(m.role)? },
+            ledger: match known_role(m.role)? {
+                Some(role) => LedgerId { host, role },
+                None => return Ok(None),
+            },
             incarnation: id(&m.incarnation, "incarnation")?,
             term: term(m.term.as_ref())?,
             position: Position(m.position),
         },
-        Kind::TakeInventory(m) => Down::TakeInventory { ledger: LedgerId { host, role: role(m.role)? } },
+        Kind::TakeInventory(m) => {
+            let Some(role) = known_role(m.role)? else { return Ok(None) };
+            Down::TakeInventory { ledger: LedgerId { host, role } }
+        }
         Kind::Seen(m) => Down::Seen {
             term: term(m.term.as_ref())?,
             position: Position(m.position),

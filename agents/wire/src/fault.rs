@@ -8,7 +8,8 @@ use windlass_sagas::limits::{FAULT_CHANGES_MAX, FAULT_DELAY_MS_MAX, FAULT_LEASE_
 use windlass_sagas::protocol::{Down, FaultHeld, FaultsHeld, LeasedFault};
 use windlass_sagas::record::{Direction, FaultPoint, FaultRule, FaultWhen};
 
-use crate::{WireError, bad, id, role, role_out, term, term_out};
+use crate::limits::VERSION;
+use crate::{WireError, bad, id, known_role, role, role_out, term, term_out};
 
 pub(crate) fn faults(m: &v1::Faults) -> Result<Down, WireError> {
     if m.faults.len() > FAULTS_MAX {
@@ -24,7 +25,13 @@ pub(crate) fn faults_out(term: Term, faults: &[LeasedFault]) -> v1::Faults {
 
 /// Whether this build knows what the fault asks for: one that it does not know never strikes, and is not held.
 fn known(m: &v1::LeasedFault) -> bool {
-    m.when.is_some() && kind(m.kind).is_ok() && point(m.point).is_ok()
+    let named = known_role(m.role).is_ok_and(|role| role.is_some()) || m.role == 0;
+    named
+        && m.version_min <= VERSION
+        && m.when.is_some()
+        && kind(m.kind).is_ok()
+        && point(m.point).is_ok()
+        && direction(m.direction).is_ok()
 }
 
 fn leased(m: &v1::LeasedFault) -> Result<LeasedFault, WireError> {
@@ -80,6 +87,7 @@ fn leased_out(fault: &LeasedFault) -> v1::LeasedFault {
         after_changes: rule.after_changes,
         delay_ms: rule.delay_ms,
         retryable: rule.retryable,
+        version_min: 0,
     }
 }
 

@@ -8,7 +8,7 @@ use windlass_sagas::record::{LedgerId, Mac};
 
 use crate::call::{key, key_out};
 use crate::limits::{INVENTORY_ITEMS_MAX, PAGE_ITEMS, PAGE_ITEMS_MAX};
-use crate::{WireError, bad, id, id_or_none, role, role_out};
+use crate::{WireError, bad, id, id_or_none, known_role, role_out};
 
 /// The pages of an inventory; at least one.
 #[must_use]
@@ -40,15 +40,19 @@ struct Begun {
     whole: Inventory,
     /// How many pages have.
     pages: u32,
+    /// Whether it shows something of a kind that only a newer agent knows. What this build can't see it would take for
+    /// lost: such an inventory says nothing.
+    unknown: bool,
 }
 
 impl Collector {
-    /// Takes a page; gives the whole with its last page. A first page begins anew.
+    /// Takes a page; gives the whole with its last page, where all of it is understood. A first page begins anew.
     ///
     /// # Errors
     /// The field at fault.
     pub fn page(&mut self, host: HostId, m: &v1::InventoryPage) -> Result<Option<Inventory>, WireError> {
-        let ledger = LedgerId { host, role: role(m.role)? };
+        let Some(role) = known_role(m.role)? else { return Ok(None) };
+        let ledger = LedgerId { host, role };
         let incarnation = id(&m.incarnation, "incarnation")?;
         let begun = self.0.iter().position(|begun| begun.whole.ledger == Some(ledger));
         let mut begun = match begun.map(|place| self.0.swap_remove(place)) {
@@ -56,6 +60,7 @@ impl Collector {
             Some(_) | None if m.page == 0 => Begun {
                 whole: Inventory { ledger: Some(ledger), incarnation: Some(incarnation), items: Vec::new() },
                 pages: 0,
+                unknown: false,
             },
             Some(_) | None => return Err(bad("page")),
         };
@@ -66,10 +71,13 @@ impl Collector {
             return Err(bad("items"));
         }
         for m in &m.items {
-            begun.whole.items.extend(item(m)?);
+            match item(m)? {
+                Some(item) => begun.whole.items.push(item),
+                None => begun.unknown = true,
+            }
         }
         if m.last {
-            return Ok(Some(begun.whole));
+            return Ok(Some(begun.whole).filter(|_| !begun.unknown));
         }
         begun.pages += 1;
         self.0.push(begun);

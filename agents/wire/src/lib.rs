@@ -1,9 +1,9 @@
 //! Agent proto to core types and back, written once, for the dispatcher's shell and the agents' runtime.
 //!
 //! Decoding copies every id out of the receive buffer and refuses, with the field's name, what is missing, of a wrong
-//! length or beyond its bound. What only a newer peer knows is passed over where that is safe (a kind of message, of
-//! answer, of thing held, of fault, of security rule), and a call is answered that its agent can't do. It knows no rule:
-//! what a message means is the machines' affair.
+//! length or beyond its bound. What only a newer peer knows is passed over where that is safe, and answered where it must
+//! not be overlooked (`agent_service.proto` says which is which). It knows no rule: what a message means is the machines'
+//! affair.
 
 mod call;
 mod console;
@@ -20,7 +20,7 @@ mod view;
 pub use console::{ConsoleAsked, ConsoleTold};
 pub use down::{decode_down, encode_down};
 pub use inventory::{Collector, pages};
-pub use refuse::unsupported;
+pub use refuse::refused;
 pub use up::{decode_up, encode_up};
 
 use std::net::IpAddr;
@@ -58,6 +58,22 @@ fn hash(bytes: &[u8], field: &'static str) -> Result<Hash, WireError> {
     bytes.try_into().map(Hash).map_err(|_| bad(field))
 }
 
+/// A number within its bounds.
+fn within<T: TryFrom<u64>>(
+    number: impl Into<u64>,
+    bounds: std::ops::RangeInclusive<u64>,
+    field: &'static str,
+) -> Result<T, WireError> {
+    let number = number.into();
+    let fits = Some(number).filter(|number| bounds.contains(number));
+    fits.and_then(|number| T::try_from(number).ok()).ok_or(bad(field))
+}
+
+/// A list or text of at most so many entries or bytes.
+const fn at_most(length: usize, max: usize, field: &'static str) -> Result<(), WireError> {
+    if length <= max { Ok(()) } else { Err(bad(field)) }
+}
+
 fn term(term: Option<&v1::Term>) -> Result<Term, WireError> {
     let term = term.ok_or(bad("term"))?;
     Ok(Term { generation: term.generation, elected: Position(term.position) })
@@ -74,6 +90,11 @@ fn role(role: i32) -> Result<Role, WireError> {
         Ok(v1::Role::Network) => Ok(Role::Network),
         Ok(v1::Role::Unspecified) | Err(_) => Err(bad("role")),
     }
+}
+
+/// `None` for a role that only a newer peer knows.
+fn known_role(number: i32) -> Result<Option<Role>, WireError> {
+    if v1::Role::try_from(number).is_err() { Ok(None) } else { role(number).map(Some) }
 }
 
 const fn role_out(role: Role) -> i32 {
@@ -102,7 +123,9 @@ fn address_out(ip: IpAddr) -> v1::IpAddress {
 fn endpoint(endpoint: Option<&v1::Endpoint>, field: &'static str) -> Result<Endpoint, WireError> {
     let endpoint = endpoint.ok_or(bad(field))?;
     let port = u16::try_from(endpoint.port).ok().filter(|port| *port > 0).ok_or(bad(field))?;
-    if endpoint.host.is_empty() || endpoint.host.len() > NAME_BYTES_MAX {
+    // It is spliced into options of tools and into addresses: nothing that could end a word there.
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b':');
+    if !(1..=NAME_BYTES_MAX).contains(&endpoint.host.len()) || !endpoint.host.bytes().all(plain) {
         return Err(bad(field));
     }
     Ok(Endpoint { host: endpoint.host.clone(), port })

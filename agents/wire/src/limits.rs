@@ -4,6 +4,11 @@
 pub const PAGE_ITEMS: usize = 500;
 /// The most items of one page that are taken.
 pub const PAGE_ITEMS_MAX: usize = 1_000;
+/// What of this package this build knows: a part that asks for more is not done by it. Raised with every addition that a
+/// receiver must not overlook.
+pub const VERSION: u32 = 1;
+/// The most keys that one step closes.
+pub const CLOSES_MAX: usize = 64;
 /// The most exports that a step dials.
 pub const EXPORTS_MAX: usize = 16;
 /// The most bytes of what an agent says of its build.

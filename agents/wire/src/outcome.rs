@@ -3,11 +3,12 @@
 use windlass_proto::agent::v1;
 use windlass_proto::agent::v1::outcome::Kind;
 use windlass_sagas::ids::{Attempt, CellId, Position};
+use windlass_sagas::limits::TEXT_BYTES_MAX;
 use windlass_sagas::protocol::{Answer, CallError, Reply, Verb};
 use windlass_sagas::record::{LedgerId, Refusal, RefusalCode, StepOutput};
 
 use crate::call::{key, key_out};
-use crate::{WireError, bad, endpoint, endpoint_out, id, role, role_out, term, term_out};
+use crate::{WireError, bad, endpoint, endpoint_out, id, known_role, role_out, term, term_out};
 
 /// `None` for an outcome of a kind that only a newer agent knows.
 pub(crate) fn outcome(m: &v1::Outcome) -> Result<Option<Reply>, WireError> {
@@ -19,14 +20,14 @@ pub(crate) fn outcome(m: &v1::Outcome) -> Result<Option<Reply>, WireError> {
         Kind::Running(_) => Answer::Running,
         Kind::Absent(_) => Answer::Absent,
     };
-    reply(m.call.as_ref(), answer).map(Some)
+    reply(m.call.as_ref(), answer)
 }
 
 /// `None` for a kind that only a newer agent knows.
 pub(crate) fn call_error(m: &v1::CallError) -> Result<Option<Reply>, WireError> {
     let own = || m.call.as_ref().map(|call| call.incarnation.as_ref()).unwrap_or_default();
     let error = match v1::CallErrorKind::try_from(m.kind) {
-        Ok(v1::CallErrorKind::Fenced) => CallError::Fenced(term(m.highest.as_ref())?),
+        Ok(v1::CallErrorKind::Fenced) => CallError::Fenced(term(m.highest_term.as_ref())?),
         Ok(v1::CallErrorKind::Tombstoned) => CallError::Tombstoned,
         Ok(v1::CallErrorKind::KeyConflict) => CallError::KeyConflict,
         Ok(v1::CallErrorKind::Busy) => CallError::Busy,
@@ -39,11 +40,12 @@ pub(crate) fn call_error(m: &v1::CallError) -> Result<Option<Reply>, WireError> 
         Ok(v1::CallErrorKind::Unspecified) => return Err(bad("kind")),
         Err(_) => return Ok(None),
     };
-    reply(m.call.as_ref(), Answer::Error(error)).map(Some)
+    reply(m.call.as_ref(), Answer::Error(error))
 }
 
-fn reply(call: Option<&v1::CallRef>, answer: Answer) -> Result<Reply, WireError> {
+fn reply(call: Option<&v1::CallRef>, answer: Answer) -> Result<Option<Reply>, WireError> {
     let call = call.ok_or(bad("call"))?;
+    let Some(role) = known_role(call.role)? else { return Ok(None) };
     let (_, key) = key(call.key.as_ref())?;
     let verb = match v1::CallKind::try_from(call.kind) {
         Ok(v1::CallKind::Execute) => Verb::Execute,
@@ -51,14 +53,14 @@ fn reply(call: Option<&v1::CallRef>, answer: Answer) -> Result<Reply, WireError>
         Ok(v1::CallKind::Lookup) => Verb::Lookup,
         Ok(v1::CallKind::Unspecified) | Err(_) => return Err(bad("call.kind")),
     };
-    Ok(Reply {
-        ledger: LedgerId { host: id(&call.host, "call.host")?, role: role(call.role)? },
+    Ok(Some(Reply {
+        ledger: LedgerId { host: id(&call.host, "call.host")?, role },
         incarnation: id(&call.incarnation, "call.incarnation")?,
         key,
         verb,
         attempt: Attempt(call.attempt),
         answer,
-    })
+    }))
 }
 
 /// The kind of message that carries an answer.
@@ -90,7 +92,7 @@ fn error_out(error: CallError, call: Option<v1::CallRef>) -> v1::CallError {
     let mut out = v1::CallError { call, message: error.to_string(), ..Default::default() };
     let kind = match error {
         CallError::Fenced(highest) => {
-            out.highest = Some(term_out(highest));
+            out.highest_term = Some(term_out(highest));
             v1::CallErrorKind::Fenced
         }
         CallError::Tombstoned => v1::CallErrorKind::Tombstoned,
@@ -137,14 +139,19 @@ pub(crate) fn refusal(m: &v1::Refused) -> Result<Refusal, WireError> {
     Ok(Refusal {
         code: code.unwrap_or(RefusalCode::DriverFailed),
         retryable: m.retryable,
-        message: m.message.clone(),
+        message: cut(&m.message),
     })
+}
+
+/// What fits into the record of a text for people.
+fn cut(message: &str) -> String {
+    message[..message.floor_char_boundary(TEXT_BYTES_MAX)].to_owned()
 }
 
 pub(crate) fn refusal_out(refusal: &Refusal) -> v1::Refused {
     v1::Refused {
         code: i32::from(refusal.code as u8),
         retryable: refusal.retryable,
-        message: refusal.message.clone(),
+        message: cut(&refusal.message),
     }
 }

@@ -1,19 +1,31 @@
 //! The typed inputs of steps.
 
+use std::ops::RangeInclusive;
+
 use windlass_proto::agent::v1;
 use windlass_proto::agent::v1::step_input::Kind;
+use windlass_sagas::limits::{
+    CMDLINE_BYTES_MAX, FLAVOR_RAM_MIB_MAX, FLAVOR_VCPUS_MAX, GUEST_GRACE_MS_MAX, NAME_BYTES_MAX,
+    PORT_ADDRESSES_MAX, PUBLIC_KEY_BYTES_MAX, SERVER_PORTS_MAX, SERVER_VOLUMES_MAX, TAGS_MAX, VNI_MAX,
+    VOLUME_GIB_MAX,
+};
 use windlass_sagas::record::{
     DirectBoot, Evidence, GuestSetup, ImageFormat, ImageSource, Mac, PortAddress, PortSetup, StepInput,
 };
 
-use crate::{WireError, address, address_out, bad, hash, id, id_or_none};
+use crate::{WireError, address, address_out, at_most, bad, hash, id, id_or_none, within};
+
+/// The places of a guest's volumes behind its root.
+const DEVICES: RangeInclusive<u64> = 1..=SERVER_VOLUMES_MAX as u64 - 1;
+/// The MTU inside a tunnel, bytes.
+const MTU: RangeInclusive<u64> = 1_280..=9_000;
 
 pub(crate) fn input(input: Option<&v1::StepInput>) -> Result<StepInput, WireError> {
     let kind = input.and_then(|input| input.kind.as_ref()).ok_or(bad("input"))?;
     Ok(match kind {
         Kind::ReserveVolume(m) => StepInput::ReserveVolume {
             volume: id(&m.volume, "volume")?,
-            size_gib: m.size_gib,
+            size_gib: within(m.size_gib, 1..=VOLUME_GIB_MAX, "size_gib")?,
             image: m.image.as_ref().map(image).transpose()?,
             made_here: m.made_here,
             export_to: id_or_none(&m.export_to, "export_to")?,
@@ -33,18 +45,21 @@ pub(crate) fn input(input: Option<&v1::StepInput>) -> Result<StepInput, WireErro
             attachment: id(&m.attachment, "attachment")?,
             server: id(&m.server, "server")?,
             volume: id(&m.volume, "volume")?,
-            device: u8::try_from(m.device_index).map_err(|_| bad("device_index"))?,
+            device: within(m.device_index, DEVICES, "device_index")?,
         },
         Kind::DetachVolume(m) => StepInput::UnplugVolume {
             attachment: id(&m.attachment, "attachment")?,
             server: id(&m.server, "server")?,
             volume: id(&m.volume, "volume")?,
-            device: u8::try_from(m.device_index).map_err(|_| bad("device_index"))?,
+            device: within(m.device_index, DEVICES, "device_index")?,
         },
         Kind::ConfirmServer(m) => {
             StepInput::ConfirmGuest { server: id(&m.server, "server")?, evidence: evidence(m.evidence)? }
         }
-        Kind::StopVm(m) => StepInput::StopGuest { server: id(&m.server, "server")?, grace_ms: m.grace_ms },
+        Kind::StopVm(m) => StepInput::StopGuest {
+            server: id(&m.server, "server")?,
+            grace_ms: within(m.grace_ms, 0..=GUEST_GRACE_MS_MAX.into(), "grace_ms")?,
+        },
     })
 }
 
@@ -126,14 +141,17 @@ fn port(m: &v1::PreparePort) -> Result<PortSetup, WireError> {
     let one = |m: &v1::FixedIp| {
         let gateway =
             m.gateway.as_ref().map(|gateway| address(Some(gateway), "fixed_ips.gateway")).transpose()?;
-        let prefix_bits = u8::try_from(m.prefix_bits).map_err(|_| bad("fixed_ips.prefix_bits"))?;
-        Ok(PortAddress { ip: address(m.address.as_ref(), "fixed_ips.address")?, prefix_bits, gateway })
+        let ip = address(m.address.as_ref(), "fixed_ips.address")?;
+        let bits_max = if ip.is_ipv4() { 32 } else { 128 };
+        let prefix_bits = within(m.prefix_bits, 0..=bits_max, "fixed_ips.prefix_bits")?;
+        Ok(PortAddress { ip, prefix_bits, gateway })
     };
+    at_most(m.fixed_ips.len(), PORT_ADDRESSES_MAX, "fixed_ips")?;
     Ok(PortSetup {
         port: id(&m.port, "port")?,
         network: id(&m.network, "network")?,
-        vni: m.vni,
-        mtu: u16::try_from(m.mtu).map_err(|_| bad("mtu"))?,
+        vni: within(m.vni, 1..=VNI_MAX.into(), "vni")?,
+        mtu: within(m.mtu, MTU, "mtu")?,
         mac: Mac(m.mac.as_ref().try_into().map_err(|_| bad("mac"))?),
         addresses: m.fixed_ips.iter().map(one).collect::<Result<_, _>>()?,
     })
@@ -156,11 +174,19 @@ fn port_out(setup: &PortSetup) -> v1::PreparePort {
 }
 
 fn guest(m: &v1::BootVm) -> Result<GuestSetup, WireError> {
+    at_most(m.name.len(), NAME_BYTES_MAX, "name")?;
+    at_most(m.volumes.len(), SERVER_VOLUMES_MAX, "volumes")?;
+    at_most(m.ports.len(), SERVER_PORTS_MAX, "ports")?;
+    at_most(m.public_key.len(), PUBLIC_KEY_BYTES_MAX, "public_key")?;
+    at_most(m.metadata.len(), TAGS_MAX, "metadata")?;
+    for entry in &m.metadata {
+        at_most(entry.key.len().max(entry.value.len()), NAME_BYTES_MAX, "metadata")?;
+    }
     Ok(GuestSetup {
         server: id(&m.server, "server")?,
         name: m.name.clone(),
-        vcpus: m.vcpus,
-        ram_mib: m.ram_mib,
+        vcpus: within(m.vcpus, 1..=FLAVOR_VCPUS_MAX.into(), "vcpus")?,
+        ram_mib: within(m.ram_mib, 1..=FLAVOR_RAM_MIB_MAX, "ram_mib")?,
         volumes: m.volumes.iter().map(|volume| id(volume, "volumes")).collect::<Result<_, _>>()?,
         ports: m.ports.iter().map(|port| id(port, "ports")).collect::<Result<_, _>>()?,
         public_key: (!m.public_key.is_empty()).then(|| m.public_key.clone()),
@@ -193,6 +219,7 @@ fn guest_out(setup: &GuestSetup, boot: Option<&DirectBoot>) -> v1::BootVm {
 }
 
 fn direct_boot(m: &v1::DirectBoot) -> Result<DirectBoot, WireError> {
+    at_most(m.cmdline.len(), CMDLINE_BYTES_MAX, "direct_boot.cmdline")?;
     let initrd = (!m.initrd_sha256.is_empty()).then(|| hash(&m.initrd_sha256, "direct_boot.initrd_sha256"));
     Ok(DirectBoot {
         kernel: hash(&m.kernel_sha256, "direct_boot.kernel_sha256")?,

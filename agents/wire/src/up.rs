@@ -3,6 +3,7 @@
 use windlass_proto::agent::v1;
 use windlass_proto::agent::v1::agent_message::Kind;
 use windlass_sagas::ids::{CellId, HostId, Position};
+use windlass_sagas::limits::{NAME_BYTES_MAX, TRAITS_MAX};
 use windlass_sagas::protocol::{Hello, Up};
 use windlass_sagas::record::{Capacity, LedgerId};
 
@@ -11,7 +12,7 @@ use crate::inventory::{Collector, pages};
 use crate::limits::BUILD_BYTES_MAX;
 use crate::outcome::{call_error, outcome, reply_out};
 use crate::view::{applied, applied_out};
-use crate::{WireError, bad, hash, id, role, role_out, term, term_out};
+use crate::{WireError, bad, hash, id, known_role, role_out, term, term_out};
 
 /// Reads a message of the agent of `host`; `None` for one that says nothing by itself (a page that is not the last), and
 /// for one that only a newer agent knows: an answer of such a kind is as good as lost, and the call is asked about.
@@ -34,7 +35,7 @@ pub fn decode_up(
         }
         Kind::Outcome(m) => outcome(m)?.map(Up::Reply),
         Kind::CallError(m) => call_error(m)?.map(Up::Reply),
-        Kind::FencedLead(m) => Some(Up::FencedLead { highest: term(m.highest.as_ref())? }),
+        Kind::FencedLead(m) => Some(Up::FencedLead { highest: term(m.highest_term.as_ref())? }),
         Kind::Inventory(m) => collector.page(host, m)?.map(Up::Inventory),
         Kind::Heartbeat(_) => Some(Up::Heartbeat { host }),
         Kind::ViewApplied(m) => Some(Up::ViewApplied(applied(host, m))),
@@ -50,7 +51,9 @@ pub fn encode_up(cell: CellId, build: &str, up: &Up) -> Vec<v1::AgentMessage> {
     let kind = match up {
         Up::Hello(hello) => Kind::Hello(hello_out(hello, build)),
         Up::Reply(reply) => reply_out(cell, reply),
-        Up::FencedLead { highest } => Kind::FencedLead(v1::FencedLead { highest: Some(term_out(*highest)) }),
+        Up::FencedLead { highest } => {
+            Kind::FencedLead(v1::FencedLead { highest_term: Some(term_out(*highest)) })
+        }
         Up::Inventory(inventory) => return pages(cell, inventory),
         Up::ViewApplied(applied) => Kind::ViewApplied(applied_out(applied)),
         Up::FaultsHeld(held) => Kind::FaultsHeld(held_out(held)),
@@ -62,24 +65,24 @@ pub fn encode_up(cell: CellId, build: &str, up: &Up) -> Vec<v1::AgentMessage> {
 fn hello(m: &v1::Hello) -> Result<Hello, WireError> {
     let host: HostId = id(&m.host, "host")?;
     let ledger = |m: &v1::LedgerHello| {
-        let ledger = LedgerId { host, role: role(m.role)? };
-        Ok((ledger, id(&m.incarnation, "ledgers.incarnation")?))
+        let Some(role) = known_role(m.role)? else { return Ok(None) };
+        Ok(Some((LedgerId { host, role }, id(&m.incarnation, "ledgers.incarnation")?)))
     };
     let capacity = m.capacity.as_ref().ok_or(bad("capacity"))?;
     if m.build.len() > BUILD_BYTES_MAX {
         return Err(bad("build"));
     }
-    let last_hash =
-        if m.last_hash.is_empty() { Default::default() } else { hash(&m.last_hash, "last_hash")? };
+    let traits = m.traits.iter().filter(|it| it.len() <= NAME_BYTES_MAX);
+    let last_hash = if m.last_position == 0 { Default::default() } else { hash(&m.last_hash, "last_hash")? };
     Ok(Hello {
         cell: id(&m.cell, "cell")?,
         host,
         boot: id(&m.boot, "boot")?,
-        ledgers: m.ledgers.iter().map(ledger).collect::<Result<_, _>>()?,
-        highest: term(m.highest_term.as_ref())?,
+        ledgers: m.ledgers.iter().filter_map(|m| ledger(m).transpose()).collect::<Result<_, _>>()?,
+        highest: m.highest_term.as_ref().map(|it| term(Some(it))).transpose()?.unwrap_or_default(),
         seen: (Position(m.last_position), last_hash),
         capacity: Capacity { vcpus: capacity.vcpus, ram_mib: capacity.ram_mib, disk_gib: capacity.disk_gib },
-        traits: m.traits.clone(),
+        traits: traits.take(TRAITS_MAX).cloned().collect(),
     })
 }
 

@@ -11,6 +11,7 @@ use windlass_sagas::ids::{HostId, NetworkId, PortId, Position, SecurityGroupId};
 use windlass_sagas::protocol::{PlacedView, ViewApplied};
 use windlass_sagas::record::{Cidr, Mac, Protocol, Remote, RuleDirection, SecurityRule};
 
+use crate::limits::VERSION;
 use crate::{WireError, address, address_out, bad, hash, id};
 
 pub(crate) fn view(m: &v1::View) -> Result<PlacedView, WireError> {
@@ -135,6 +136,9 @@ fn group_out(group: [u8; 16], members: &BTreeSet<IpAddr>) -> v1::GroupView {
 
 /// `None` for a rule that only a newer leader knows: what it would allow stays denied.
 fn rule(m: &v1::SecurityRule) -> Result<Option<SecurityRule>, WireError> {
+    if m.version_min > VERSION {
+        return Ok(None);
+    }
     let protocol = match m.protocol {
         0 => Protocol::Any,
         1 => Protocol::Icmp,
@@ -174,6 +178,7 @@ fn rule_out(rule: &SecurityRule) -> v1::SecurityRule {
             Remote::Range(cidr) => Some(WireRemote::Range(prefix_out(cidr))),
             Remote::Group(group) => Some(WireRemote::Group(group.0.to_vec().into())),
         },
+        version_min: 0,
     }
 }
 
