@@ -92,6 +92,8 @@ struct Thing {
 pub struct Picture {
     things: BTreeMap<ResourceRef, Thing>,
     guests: BTreeMap<ServerId, Capacity>,
+    /// Servers that nobody holds, and whose guest must not run.
+    stopped: BTreeSet<ServerId>,
     volumes: BTreeMap<VolumeId, u64>,
     ports: BTreeMap<PortId, (NetworkId, Mac, Vec<IpAddr>)>,
     networks: BTreeMap<ProjectId, u64>,
@@ -116,6 +118,9 @@ impl Picture {
                 ServerState::Failed(_) => Wanted::Nowhere,
             };
             let (spec, gone) = (&server.spec, matches!(server.state, ServerState::Failed(_)));
+            if matches!(server.state, ServerState::Stopped(_)) && server.lock == Lock::Free {
+                picture.stopped.insert(spec.id);
+            }
             if !gone {
                 let size = Capacity { vcpus: u64::from(spec.vcpus), ram_mib: spec.ram_mib, disk_gib: 0 };
                 picture.guests.insert(spec.id, size);
@@ -321,6 +326,15 @@ fn ownership(picture: &Picture, shown: &Shown, taken: &[Taken]) -> Vec<Finding> 
                 });
             }
         }
+    }
+    let running = shown.guests.iter().filter(|(server, _)| picture.stopped.contains(server));
+    for (server, at) in running {
+        findings.extend(at.iter().map(|(host, _)| Finding {
+            resource: Some(ResourceRef::Server(*server)),
+            host: Some(*host),
+            message: "its guest runs on the host, and it is stopped".to_owned(),
+            hint: "start it, which finds the guest; then stop it if it is not to run",
+        }));
     }
     for (resource, thing) in picture.things.iter().filter(|(_, thing)| thing.wanted == Wanted::Here) {
         let Some(host) = thing.host.filter(|host| came.contains(host) && whole(host, role_of(*resource)))
