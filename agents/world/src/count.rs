@@ -84,12 +84,22 @@ impl crate::World {
     /// that is made again for nobody the worlds show that it is too many.)
     #[must_use]
     pub fn repeated(&self) -> u64 {
+        self.counted(|_| 0)
+    }
+
+    /// The same where the journal lost that things were removed: what then was removed is made again.
+    #[must_use]
+    pub fn repeated_but_for_removed(&self) -> u64 {
+        self.counted(|tally| tally.removed)
+    }
+
+    fn counted(&self, excused: impl Fn(&Tally) -> u32) -> u64 {
         let repeated = |(thing, tally): (Thing, Tally)| {
             let again = match thing {
-                Thing::Volume(_) => tally.made.saturating_sub(tally.lost + 1),
+                Thing::Volume(_) => tally.made.saturating_sub(tally.lost + excused(&tally) + 1),
                 Thing::Port(_) => tally.made.saturating_sub(tally.lost + tally.removed + 1),
                 Thing::Guest(_) => {
-                    let undone = if tally.lost > 0 { tally.removed } else { 0 };
+                    let undone = if tally.lost > 0 { tally.removed } else { excused(&tally) };
                     tally.made.saturating_sub(tally.lost + undone + 1)
                 }
                 Thing::Export(_) | Thing::Device(..) => 0,

@@ -7,7 +7,7 @@
 use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
 
-use super::state::{Cell, Lock, PortState, ServerState, VolumeState};
+use super::state::{Cell, Lock, PortState, Server, ServerState, VolumeState};
 use crate::ids::{HostId, ServerId};
 use crate::limits::INVENTORY_FINDINGS_MAX;
 use crate::protocol::{Inventory, InventoryItem};
@@ -39,11 +39,20 @@ pub fn reconcile(cell: &Cell, inventory: &Inventory) -> Reconciled {
 fn compare(cell: &Cell, ledger: LedgerId, items: &[InventoryItem]) -> (Vec<ResourceRef>, Vec<ResourceRef>) {
     let shown: BTreeSet<ResourceRef> = items.iter().map(resource).collect();
     let expected = |resource: &ResourceRef| expected(cell, ledger.host, ledger.role, *resource);
-    let orphans = shown.iter().filter(|resource| expected(resource) == Expected::Nowhere).copied().collect();
+    let runs_on: BTreeSet<ResourceRef> = items.iter().filter_map(|item| runs_on(cell, item)).collect();
+    let orphan = |shown: &&ResourceRef| expected(shown) == Expected::Nowhere || runs_on.contains(shown);
+    let orphans = shown.iter().filter(orphan).copied().collect();
     let losses = all(cell, ledger.host, ledger.role)
         .filter(|resource| expected(resource) == Expected::Here && !shown.contains(resource))
         .collect();
     (orphans, losses)
+}
+
+/// The server that is stopped, and of which a guest runs nevertheless: some lost commit has started it.
+fn runs_on(cell: &Cell, item: &InventoryItem) -> Option<ResourceRef> {
+    let InventoryItem::Guest { server, .. } = item else { return None };
+    let stopped = |it: &&Server| matches!(it.state, ServerState::Stopped(_)) && it.lock == Lock::Free;
+    cell.servers.get(server).filter(stopped).map(|_| ResourceRef::Server(*server))
 }
 
 /// The server whose guest has ended by itself: the one that the fold says it runs, and nobody holds it.

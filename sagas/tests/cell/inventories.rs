@@ -113,3 +113,23 @@ fn a_new_ledger_is_compared_whole() {
     let host = &world.cell.hosts[&ledger(&world).host];
     assert!(host.findings.is_empty(), "what stands still is as the fold has it: {:?}", host.findings);
 }
+
+/// What a lost tail leaves: the server stands still, and a commit that is gone has started its guest.
+#[test]
+fn a_guest_that_runs_of_a_stopped_server_is_an_orphan_to_a_new_ledger() {
+    let mut world = running();
+    world.ask(StopServer { server: "web".into(), grace_ms: 0 }).expect("admitted");
+    let server = world.server("web").spec.id;
+    let guest = InventoryItem::Guest { server, vcpus: 1, ram_mib: 1 };
+    let inventory = |world: &World| Inventory {
+        ledger: Some(ledger(world)),
+        incarnation: Some(Incarnation([0xaa; 16])),
+        items: vec![guest],
+    };
+    let found = |world: &World| reconcile(&world.cell, &inventory(world)).expect("of a ledger");
+    assert!(found(&world).orphans.is_empty(), "a saga is at it");
+    world.run();
+    assert_eq!(server_status(&world.cell, world.server("web")), ServerStatus::Shutoff);
+    assert_eq!(found(&world).orphans, [ResourceRef::Server(server)]);
+    assert!(found(&world).losses.is_empty());
+}

@@ -302,11 +302,12 @@ impl Sim {
         }
     }
 
-    /// A refusal that waiting may mend is answered by a new request, while the client insists.
+    /// A refusal that waiting may mend is answered by a new request, while the client insists; with the time of the faults
+    /// most wishes have had theirs.
     fn refused(&mut self, place: usize, may_pass: bool) {
         let wait_ms = self.clients.dice.between(400, 1_800);
         let Some(asking) = self.clients.asking.get_mut(place) else { return };
-        if may_pass && asking.insists > 0 && !self.settling {
+        if may_pass && asking.insists > 0 && (!self.settling || asking.wish.is_seen_through()) {
             asking.insists -= 1;
             asking.request = None;
             self.later_ms(wait_ms, Event::ClientAsks { place });

@@ -49,6 +49,16 @@ impl Wish {
         Self { at_ms, want: Want::Ask(Box::new(body.into())), insist: 0, again: false }
     }
 
+    /// Whether whoever has it sees it through: a host that is to join again is waited for by sagas.
+    #[must_use]
+    pub(crate) fn is_seen_through(&self) -> bool {
+        match &self.want {
+            Want::Ask(body) => matches!(**body, Body::CreateJoinToken(_) | Body::RejoinHost(_)),
+            Want::Join(_) => true,
+            _ => false,
+        }
+    }
+
     /// The same, asked anew while the cell says that it is busy.
     #[must_use]
     pub const fn insisting(mut self, insist: u32) -> Self {

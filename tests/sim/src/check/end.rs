@@ -3,9 +3,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use windlass_sagas::cell::reconcile;
 use windlass_sagas::cell::state::*;
 use windlass_sagas::ids::*;
-use windlass_sagas::protocol::InventoryItem;
+use windlass_sagas::protocol::{Inventory, InventoryItem};
 use windlass_sagas::record::*;
 use windlass_world::World;
 
@@ -102,8 +103,8 @@ pub(crate) fn waiting(cell: &Cell) -> Vec<String> {
 }
 
 /// What the hosts hold and the fold does not know, and the other way; empty where they agree. Hosts that were declared
-/// gone, and what stands in quarantine, are left out; where an acknowledged tail was lost, so are orphans and losses that the fold
-/// lists for people to decide about, and what was on a host when it was wiped (`wiped`): its loss is an operator's affair.
+/// gone, and what stands in quarantine, are left out; where an acknowledged tail was lost, so are the orphans and losses that a
+/// comparison names for people to decide about, and what was on a host when it was wiped (`wiped`): its loss is an operator's affair.
 #[must_use]
 pub(crate) fn left_over<'a>(
     cell: &Cell,
@@ -117,10 +118,8 @@ pub(crate) fn left_over<'a>(
         let expected = expected(cell, id);
         let held = Item::all(world);
         let judged = |item: &&Item| !excused(cell, item);
-        let told = |item: &&Item| {
-            let mut told = host.findings.values().flat_map(|(orphans, losses)| orphans.iter().chain(losses));
-            tail_was_lost && (item.is_a_part() || told.any(|told| *told == item.resource()))
-        };
+        let named = if tail_was_lost { doctor(cell, id, world) } else { BTreeSet::new() };
+        let told = |item: &&Item| tail_was_lost && (item.is_a_part() || named.contains(&item.resource()));
         for item in held.difference(&expected).filter(judged).filter(|item| !told(item)) {
             found.push(format!("host {} holds {item:?}, which the fold does not know", host.name));
         }
@@ -132,6 +131,18 @@ pub(crate) fn left_over<'a>(
         found.extend(partial.into_iter().map(|what| format!("host {}: {what}", host.name)));
     }
     found
+}
+
+/// What a comparison of everything that a host holds names once all is quiet, as operators are told to have it made
+/// after a lost tail: what an open saga held before was nobody's finding.
+fn doctor(cell: &Cell, host: HostId, world: &World) -> BTreeSet<ResourceRef> {
+    let compared = Role::ALL.iter().filter_map(|role| {
+        let ledger = Some(LedgerId { host, role: *role });
+        // As of a ledger that is not admitted: all of it is compared.
+        let incarnation = Some(Incarnation([0xff; 16]));
+        reconcile(cell, &Inventory { ledger, incarnation, items: world.inventory(*role) })
+    });
+    compared.flat_map(|it| it.orphans.into_iter().chain(it.losses)).collect()
 }
 
 /// What must be on a host.
