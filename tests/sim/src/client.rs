@@ -278,17 +278,6 @@ impl Sim {
         let again = asking.wish.again && before.is_none();
         asking.over = !again;
         self.clients.favourite = asking.target;
-        let wipes = match &asking.wish.want {
-            Want::Ask(body) => match &**body {
-                Body::RejoinHost(order) if before.is_none() => Some(order.host.clone()),
-                _ => None,
-            },
-            _ => None,
-        };
-        if let Some(host) = wipes.and_then(|name| self.hosts.iter().find(|it| it.name == name)) {
-            let host = host.id;
-            self.later_ms(1, Event::HostWiped { host });
-        }
         self.require(before.is_none_or(|before| before.saga == receipt.saga), "request R1", || {
             format!("one request was answered {before:?} and {receipt:?}")
         });

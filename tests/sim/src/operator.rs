@@ -95,6 +95,9 @@ impl Sim {
     /// Whether everything that the fold has of a resource is on its hosts.
     fn is_whole(&self, resource: ResourceRef) -> bool {
         self.hosts.iter().all(|host| {
+            if Item::is_half_made(&host.world, resource) {
+                return false;
+            }
             let held = Item::all(&host.world);
             let expected = Item::expected(&self.chain.cell, host.id);
             expected.iter().filter(|item| item.is_about(resource)).all(|item| held.contains(item))
@@ -139,6 +142,7 @@ impl Sim {
     /// Counts what the commits that were just read say of orders and hosts.
     pub(crate) fn count_commits(&mut self) {
         let (fresh, seen) = (&self.chain.fresh, &mut self.seen);
+        let mut wipes = Vec::new();
         for event in fresh.iter().flat_map(|commit| &commit.events) {
             let count = match event {
                 Event::LeaderElected(e) if e.recover.is_some() => &mut seen.recovered,
@@ -159,7 +163,17 @@ impl Sim {
             match &request.body {
                 Body::RetrySaga(_) => seen.retried += 1,
                 Body::SkipStep(_) => seen.skipped += 1,
+                // Whoever ordered it sees it in the cell, whatever became of his answer.
+                Body::RejoinHost(order) if self.wiped_for.insert(request.id) => {
+                    wipes.push(order.host.clone());
+                }
                 _ => {}
+            }
+        }
+        for name in wipes {
+            let host = self.hosts.iter().find(|it| it.name == name).map(|it| it.id);
+            if let Some(host) = host {
+                self.later_ms(1, Happening::HostWiped { host });
             }
         }
     }

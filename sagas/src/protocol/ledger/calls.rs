@@ -287,6 +287,11 @@ fn known(call: &Call, recorded: Option<&(Entry, BatchId)>) -> Result<Known, Call
             Verb::Undo | Verb::Lookup => answer(Answer::Undone, call.attempt),
         };
     }
+    // The saga has turned: an Execute that comes behind an undo which failed is a late one. What that undo has removed so
+    // far it would make again, for nobody.
+    if call.verb == Verb::Execute && matches!(entry.undo, Backward::Refused(..)) {
+        return Err(CallError::Tombstoned);
+    }
     match (call.verb, call.direction) {
         (Verb::Execute, _) => match &entry.forward {
             Forward::Done(output) => answer(Answer::Done(output.clone()), call.attempt),

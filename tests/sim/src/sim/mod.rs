@@ -139,6 +139,8 @@ pub(crate) struct Sim {
     pub(crate) quarantine: BTreeMap<ResourceRef, (Instant, u32)>,
     /// Hosts that were wiped to join again, and what was on them.
     pub(crate) wiped: BTreeMap<HostId, BTreeSet<Item>>,
+    /// The orders to let a host join again for which its machine was wiped.
+    pub(crate) wiped_for: BTreeSet<RequestId>,
     /// The faults have stopped; everything must come to its end now.
     pub(crate) settling: bool,
     stopped_at: Instant,
@@ -194,6 +196,7 @@ impl Sim {
             clears_quarantine: scenario.clears_quarantine,
             quarantine: BTreeMap::new(),
             wiped: BTreeMap::new(),
+            wiped_for: BTreeSet::new(),
             settling: false,
             stopped_at: Instant::default(),
             quiet_since: Instant::default(),

@@ -123,6 +123,18 @@ fn a_refused_undo_is_recorded_beside_done_and_tried_again_by_any_undo() {
     t.give(undo(0)).then(&["begin 3 undo s0"]);
 }
 
+/// A3: what the undo has removed so far must not be made again, whether the Execute waited for it or comes later.
+#[test]
+fn a3_an_execute_behind_an_undo_that_failed_is_late() {
+    let mut t = Table::led();
+    t.give(undo(0)).give(execute(0).attempt(2)).then(&[]);
+    t.give(undo_refused(1)).then(&["send 1: s0#2 the key is closed", "persist 2: s0@10 undo-refused#1"]);
+    t.give(synced(2)).then(&["send 1: s0#1 refused"]);
+    t.give(execute(0).attempt(3)).then(&["send 1: s0#3 the key is closed"]);
+    t.give(undo(0).attempt(2)).then(&["begin 2 undo s0"]);
+    t.give(removed(2)).give(synced(3)).then(&["send 1: s0#2 undone"]);
+}
+
 #[test]
 fn lookup_observes_and_records_what_it_finds_before_it_answers() {
     let mut t = Table::led();
