@@ -226,6 +226,15 @@ impl World {
         self.start_anew();
     }
 
+    /// The machine is set up anew: nothing of it is left but the count of what was.
+    pub fn wipe(&mut self) {
+        for thing in self.things_on_disk() {
+            self.counts.lost(thing);
+        }
+        (self.disk, self.synced) = (Disk::default(), Disk::default());
+        self.start_anew();
+    }
+
     fn start_anew(&mut self) {
         for port in self.kernel.ports.keys() {
             self.counts.lost(Thing::Port(*port));

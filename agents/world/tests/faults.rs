@@ -181,3 +181,19 @@ fn a_stopped_guest_is_gone_and_boots_again_from_a_kernel() {
     run(&mut world, Op::Execute, &boot);
     assert_eq!(world.repeated(), 0, "what a stop took is made again, also after an undo");
 }
+
+/// A machine that is set up anew to join again: what it made before is lost, and no repeat when it is made once more.
+#[test]
+fn a_wiped_host_holds_nothing_and_has_repeated_nothing_when_it_makes_it_again() {
+    let (mut world, input) = (world(), reserve(DATA, true, Some(HOST)));
+    run(&mut world, Op::Execute, &input);
+    guest(&mut world);
+    world.wipe();
+    assert!(world.is_empty());
+    world.power_cut();
+    assert!(world.is_empty(), "nothing comes back");
+    run(&mut world, Op::Execute, &input);
+    guest(&mut world);
+    assert_eq!(world.repeated(), 0);
+    assert!(world.volume(DATA).is_some() && world.guest(SERVER).is_some());
+}

@@ -206,7 +206,7 @@ impl Sim {
         let mut lost = Item::expected(&self.chain.cell, id);
         lost.extend(Item::all(&it.world));
         self.wiped.entry(id).or_default().append(&mut lost);
-        it.world = World::new(it.name.clone(), capacity());
+        it.world.wipe();
         for slot in it.slots.values_mut() {
             (slot.disk, slot.jobs) = (Disk::default(), BTreeMap::new());
         }
