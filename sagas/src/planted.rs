@@ -86,6 +86,8 @@ bugs! {
     AddressFreedTwice,
     /// A server that is made again claims its room again.
     CapacityClaimedTwice,
+    /// A guest's end stops its server whatever boot it was the end of.
+    EndOfAnyBoot,
 }
 
 /// Whether bugs can be planted in this build at all.

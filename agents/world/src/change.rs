@@ -145,6 +145,7 @@ impl World {
     }
 
     fn undefine(&mut self, server: ServerId, stopped: bool) {
+        self.booted_by.remove(&server);
         if let Some(guest) = self.kernel.guests.remove(&server) {
             if stopped {
                 self.counts.lost(Thing::Guest(server));

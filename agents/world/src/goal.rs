@@ -162,7 +162,13 @@ impl World {
     fn boot(&self, setup: &GuestSetup, exports: &[BoundExport]) -> Next {
         let server = setup.server;
         if let Some(guest) = self.guest(server) {
-            return Ok((!guest.running).then_some(Change::Start { server }));
+            let next = if self.has_ended(server).is_some() {
+                // What is left of it was made for an older start, maybe with other volumes.
+                Change::Undefine { server, stopped: true }
+            } else {
+                Change::Start { server }
+            };
+            return Ok((!guest.running).then_some(next));
         }
         if setup.ram_mib > self.free().0 {
             return refuse(RefusalCode::NoRoom, false, "the host has no memory for the guest");

@@ -30,12 +30,15 @@ impl World {
                 ports.map(|(port, link)| InventoryItem::Port { port: *port, mac: link.mac }).collect()
             }
             Role::Hypervisor => {
-                let guests = self.kernel.guests.iter().map(|(server, guest)| InventoryItem::Guest {
-                    server: *server,
-                    vcpus: guest.vcpus,
-                    ram_mib: guest.ram_mib,
+                let guests = self.kernel.guests.iter().map(|(server, guest)| match self.has_ended(*server) {
+                    Some(booted_by) => InventoryItem::Ended { server: *server, booted_by },
+                    None => {
+                        InventoryItem::Guest { server: *server, vcpus: guest.vcpus, ram_mib: guest.ram_mib }
+                    }
                 });
-                let devices = self.kernel.guests.iter().flat_map(|(server, guest)| {
+                let there =
+                    self.kernel.guests.iter().filter(|(server, _)| self.has_ended(**server).is_none());
+                let devices = there.flat_map(|(server, guest)| {
                     guest.devices.iter().map(move |(volume, device)| InventoryItem::Device {
                         attachment: device.attachment,
                         server: *server,

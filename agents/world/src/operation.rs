@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 
 use windlass_sagas::planted::{self, Bug};
 use windlass_sagas::protocol::ledger::{Op, Work, WorkResult};
-use windlass_sagas::record::{BoundExport, Direction, Refusal, StepInput};
+use windlass_sagas::record::{BoundExport, Direction, Refusal, StepInput, StepKey};
 
 use crate::change::Change;
 use crate::world::World;
@@ -15,6 +15,7 @@ use crate::world::World;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Operation {
     op: Op,
+    key: StepKey,
     input: StepInput,
     exports: Vec<BoundExport>,
     changed: bool,
@@ -37,8 +38,8 @@ impl Operation {
     /// The work that a ledger asks for.
     #[must_use]
     pub fn of(work: &Work) -> Self {
-        let (op, input, exports) = (work.op, work.input.clone(), work.exports.clone());
-        Self { op, input, exports, changed: false, script: None }
+        let (op, key, input, exports) = (work.op, work.key, work.input.clone(), work.exports.clone());
+        Self { op, key, input, exports, changed: false, script: None }
     }
 
     /// Takes one small step.
@@ -46,6 +47,9 @@ impl Operation {
         match self.next(world) {
             Ok(Some(change)) => {
                 world.apply(&change);
+                if let Change::Start { server } = change {
+                    world.booted_by.insert(server, self.key);
+                }
                 self.changed = true;
                 Progress::Changed(change)
             }

@@ -4,7 +4,8 @@ use alloc::vec::Vec;
 
 use crate::world::World;
 
-const VERSION: u8 = 2;
+const VERSION: u8 = 3;
+const BEFORE: u8 = 2;
 
 /// The bytes are not a world that this build can read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -18,16 +19,19 @@ impl World {
         postcard::to_extend(self, alloc::vec![VERSION]).unwrap_or_default()
     }
 
-    /// Reads bytes that `encode` wrote; total, and every byte must be used.
+    /// Reads bytes that `encode` wrote, or that of the version before; total, and every byte must be used.
     ///
     /// # Errors
     /// Where they are not a world of this version.
     pub fn decode(bytes: &[u8]) -> Result<Self, NotAWorld> {
+        let read = |body: &[u8]| match postcard::take_from_bytes(body) {
+            Ok((world, [])) => Ok(world),
+            Ok(_) | Err(_) => Err(NotAWorld),
+        };
         match bytes.split_first() {
-            Some((&VERSION, body)) => match postcard::take_from_bytes(body) {
-                Ok((world, [])) => Ok(world),
-                Ok(_) | Err(_) => Err(NotAWorld),
-            },
+            Some((&VERSION, body)) => read(body),
+            // It ended before who booted what: of nobody.
+            Some((&BEFORE, body)) => read(&[body, &[0]].concat()),
             Some(_) | None => Err(NotAWorld),
         }
     }

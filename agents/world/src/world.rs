@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use windlass_sagas::cell::views::HostView;
 use windlass_sagas::ids::*;
 use windlass_sagas::protocol::PlacedView;
-use windlass_sagas::record::{Capacity, Endpoint, Mac};
+use windlass_sagas::record::{Capacity, Endpoint, Mac, StepKey};
 
 use crate::count::{Counts, Thing};
 
@@ -111,6 +111,9 @@ pub struct World {
     pub(crate) counts: Counts,
     /// Starts of the kernel so far.
     pub(crate) boots: u64,
+    /// The step that started each guest, for inventories alone: nothing that is done rests on it. A guest that stands here
+    /// and does not run has ended by itself, or is being destroyed.
+    pub(crate) booted_by: BTreeMap<ServerId, StepKey>,
 }
 
 impl World {
@@ -125,6 +128,7 @@ impl World {
             kernel: Kernel::default(),
             counts: Counts::default(),
             boots: 1,
+            booted_by: BTreeMap::new(),
         }
     }
 
@@ -226,6 +230,29 @@ impl World {
         self.start_anew();
     }
 
+    /// The guests that run, in order.
+    pub fn running(&self) -> impl Iterator<Item = ServerId> + '_ {
+        self.kernel.guests.iter().filter(|(_, guest)| guest.running).map(|(server, _)| *server)
+    }
+
+    /// The guests that have ended by themselves, in order.
+    pub fn ended(&self) -> impl Iterator<Item = ServerId> + '_ {
+        self.kernel.guests.keys().copied().filter(|server| self.has_ended(*server).is_some())
+    }
+
+    /// A guest powers itself off, or its process dies: what is left of it is another step's.
+    pub fn end_guest(&mut self, server: ServerId) {
+        if let Some(guest) = self.kernel.guests.get_mut(&server) {
+            guest.running = false;
+        }
+    }
+
+    /// The step that started a guest which does not run any more.
+    pub(crate) fn has_ended(&self, server: ServerId) -> Option<StepKey> {
+        let guest = self.guest(server).filter(|guest| !guest.running)?;
+        self.booted_by.get(&server).filter(|_| !guest.running).copied()
+    }
+
     /// The machine is set up anew: nothing of it is left but the count of what was.
     pub fn wipe(&mut self) {
         for thing in self.things_on_disk() {
@@ -246,6 +273,7 @@ impl World {
             }
         }
         self.kernel = Kernel::default();
+        self.booted_by.clear();
         self.boots += 1;
     }
 

@@ -197,3 +197,36 @@ fn a_wiped_host_holds_nothing_and_has_repeated_nothing_when_it_makes_it_again() 
     assert_eq!(world.repeated(), 0);
     assert!(world.volume(DATA).is_some() && world.guest(SERVER).is_some());
 }
+
+/// What is left of a guest that has ended belongs to nobody's start: the next one makes it anew.
+#[test]
+fn a_guest_that_ended_is_shown_with_who_booted_it_and_made_anew_by_the_next_start() {
+    let mut world = world();
+    run(&mut world, Op::Execute, &reserve(DATA, true, Some(HOST)));
+    guest(&mut world);
+    assert_eq!(world.ended().count(), 0);
+    world.end_guest(SERVER);
+    assert_eq!((world.running().count(), world.ended().count()), (0, 1));
+    let booted_by = StepKey { saga: SagaId([1; 16]), step: StepIndex(0) };
+    let ended = windlass_sagas::protocol::InventoryItem::Ended { server: SERVER, booted_by };
+    assert_eq!(world.inventory(Role::Hypervisor), [ended]);
+    let stored = world.encode();
+    assert_eq!(World::decode(&stored), Ok(world.clone()));
+    let confirm = StepInput::ConfirmGuest { server: SERVER, evidence: Evidence::Runs };
+    assert!(matches!(run(&mut world, Op::Execute, &confirm), WorkResult::Executed(Err(_))));
+    guest(&mut world);
+    assert_eq!((world.running().count(), world.ended().count(), world.repeated()), (1, 0, 0));
+    world.end_guest(SERVER);
+    run(&mut world, Op::Execute, &StepInput::DestroyGuest { server: SERVER });
+    assert_eq!((world.running().count(), world.ended().count()), (0, 0));
+}
+
+#[test]
+fn a_world_that_the_version_before_stored_reads_back() {
+    let mut world = world();
+    run(&mut world, Op::Execute, &reserve(DATA, true, Some(HOST)));
+    let mut stored = world.encode();
+    assert_eq!((stored[0], stored.pop()), (3, Some(0)), "who booted what stands last: nobody");
+    stored[0] = 2;
+    assert_eq!(World::decode(&stored), Ok(world));
+}

@@ -10,6 +10,7 @@ use alloc::vec::Vec;
 use super::state::{Cell, Lock, PortState, Server, ServerState, VolumeState};
 use crate::ids::{HostId, ServerId};
 use crate::limits::INVENTORY_FINDINGS_MAX;
+use crate::planted::{self, Bug};
 use crate::protocol::{Inventory, InventoryItem};
 use crate::record::{LedgerId, LedgerReported, Maker, ResourceRef, Role, StepKey};
 
@@ -59,7 +60,8 @@ fn runs_on(cell: &Cell, item: &InventoryItem) -> Option<ResourceRef> {
 fn ended(cell: &Cell, ledger: LedgerId, item: &InventoryItem) -> Option<ResourceRef> {
     let InventoryItem::Ended { server, booted_by } = item else { return None };
     let runs = is_running(cell, ledger.host, ledger.role, *server)?;
-    (StepKey { saga: runs.saga, step: runs.step } == *booted_by).then_some(ResourceRef::Server(*server))
+    let its_own = StepKey { saga: runs.saga, step: runs.step } == *booted_by;
+    (its_own || planted::on(Bug::EndOfAnyBoot)).then_some(ResourceRef::Server(*server))
 }
 
 /// What booted the guest that must be on this host, unless a saga has to do with it.

@@ -154,6 +154,7 @@ impl Sim {
                 Event::HostGone(_) => &mut seen.gone,
                 Event::HostRejoined(_) => &mut seen.rejoined,
                 Event::FormatRaised(_) => &mut seen.formats_raised,
+                Event::ServerStopped(_) => &mut seen.servers_stopped,
                 _ => continue,
             };
             *count += 1;
@@ -200,6 +201,7 @@ fn remove(world: &mut World, item: &Item) {
         Item::Volume(volume, _) => vec![Change::DeleteVolume { volume }],
         Item::Export(volume, _) => vec![Change::CloseExport { volume }],
         Item::Port(port, _) => vec![Change::RemoveLink { port }],
+        Item::Ended(server) => vec![Change::Undefine { server, stopped: false }],
         Item::Guest(server, ..) => vec![Change::Stop { server }, Change::Undefine { server, stopped: false }],
         Item::Device(server, volume) => {
             vec![Change::Unplug { server, volume }, Change::RemoveNode { server, volume }]

@@ -31,6 +31,8 @@ pub struct Scenario {
     pub tail_loss: Option<TailLoss>,
     /// Wall clocks that jump.
     pub clock_jumps: Vec<ClockJump>,
+    /// Guests that end by themselves.
+    pub guest_ends: Vec<GuestEnd>,
     /// When an operator raises the format level of a cell that was founded one below, milliseconds, if he does.
     pub raise_format_ms: Option<u64>,
     /// Whether operators remove by hand what a stuck undo leaves, and skip it.
@@ -72,6 +74,17 @@ pub enum Portfolio {
     All,
 }
 
+/// A guest powers itself off, or its process dies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct GuestEnd {
+    /// When, milliseconds.
+    pub at_ms: u64,
+    /// On which host; none ends where none runs.
+    pub host: usize,
+    /// Which of those that run there, by the remainder.
+    pub pick: u64,
+}
+
 /// The stream's servers lose power before they have synced what they acknowledged (O6).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TailLoss {
@@ -97,6 +110,7 @@ impl Scenario {
             gives_up: false,
             tail_loss: None,
             clock_jumps: Vec::new(),
+            guest_ends: Vec::new(),
             raise_format_ms: None,
             skips: false,
             clears_quarantine: false,
@@ -226,6 +240,7 @@ impl Scenario {
         scenario.gives_up = rng.chance(250);
         scenario.draw_more(&mut Rng::of(seed, 0x5cf), plan == Plan::Calm);
         workload::power(&mut Rng::of(seed, 0x5d1), &mut scenario.wishes);
+        scenario.draw_ends(&mut Rng::of(seed, 0x5d2));
         (scenario, plan)
     }
 
@@ -241,6 +256,21 @@ impl Scenario {
             Portfolio::All => Plan::Rates(Rates::all(rng.pick(&[25, 60, 120]).copied().unwrap_or(60))),
         };
         (scenario, plan)
+    }
+
+    /// Guests that end by themselves, in some worlds; not where a tail is lost.
+    fn draw_ends(&mut self, rng: &mut Rng) {
+        if self.tail_loss.is_some() || !rng.chance(250) {
+            return;
+        }
+        for _ in 0..rng.between(1, 4) {
+            let host = usize::try_from(rng.below(self.topology.hypervisors as u64)).unwrap_or(0);
+            self.guest_ends.push(GuestEnd {
+                at_ms: rng.between(1_500, 20_000),
+                host,
+                pick: rng.below(1 << 16),
+            });
+        }
     }
 
     /// What a seed draws besides, from a stream of its own: clocks that jump, a format level that is raised, a tail that

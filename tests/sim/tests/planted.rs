@@ -48,6 +48,7 @@ const PLANTED: &[(&[Bug], &str)] = &[
     (&[Bug::LockFreedAtAbandoned], "abandoning a saga frees its locks"),
     (&[Bug::AddressFreedTwice], "an address is given back twice"),
     (&[Bug::CapacityClaimedTwice], "capacity is claimed twice"),
+    (&[Bug::EndOfAnyBoot], "a guest's end stops its server whatever boot it was the end of"),
     (&[Bug::AckAnywhere], "an acknowledgement counts wherever it says that the frame landed"),
     (&[Bug::NothingIsVoid], "the void rule is gone"),
     (

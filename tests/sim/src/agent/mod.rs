@@ -156,6 +156,7 @@ impl Sim {
             self.later_us(1, Event::Dial { host, life, node });
         }
         self.later_ms(HEARTBEAT_MS, Event::Heartbeat { host, life });
+        self.look_for_ended(host);
     }
 
     /// The agent goes down, and comes back later.
@@ -305,6 +306,44 @@ impl Sim {
             // The simulated agents allow none: their faults are the simulation's own.
             Down::Faults { .. } => {}
         }
+    }
+
+    /// A guest ends by itself, where one runs.
+    pub(crate) fn guest_ends(&mut self, host: usize, pick: u64) {
+        let Some(it) = self.hosts.get_mut(host).filter(|_| !self.settling) else { return };
+        let running: Vec<ServerId> = it.world.running().collect();
+        let Some(place) = usize::try_from(pick).ok().and_then(|pick| pick.checked_rem(running.len())) else {
+            return;
+        };
+        if let Some(server) = running.get(place) {
+            it.world.end_guest(*server);
+            self.seen.guests_ended += 1;
+            self.look_for_ended(host);
+        }
+    }
+
+    /// The agent will look, and tell what has ended.
+    fn look_for_ended(&mut self, host: usize) {
+        let Some(it) = self.hosts.get_mut(host).filter(|it| it.up && it.world.ended().next().is_some())
+        else {
+            return;
+        };
+        let (life, ms) = (it.life, it.dice.between(ENDED_SEEN_MS.0, ENDED_SEEN_MS.1));
+        self.later_ms(ms, Event::EndedTold { host, life });
+    }
+
+    /// The agent tells every orchestrator what it holds, unasked, and again while something is left of a guest that ended.
+    pub(crate) fn tell_ended(&mut self, host: usize, life: u32) {
+        let Some(it) = self.hosts.get(host).filter(|it| it.up && it.life == life) else { return };
+        if it.world.ended().next().is_none() {
+            return;
+        }
+        let ledger = LedgerId { host: it.id, role: Role::Hypervisor };
+        let links: Vec<u64> = it.links.values().map(|link| link.id).collect();
+        for link in links {
+            self.inventory(host, LinkId(link), ledger);
+        }
+        self.later_ms(ENDED_AGAIN_MS, Event::EndedTold { host, life });
     }
 
     fn inventory(&mut self, host: usize, link: LinkId, ledger: LedgerId) {

@@ -17,6 +17,7 @@ pub(crate) enum Item {
     Export(VolumeId, HostId),
     Port(PortId, Mac),
     Guest(ServerId, u32, u64),
+    Ended(ServerId),
     Device(ServerId, VolumeId),
 }
 
@@ -27,8 +28,7 @@ impl Item {
             InventoryItem::Export { volume, host } => Self::Export(*volume, *host),
             InventoryItem::Port { port, mac } => Self::Port(*port, *mac),
             InventoryItem::Guest { server, vcpus, ram_mib } => Self::Guest(*server, *vcpus, *ram_mib),
-            // Simulated guests end with their kernel; one that shows itself as ended is on no host as the fold has it.
-            InventoryItem::Ended { server, .. } => Self::Guest(*server, 0, 0),
+            InventoryItem::Ended { server, .. } => Self::Ended(*server),
             InventoryItem::Device { server, volume, .. } => Self::Device(*server, *volume),
         }
     }
@@ -69,7 +69,7 @@ impl Item {
     pub(crate) fn is_about(&self, resource: ResourceRef) -> bool {
         let volume = match self {
             Self::Device(_, volume) => resource == ResourceRef::Volume(*volume),
-            Self::Volume(..) | Self::Export(..) | Self::Port(..) | Self::Guest(..) => false,
+            Self::Volume(..) | Self::Export(..) | Self::Port(..) | Self::Guest(..) | Self::Ended(_) => false,
         };
         volume || self.resource() == resource
     }
@@ -79,7 +79,7 @@ impl Item {
         match self {
             Self::Volume(id, _) | Self::Export(id, _) => ResourceRef::Volume(*id),
             Self::Port(id, _) => ResourceRef::Port(*id),
-            Self::Guest(id, ..) | Self::Device(id, _) => ResourceRef::Server(*id),
+            Self::Guest(id, ..) | Self::Ended(id) | Self::Device(id, _) => ResourceRef::Server(*id),
         }
     }
 }
@@ -194,6 +194,11 @@ fn excused(cell: &Cell, item: &Item) -> bool {
     match item {
         Item::Volume(id, _) | Item::Export(id, _) => volume(id),
         Item::Guest(id, ..) => server(id),
+        // What is left of a guest that has ended stays until its server is started or deleted.
+        Item::Ended(id) => {
+            let still = |it: &Server| matches!(it.state, ServerState::Stopped(_) | ServerState::Lost(_));
+            server(id) || cell.servers.get(id).is_some_and(still)
+        }
         Item::Device(guest, id) => server(guest) || volume(id),
         Item::Port(id, _) => {
             let Some(port) = cell.ports.get(id) else { return false };

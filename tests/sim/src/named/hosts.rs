@@ -25,6 +25,34 @@ fn rejoins(token_ms: u64) -> Vec<Wish> {
     ]
 }
 
+/// A guest that ends by itself and is started again.
+pub(super) fn guests() -> Vec<Named> {
+    let wishes = vec![
+        Wish::ask(200, create_server("web", &[])),
+        Wish::ask(5_000, StartServer { server: "web".into() }).insisting(6),
+    ];
+    let told = Rule::at("an inventory with an end", Kind::Duplicate).lasting_ms(9_000);
+    vec![
+        Named::new(
+            "a5-a-guest-that-ends-by-itself",
+            "A guest powers itself off: its server is stopped, and another guest is started for it.",
+            wishes.clone(),
+            vec![],
+        )
+        .guest_ends(2_000)
+        .ends(2, 0, 0),
+        Named::new(
+            "a5-word-of-an-older-guests-end",
+            "The same, and the word of it comes once more when the next guest runs: that one must not be stopped by it.",
+            wishes,
+            vec![told],
+        )
+        .guest_ends(2_000)
+        .ends(2, 0, 0)
+        .fails_with(&[Bug::EndOfAnyBoot]),
+    ]
+}
+
 pub(super) fn worlds() -> Vec<Named> {
     let nics = vec![Nic::Port("eth".into())];
     let port =

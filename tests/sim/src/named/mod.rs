@@ -19,7 +19,7 @@ use windlass_sagas::record::Direction::Forward;
 use crate::check::Violation;
 use crate::fault::{Lane, Plan, Rule};
 use crate::report::Outcome;
-use crate::scenario::{ClockJump, Scenario, TailLoss};
+use crate::scenario::{ClockJump, GuestEnd, Scenario, TailLoss};
 use crate::workload::{Want, Wish, create_volume};
 
 /// A named world.
@@ -94,6 +94,12 @@ impl Named {
         self
     }
 
+    /// The guest of the one hypervisor ends by itself.
+    fn guest_ends(mut self, at_ms: u64) -> Self {
+        self.scenario.guest_ends.push(GuestEnd { at_ms, host: 0, pick: 0 });
+        self
+    }
+
     const fn gives_up(mut self) -> Self {
         self.scenario.gives_up = true;
         self
@@ -138,6 +144,7 @@ pub fn all() -> Vec<Named> {
         step::given_up(),
         step::repeats(),
         hosts::worlds(),
+        hosts::guests(),
         ledger::worlds(),
         low_water::worlds(),
         low_water::forgotten(),

@@ -43,6 +43,8 @@ pub(crate) enum Event {
     ClockJumps { node: usize, by_ms: i64 },
     RaiseFormat,
     HostWiped { host: HostId },
+    GuestEnds { host: usize, pick: u64 },
+    EndedTold { host: usize, life: u32 },
     FaultsStop,
     Look,
 }
@@ -86,6 +88,8 @@ impl Event {
             Self::TailLost { frames } => format!("{frames} frames"),
             Self::ClockJumps { node, by_ms } => format!("of orchestrator {node} by {by_ms} ms"),
             Self::HostWiped { host } => format!("{host}"),
+            Self::GuestEnds { host, .. } => format!("on host {host}"),
+            Self::EndedTold { host, .. } => format!("by host {host}"),
             Self::OperatorLooks | Self::Recover | Self::RaiseFormat | Self::FaultsStop | Self::Look => {
                 String::new()
             }
@@ -125,6 +129,9 @@ impl Event {
             }
             Self::ClockJumps { node, by_ms } => {
                 drawing.event(at, End::Node(*node), format!("its clock jumps by {by_ms} ms"), true);
+            }
+            Self::GuestEnds { host, .. } => {
+                drawing.event(at, End::Host(*host), "a guest may end by itself".to_string(), true);
             }
             Self::TailLost { frames } => {
                 drawing.event(at, End::Journal, format!("the last {frames} frames are lost"), true);
@@ -167,6 +174,8 @@ impl Event {
             Self::ClockJumps { node, by_ms } => ("clock jumps", [*node as u64, by_ms.unsigned_abs(), 0]),
             Self::RaiseFormat => ("raise format", [0; 3]),
             Self::HostWiped { host } => ("host wiped", [word(&host.0), 0, 0]),
+            Self::GuestEnds { host, pick } => ("guest ends", [*host as u64, *pick, 0]),
+            Self::EndedTold { host, life } => ("ended told", [*host as u64, u64::from(*life), 0]),
             Self::FaultsStop => ("faults stop", [0; 3]),
             Self::Look => ("look", [0; 3]),
         }

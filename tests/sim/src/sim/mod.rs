@@ -112,6 +112,10 @@ seen! {
     rejoined,
     /// Format levels raised.
     formats_raised,
+    /// Guests that ended by themselves.
+    guests_ended,
+    /// Servers that the cell stopped, since their guests had ended.
+    servers_stopped,
 }
 
 /// A world.
@@ -240,6 +244,9 @@ impl Sim {
         for jump in &scenario.clock_jumps {
             self.later_ms(jump.at_ms, Event::ClockJumps { node: jump.node, by_ms: jump.by_ms });
         }
+        for end in &scenario.guest_ends {
+            self.later_ms(end.at_ms, Event::GuestEnds { host: end.host, pick: end.pick });
+        }
         if let Some(ms) = scenario.raise_format_ms {
             self.later_ms(ms, Event::RaiseFormat);
         }
@@ -295,6 +302,8 @@ impl Sim {
             Event::ClockJumps { node, by_ms } => self.clock_jumps(node, by_ms),
             Event::RaiseFormat => self.raise_format(),
             Event::HostWiped { host } => self.host_wiped(host),
+            Event::GuestEnds { host, pick } => self.guest_ends(host, pick),
+            Event::EndedTold { host, life } => self.tell_ended(host, life),
             Event::FaultsStop => self.faults_stop(),
             Event::Look => self.look(),
         }

@@ -1,11 +1,13 @@
 //! What a world is judged by beside its journal: every call that leaves, every answer of a ledger, and, once the faults
 //! have stopped, that all comes to its end with nothing left over.
 
-use windlass_sagas::cell::state::StepState;
+use windlass_sagas::cell::state::{ServerState, StepState};
+use windlass_sagas::ids::ServerId;
 use windlass_sagas::protocol::{Answer, Call, CallError, Reply, Up, Verb};
 use windlass_world::World;
 
 use super::{Event, Sim};
+use crate::agent::Host;
 use crate::check::{left_over, waiting};
 use crate::limits::*;
 use crate::orchestrator::Node;
@@ -98,7 +100,8 @@ impl Sim {
             && self.clients.are_content()
             && self.operator_is_content()
             && self.hosts.iter().all(|host| host.up)
-            && self.is_led();
+            && self.is_led()
+            && !self.owes_an_end();
         if !ended || position != self.quiet_at {
             (self.quiet_at, self.quiet_since) = (position, now);
         }
@@ -110,6 +113,17 @@ impl Sim {
             return self.give_up("time is up");
         }
         self.later_ms(1_000, Event::Look);
+    }
+
+    /// Whether a guest has ended and the cell does not know it yet: it is told again within a minute.
+    fn owes_an_end(&self) -> bool {
+        let active = |server: ServerId| {
+            let server = self.chain.cell.servers.get(&server);
+            server.is_some_and(|it| matches!(it.state, ServerState::Active(_)) && it.lock.is_free())
+        };
+        // What a host that was declared gone says is nobody's.
+        let member = |host: &&Host| self.chain.cell.hosts.get(&host.id).is_some_and(|it| it.life.is_member());
+        self.hosts.iter().filter(member).any(|host| host.world.ended().any(active))
     }
 
     pub(super) fn give_up(&mut self, why: &str) {

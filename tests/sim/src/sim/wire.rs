@@ -3,7 +3,7 @@
 use windlass_sagas::fault::FaultKind;
 use windlass_sagas::ids::Position;
 use windlass_sagas::protocol::ledger::LinkId;
-use windlass_sagas::protocol::{Answer, Down, Hello, Reply, Up, Verb};
+use windlass_sagas::protocol::{Answer, Down, Hello, Inventory, InventoryItem, Reply, Up, Verb};
 use windlass_sagas::record::Direction;
 
 use super::{Event, Sim};
@@ -78,6 +78,9 @@ impl Sim {
                 let about = || vec![About::step(reply.key, direction_of(reply))];
                 self.ask_about(Lane::Stream(node, host), Place::plain("an answer"), ANSWER, about)
             }
+            Up::Inventory(inventory) if shows_an_end(inventory) => {
+                self.ask(Lane::Stream(node, host), Place::plain("an inventory with an end"), ANSWER)
+            }
             Up::Hello(_)
             | Up::FencedLead { .. }
             | Up::Inventory(_)
@@ -118,6 +121,11 @@ impl Sim {
             self.agenda.put(until, Event::StreamBroken { host, node, link });
         }
     }
+}
+
+/// Whether it says of a guest that it has ended.
+fn shows_an_end(inventory: &Inventory) -> bool {
+    inventory.items.iter().any(|item| matches!(item, InventoryItem::Ended { .. }))
 }
 
 /// The term is one that is over.
