@@ -68,6 +68,8 @@ struct Inner {
 enum Missing {
     Record,
     Process,
+    /// It runs by another step, and is this one's from now on: its end is this one's end.
+    Owner,
     /// The process must end, after this many milliseconds of grace.
     End(u32),
     Forget,
@@ -83,6 +85,7 @@ impl Missing {
         match self {
             Self::Record => "the guest is written down",
             Self::Process => "the guest is started",
+            Self::Owner => "the guest is written down as this step's",
             Self::End(_) => "the guest is ended",
             Self::Forget => "the guest is forgotten",
             Self::Node => "the volume is opened",
@@ -188,7 +191,10 @@ impl Inner {
                 "internal-error" | "guest-panicked" | "shutdown" => {
                     Err(driver_failed(&format!("the guest came up and failed: {status}")))
                 }
-                _ => Ok(None),
+                _ => match guest.record()? {
+                    Some(record) if record.owner == owner(work) => Ok(None),
+                    Some(_) | None => Ok(Some(Missing::Owner)),
+                },
             },
         }
     }
@@ -206,6 +212,11 @@ impl Inner {
         match (missing, &work.input) {
             (Missing::Record, StepInput::BootGuest(setup) | StepInput::BootKernel(setup, _)) => {
                 guest.write(&Record::new(setup, owner(work), clock::wall().0))
+            }
+            (Missing::Owner, StepInput::BootGuest(setup) | StepInput::BootKernel(setup, _)) => {
+                let record = guest.record()?;
+                let record = record.unwrap_or_else(|| Record::new(setup, owner(work), clock::wall().0));
+                guest.write(&Record { owner: owner(work), ..record })
             }
             (Missing::Process, StepInput::BootGuest(setup)) => self.start(&guest, setup, None, work).await,
             (Missing::Process, StepInput::BootKernel(setup, boot)) => {

@@ -4,7 +4,7 @@ use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 
 use windlass_sagas::ids::*;
-use windlass_sagas::record::{Endpoint, Mac};
+use windlass_sagas::record::{Endpoint, Mac, StepKey};
 
 use crate::count::Thing;
 use crate::world::{Device, Export, Guest, PortLink, VolumeFile, World};
@@ -42,6 +42,8 @@ pub enum Change {
     },
     /// Start it.
     Start { server: ServerId },
+    /// Write down whose it is.
+    Own { server: ServerId, by: StepKey },
     /// Stop it.
     Stop { server: ServerId },
     /// Forget it, with its devices; whether it may be made again.
@@ -88,6 +90,9 @@ impl World {
                 let (vcpus, ram_mib, ports) = (*vcpus, *ram_mib, ports.clone());
                 let guest = Guest { vcpus, ram_mib, running: false, ports, devices: BTreeMap::new() };
                 self.define(*server, guest, volumes);
+            }
+            Change::Own { server, by } => {
+                self.booted_by.insert(*server, *by);
             }
             Change::Start { server } => self.on_guest(*server, |guest| guest.running = true),
             Change::Stop { server } => self.on_guest(*server, |guest| guest.running = false),

@@ -5,7 +5,7 @@ use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 
 use windlass_sagas::planted::{self, Bug};
-use windlass_sagas::protocol::ledger::{Op, Work, WorkResult};
+use windlass_sagas::protocol::ledger::{Observed, Op, Work, WorkResult};
 use windlass_sagas::record::{BoundExport, Direction, Refusal, StepInput, StepKey};
 
 use crate::change::Change;
@@ -47,9 +47,6 @@ impl Operation {
         match self.next(world) {
             Ok(Some(change)) => {
                 world.apply(&change);
-                if let Change::Start { server } = change {
-                    world.booted_by.insert(server, self.key);
-                }
                 self.changed = true;
                 Progress::Changed(change)
             }
@@ -59,7 +56,7 @@ impl Operation {
                 Progress::Synced
             }
             Ok(None) => Progress::Finished(match self.op {
-                Op::Observe => WorkResult::Observed(Ok(world.observe(&self.input, &self.exports))),
+                Op::Observe => WorkResult::Observed(Ok(self.observe(world))),
                 Op::Execute => WorkResult::Executed(Ok(world.output(&self.input))),
                 Op::Undo => WorkResult::Undone(Ok(())),
             }),
@@ -75,8 +72,27 @@ impl Operation {
         match self.op {
             Op::Observe => Ok(None),
             Op::Execute if planted::on(Bug::ExecuteTrustsLedger) => self.blindly(world),
-            Op::Execute => world.next_change(&self.input, Direction::Forward, &self.exports),
+            Op::Execute => {
+                let next = world.next_change(&self.input, Direction::Forward, &self.exports)?;
+                Ok(next.or_else(|| self.to_own(world)))
+            }
             Op::Undo => world.next_change(&self.input, Direction::Undo, &self.exports),
+        }
+    }
+
+    /// A guest that another step has started is this one's once it says so: its end is this one's end.
+    fn to_own(&self, world: &World) -> Option<Change> {
+        let server = match &self.input {
+            StepInput::BootGuest(setup) | StepInput::BootKernel(setup, _) => setup.server,
+            _ => return None,
+        };
+        (world.booted_by.get(&server) != Some(&self.key)).then_some(Change::Own { server, by: self.key })
+    }
+
+    fn observe(&self, world: &World) -> Observed {
+        match world.observe(&self.input, &self.exports) {
+            Observed::Present(_) if self.to_own(world).is_some() => Observed::Partial,
+            seen => seen,
         }
     }
 

@@ -18,10 +18,14 @@ fn world() -> World {
 }
 
 fn operation(op: Op, input: &StepInput) -> Operation {
+    operation_of(StepKey { saga: SagaId([1; 16]), step: StepIndex(0) }, op, input)
+}
+
+fn operation_of(key: StepKey, op: Op, input: &StepInput) -> Operation {
     let endpoint = Endpoint { host: "s0".into(), port: 1 };
     Operation::of(&Work {
         id: WorkId(1),
-        key: StepKey { saga: SagaId([1; 16]), step: StepIndex(0) },
+        key,
         op,
         input: input.clone(),
         exports: vec![BoundExport { volume: DATA, endpoint }],
@@ -219,6 +223,35 @@ fn a_guest_that_ended_is_shown_with_who_booted_it_and_made_anew_by_the_next_star
     world.end_guest(SERVER);
     run(&mut world, Op::Execute, &StepInput::DestroyGuest { server: SERVER });
     assert_eq!((world.running().count(), world.ended().count()), (0, 0));
+}
+
+/// Two sagas may boot one guest: a reboot, and the restore behind a host's reboot. Its end is the end of the later boot.
+#[test]
+fn a_guest_that_another_step_started_is_the_next_boots_own() {
+    let mut world = world();
+    run(&mut world, Op::Execute, &reserve(DATA, true, Some(HOST)));
+    guest(&mut world);
+    let (input, other) =
+        (StepInput::BootGuest(setup()), StepKey { saga: SagaId([9; 16]), step: StepIndex(4) });
+    let mut by_other = |op| {
+        let mut operation = operation_of(other, op, &input);
+        loop {
+            if let Progress::Finished(result) = operation.step(&mut world) {
+                return result;
+            }
+        }
+    };
+    assert_eq!(
+        by_other(Op::Observe),
+        WorkResult::Observed(Ok(Observed::Partial)),
+        "it is not this one's yet"
+    );
+    assert!(matches!(by_other(Op::Execute), WorkResult::Executed(Ok(_))));
+    assert!(matches!(by_other(Op::Observe), WorkResult::Observed(Ok(Observed::Present(_)))));
+    assert_eq!(world.repeated(), 0, "it was not made again");
+    world.end_guest(SERVER);
+    let ended = windlass_sagas::protocol::InventoryItem::Ended { server: SERVER, booted_by: other };
+    assert_eq!(world.inventory(Role::Hypervisor), [ended]);
 }
 
 #[test]

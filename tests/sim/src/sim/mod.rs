@@ -155,7 +155,7 @@ pub(crate) struct Sim {
     /// Acknowledged frames are gone, and nobody has ordered to go on without them.
     pub(crate) tail_is_lost: bool,
     /// Acknowledged frames were lost at some time.
-    tail_was_lost: bool,
+    pub(crate) tail_was_lost: bool,
     /// When an operator first ordered to go on without them.
     pub(crate) recovered_at: Option<Instant>,
     pub(crate) violation: Option<Violation>,
