@@ -89,6 +89,9 @@ impl Sim {
             | Up::Heartbeat { .. } => None,
         };
         let Some(mut at) = self.net.arrival(End::Host(host), End::Node(node), now) else { return };
+        // A late answer may come on a later stream, which is worse than a stream can be; of an inventory that would say
+        // that a ledger which is gone is there.
+        let may_outlive = !matches!(up, Up::Inventory(_));
         let (up, mut late) = (Box::new(up), false);
         if let Some(Fault { kind, mut dice }) = fault {
             let later = at.plus_ms(dice.ms(DELAY_MS));
@@ -97,9 +100,9 @@ impl Sim {
                 FaultKind::Partition => return self.part(End::Host(host), End::Node(node), &mut dice),
                 FaultKind::Duplicate => {
                     let copy = up.clone();
-                    self.agenda.put(later, Event::Up { host, node, link, late: true, up: copy });
+                    self.agenda.put(later, Event::Up { host, node, link, late: may_outlive, up: copy });
                 }
-                _ => (at, late) = (later, true),
+                _ => (at, late) = (later, may_outlive),
             }
         }
         self.agenda.put(at, Event::Up { host, node, link, late, up });
