@@ -34,7 +34,7 @@ impl Bare {
         let (told, events) = mpsc::channel(AGENTS_QUEUE);
         let streams = Streams::new(identity.genesis.cell, told, Arc::new(Contacts::default()));
         let stop = CancellationToken::new();
-        let incoming = connections(incoming, identity, Shown::new(own)?)?;
+        let incoming = connections(incoming, identity, Shown::new(own)?, stop.clone())?;
         let router = server().add_service(AgentServiceServer::new(streams));
         let served = router.serve_with_incoming_shutdown(incoming, stop.clone().cancelled_owned());
         let serving = tokio::spawn(async move {

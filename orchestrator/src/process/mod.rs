@@ -279,7 +279,7 @@ impl Served<'_> {
         let directory = self.config.state.join("identity");
         let keeper = Keeper::new(directory, Arc::clone(&self.identity), &advertised);
         let shown = Shown::new(&keeper.look()?.certificate)?;
-        let incoming = connections(incoming, &self.identity, Arc::clone(&shown))?;
+        let incoming = connections(incoming, &self.identity, Arc::clone(&shown), end.clone())?;
         tokio::spawn(keeper.keep(shown, end.clone()));
         let streams = Streams::new(self.identity.genesis.cell, self.events, self.contacts);
         let fetching = Fetching::new(self.identity.genesis.cell, self.blobs);

@@ -31,7 +31,7 @@ use crate::metrics;
 
 /// How long a connection may take to shake hands; then it is closed.
 const HANDSHAKE_TIME_MAX: Duration = Duration::from_secs(10);
-/// Connections that may shake hands at once; others wait to be accepted.
+/// Connections that may shake hands, or wait for the server, at once; others wait to be accepted.
 const HANDSHAKES_MAX: usize = 1024;
 /// Connections that may wait for the server.
 const READY_QUEUE: usize = 64;
@@ -63,11 +63,13 @@ impl ResolvesServerCert for Shown {
 }
 
 /// The connections of a port once they have shaken hands. Whoever shows a certificate must have it of the cell's
-/// authority; who shows none is let in, and to what is the services' affair. The port closes with the stream.
+/// authority; who shows none is let in, and to what is the services' affair. The port closes with the stream, or
+/// when told to `stop`: whoever dials then is refused at once, and asks elsewhere.
 pub(crate) fn incoming(
     mut port: TcpIncoming,
     identity: &CellIdentity,
     shown: Arc<Shown>,
+    stop: CancellationToken,
 ) -> Result<ReceiverStream<io::Result<TlsStream<TcpStream>>>, ProcessError> {
     let acceptor = TlsAcceptor::from(Arc::new(config(identity, shown)?));
     let (ready, connections) = mpsc::channel(READY_QUEUE);
@@ -77,6 +79,7 @@ pub(crate) fn incoming(
             let Ok(place) = Arc::clone(&places).acquire_owned().await else { return };
             let accepted = tokio::select! {
                 () = ready.closed() => return,
+                () = stop.cancelled() => return,
                 accepted = port.next() => accepted,
             };
             let stream = match accepted {
@@ -92,14 +95,12 @@ pub(crate) fn incoming(
             // It ends with its deadline at the latest.
             tokio::spawn(async move {
                 match timeout(HANDSHAKE_TIME_MAX, handshake).await {
-                    Ok(Ok(stream)) => {
-                        drop(place);
-                        // An error means that the server is gone.
-                        ready.send(Ok(stream)).await.ok();
-                    }
+                    // An error means that the server is gone.
+                    Ok(Ok(stream)) => drop(ready.send(Ok(stream)).await),
                     Ok(Err(error)) => tracing::debug!(%error, "a connection does not speak TLS as it should"),
                     Err(_) => tracing::debug!("a connection did not shake hands in time"),
                 }
+                drop(place);
             });
         }
     });
@@ -202,6 +203,7 @@ mod tests {
         shown: Arc<Shown>,
         address: SocketAddr,
         connections: ReceiverStream<io::Result<TlsStream<TcpStream>>>,
+        stop: CancellationToken,
     }
 
     fn open() -> Port {
@@ -212,9 +214,10 @@ mod tests {
         let port = TcpIncoming::bind(SocketAddr::from(([127, 0, 0, 1], 0))).expect("a free port");
         let address = port.local_addr().expect("bound");
         let keeper = Keeper::new(path, Arc::clone(&identity), &["o1.example:7700".into()]);
+        let stop = CancellationToken::new();
         let shown = Shown::new(&keeper.look().expect("a certificate").certificate).expect("usable");
-        let connections = incoming(port, &identity, Arc::clone(&shown)).expect("it listens");
-        Port { _directory: directory, keeper, shown, address, connections }
+        let connections = incoming(port, &identity, Arc::clone(&shown), stop.clone()).expect("it listens");
+        Port { _directory: directory, keeper, shown, address, connections, stop }
     }
 
     impl Port {
@@ -263,6 +266,16 @@ mod tests {
         // Its time passes at once.
         tokio::time::pause();
         assert_eq!(silent.read_to_end(&mut said).await.expect("closed"), 0);
+    }
+
+    #[tokio::test]
+    async fn a_port_that_was_told_to_stop_refuses_at_once() {
+        let mut port = open();
+        port.dial().await;
+        port.stop.cancel();
+        assert!(port.connections.next().await.is_none(), "the accepting task has ended");
+        let refused = TcpStream::connect(port.address).await.expect_err("nobody listens");
+        assert_eq!(refused.kind(), io::ErrorKind::ConnectionRefused);
     }
 
     #[test]
