@@ -356,6 +356,11 @@ pub(crate) struct Faults {
 }
 
 impl Faults {
+    /// Whether they fall where a script says.
+    pub(crate) const fn are_scripted(&self) -> bool {
+        matches!(self.plan, Plan::Script(_))
+    }
+
     /// The decisions of a seed under a plan; `list` keeps every decision asked for.
     #[must_use]
     pub(crate) fn new(seed: u64, plan: Plan, list: bool) -> Self {

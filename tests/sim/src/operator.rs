@@ -60,6 +60,8 @@ impl Sim {
         for host in &mut self.hosts {
             let expected = Item::expected(cell, host.id);
             let left = Item::all(&host.world).into_iter().filter(|item| !expected.contains(item));
+            // What is left of a guest that has ended is its server's, and no saga's.
+            let left = left.filter(|item| !matches!(item, Item::Ended(_)));
             let left = left.filter(|item| saga.holds.iter().any(|held| item.is_about(*held)));
             left.collect::<Vec<_>>().iter().for_each(|item| remove(&mut host.world, item));
         }

@@ -16,6 +16,8 @@ use crate::orchestrator::{Node, Work};
 const CALL: &[FaultKind] =
     &[FaultKind::Delay, FaultKind::Duplicate, FaultKind::Drop, FaultKind::Partition, FaultKind::WrongTerm];
 const LOW_WATER: &[FaultKind] = &[FaultKind::Delay, FaultKind::Duplicate, FaultKind::Drop];
+/// What may become of a message on a stream that keeps its order.
+const LOSS: &[FaultKind] = &[FaultKind::Drop, FaultKind::Partition];
 const ANSWER: &[FaultKind] = &[FaultKind::Delay, FaultKind::Duplicate, FaultKind::Drop, FaultKind::Partition];
 
 impl Sim {
@@ -79,7 +81,10 @@ impl Sim {
                 self.ask_about(Lane::Stream(node, host), Place::plain("an answer"), ANSWER, about)
             }
             Up::Inventory(inventory) if shows_an_end(inventory) => {
-                self.ask(Lane::Stream(node, host), Place::plain("an inventory with an end"), ANSWER)
+                // A stream keeps its order, and an agent tells no end behind the answer of a boot that it has not seen: only
+                // a script bends that, to show what the leader's own fence is for.
+                let kinds = if self.faults.are_scripted() { ANSWER } else { LOSS };
+                self.ask(Lane::Stream(node, host), Place::plain("an inventory with an end"), kinds)
             }
             Up::Hello(_)
             | Up::FencedLead { .. }
