@@ -3,7 +3,7 @@
 //!
 //! He knows what people know: the fold as it is acknowledged, and what he sees on the hosts.
 
-use windlass_sagas::cell::state::{Cell, Lock, SagaState};
+use windlass_sagas::cell::state::{Cell, Lock, SagaState, Server, ServerState};
 use windlass_sagas::ids::*;
 use windlass_sagas::protocol::orchestrator::Input;
 use windlass_sagas::record::*;
@@ -60,8 +60,12 @@ impl Sim {
         for host in &mut self.hosts {
             let expected = Item::expected(cell, host.id);
             let left = Item::all(&host.world).into_iter().filter(|item| !expected.contains(item));
-            // What is left of a guest that has ended is its server's, and no saga's.
-            let left = left.filter(|item| !matches!(item, Item::Ended(_)));
+            // What is left of a guest that has ended is its server's, where that is more than an attempt.
+            let is_had =
+                |server: &Server| !matches!(server.state, ServerState::Building | ServerState::Failed(_));
+            let owned =
+                |item: &Item| matches!(item, Item::Ended(id) if cell.servers.get(id).is_some_and(is_had));
+            let left = left.filter(|item| !owned(item));
             let left = left.filter(|item| saga.holds.iter().any(|held| item.is_about(*held)));
             left.collect::<Vec<_>>().iter().for_each(|item| remove(&mut host.world, item));
         }
