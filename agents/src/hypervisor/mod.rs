@@ -180,21 +180,16 @@ impl Inner {
 
     async fn boot(&self, setup: &GuestSetup, work: &Work) -> Result<Option<Missing>, Refusal> {
         let guest = self.guest(setup.server);
+        let is_own = || guest.record().map(|it| it.is_some_and(|record| record.owner == owner(work)));
         match guest.standing().await? {
             Standing::Absent => Ok(Some(Missing::Record)),
             // What is left of a guest that has ended is another step's.
-            Standing::Named => match guest.record()? {
-                Some(record) if record.owner == owner(work) => Ok(Some(Missing::Process)),
-                Some(_) | None => Ok(Some(Missing::Record)),
-            },
+            Standing::Named => Ok(Some(if is_own()? { Missing::Process } else { Missing::Record })),
             Standing::Runs(_, status) => match status.as_str() {
                 "internal-error" | "guest-panicked" | "shutdown" => {
                     Err(driver_failed(&format!("the guest came up and failed: {status}")))
                 }
-                _ => match guest.record()? {
-                    Some(record) if record.owner == owner(work) => Ok(None),
-                    Some(_) | None => Ok(Some(Missing::Owner)),
-                },
+                _ => Ok((!is_own()?).then_some(Missing::Owner)),
             },
         }
     }

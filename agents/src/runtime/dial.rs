@@ -11,9 +11,10 @@ use tokio::time::{Instant, sleep, timeout};
 use tokio_stream::wrappers::ReceiverStream;
 use tokio_util::sync::CancellationToken;
 use tonic::transport::{Channel, Endpoint};
-use windlass_agent_wire::{ConsoleAsked, decode_down, refused};
-use windlass_proto::agent::v1::AgentMessage;
+use windlass_agent_wire::{ConsoleAsked, WireError, decode_down, refused};
 use windlass_proto::agent::v1::agent_service_client::AgentServiceClient;
+use windlass_proto::agent::v1::{AgentMessage, OrchestratorMessage};
+use windlass_sagas::ids::HostId;
 use windlass_sagas::protocol::Down;
 use windlass_sagas::protocol::ledger::LinkId;
 
@@ -187,29 +188,30 @@ impl Dialer {
                 Ok(None) => return "the orchestrator ended the stream".into(),
                 Err(status) => return said(&status),
             };
-            let event = match ConsoleAsked::decode(&message) {
-                Ok(Some(asked)) => Ok(Event::Console { link, asked }),
-                Ok(None) => match decode_down(host, &message) {
-                    Ok(Some(down)) => Ok(Event::Said { link, down }),
-                    Ok(None) => continue,
-                    // A call or view of a newer leader: that stands still, and the stream goes on.
-                    Err(error) => match refused(&message, error) {
-                        Some(answer) => {
-                            tracing::warn!(%error, link = link.0, "a call or view can't be read by this build");
-                            Ok(Event::Answered { link, answer })
-                        }
-                        None => Err(error),
-                    },
-                },
-                Err(error) => Err(error),
-            };
-            let event = match event {
-                Ok(event) => event,
+            let event = match event(host, link, &message) {
+                Ok(Some(event)) => event,
+                Ok(None) => continue,
                 Err(error) => return format!("a message can't be used: {error}"),
             };
             if self.events.send(event).await.is_err() {
                 return "the agent ends".into();
             }
+        }
+    }
+}
+
+/// What a message of an orchestrator is to the agent; `None` for one that only a newer one knows.
+fn event(host: HostId, link: LinkId, message: &OrchestratorMessage) -> Result<Option<Event>, WireError> {
+    if let Some(asked) = ConsoleAsked::decode(message)? {
+        return Ok(Some(Event::Console { link, asked }));
+    }
+    match decode_down(host, message) {
+        Ok(down) => Ok(down.map(|down| Event::Said { link, down })),
+        // A call or view of a newer leader: that stands still, and the stream goes on.
+        Err(error) => {
+            let answer = refused(message, error).ok_or(error)?;
+            tracing::warn!(%error, link = link.0, "a call or view can't be read by this build");
+            Ok(Some(Event::Answered { link, answer }))
         }
     }
 }

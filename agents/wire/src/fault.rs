@@ -9,12 +9,10 @@ use windlass_sagas::protocol::{Down, FaultHeld, FaultsHeld, LeasedFault};
 use windlass_sagas::record::{Direction, FaultPoint, FaultRule, FaultWhen};
 
 use crate::limits::VERSION;
-use crate::{WireError, bad, id, known_role, role, role_out, term, term_out};
+use crate::{WireError, at_most, bad, id, known_role, role, role_out, term, term_out};
 
 pub(crate) fn faults(m: &v1::Faults) -> Result<Down, WireError> {
-    if m.faults.len() > FAULTS_MAX {
-        return Err(bad("faults"));
-    }
+    at_most(m.faults.len(), FAULTS_MAX, "faults")?;
     let faults = m.faults.iter().filter(|m| known(m)).map(leased).collect::<Result<_, _>>()?;
     Ok(Down::Faults { term: term(m.term.as_ref())?, faults })
 }
@@ -113,9 +111,7 @@ fn direction(number: i32) -> Result<Option<Direction>, WireError> {
 }
 
 pub(crate) fn held(host: HostId, m: &v1::FaultsHeld) -> Result<FaultsHeld, WireError> {
-    if m.faults.len() > FAULTS_MAX {
-        return Err(bad("faults"));
-    }
+    at_most(m.faults.len(), FAULTS_MAX, "faults")?;
     let one = |m: &v1::FaultHeld| {
         let (id, kind) = (id(&m.id, "faults.id")?, kind(m.kind)?);
         Ok(FaultHeld { id, kind, strikes: m.strikes })

@@ -12,7 +12,7 @@ use crate::inventory::{Collector, pages};
 use crate::limits::BUILD_BYTES_MAX;
 use crate::outcome::{call_error, outcome, reply_out};
 use crate::view::{applied, applied_out};
-use crate::{WireError, bad, hash, id, known_role, role_out, term, term_out};
+use crate::{WireError, at_most, bad, hash, id, known_role, role_out, term, term_out};
 
 /// Reads a message of the agent of `host`; `None` for one that says nothing by itself (a page that is not the last), and
 /// for one that only a newer agent knows: an answer of such a kind is as good as lost, and the call is asked about.
@@ -69,9 +69,7 @@ fn hello(m: &v1::Hello) -> Result<Hello, WireError> {
         Ok(Some((LedgerId { host, role }, id(&m.incarnation, "ledgers.incarnation")?)))
     };
     let capacity = m.capacity.as_ref().ok_or(bad("capacity"))?;
-    if m.build.len() > BUILD_BYTES_MAX {
-        return Err(bad("build"));
-    }
+    at_most(m.build.len(), BUILD_BYTES_MAX, "build")?;
     let traits = m.traits.iter().filter(|it| it.len() <= NAME_BYTES_MAX);
     let last_hash = if m.last_position == 0 { Default::default() } else { hash(&m.last_hash, "last_hash")? };
     Ok(Hello {

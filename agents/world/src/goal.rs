@@ -162,13 +162,12 @@ impl World {
     fn boot(&self, setup: &GuestSetup, exports: &[BoundExport]) -> Next {
         let server = setup.server;
         if let Some(guest) = self.guest(server) {
-            let next = if self.has_ended(server).is_some() {
+            return Ok(match self.has_ended(server) {
+                _ if guest.running => None,
                 // What is left of it was made for an older start, maybe with other volumes.
-                Change::Undefine { server, stopped: true }
-            } else {
-                Change::Start { server }
-            };
-            return Ok((!guest.running).then_some(next));
+                Some(_) => Some(Change::Undefine { server, stopped: true }),
+                None => Some(Change::Start { server }),
+            });
         }
         if setup.ram_mib > self.free().0 {
             return refuse(RefusalCode::NoRoom, false, "the host has no memory for the guest");

@@ -249,8 +249,8 @@ impl World {
 
     /// The step that started a guest which does not run any more.
     pub(crate) fn has_ended(&self, server: ServerId) -> Option<StepKey> {
-        let guest = self.guest(server).filter(|guest| !guest.running)?;
-        self.booted_by.get(&server).filter(|_| !guest.running).copied()
+        self.guest(server).filter(|guest| !guest.running)?;
+        self.booted_by.get(&server).copied()
     }
 
     /// The machine is set up anew: nothing of it is left but the count of what was.

@@ -14,7 +14,7 @@ use windlass_sagas::ids::{Hash, HostId, Position, RequestId};
 use windlass_sagas::record::{Body, Cause, Fact, JoinHost, Principal, Request as Asked, Role};
 
 use crate::clock;
-use crate::identity::{CellIdentity, HostIdentity, Secret, host_identity, random_id};
+use crate::identity::{CellIdentity, HostIdentity, Secret, address_of, host_identity, random_id};
 use crate::lead::handle::{Leader, Refused};
 
 /// The longest certificate request, bytes.
@@ -231,10 +231,8 @@ fn core_role(role: i32) -> Result<Role, Status> {
 }
 
 fn ip(address: &v1::IpAddress) -> Result<std::net::IpAddr, Status> {
-    let bytes = address.bytes.as_ref();
-    let v4 = <[u8; 4]>::try_from(bytes).map(std::net::IpAddr::from);
-    let either = v4.or_else(|_| <[u8; 16]>::try_from(bytes).map(std::net::IpAddr::from));
-    either.map_err(|_| Status::invalid_argument("address: neither 4 bytes (IPv4) nor 16 (IPv6)"))
+    let address = address_of(&address.bytes);
+    address.ok_or_else(|| Status::invalid_argument("address: neither 4 bytes (IPv4) nor 16 (IPv6)"))
 }
 
 fn der(pem: &str) -> Result<Vec<u8>, Status> {

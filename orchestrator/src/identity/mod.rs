@@ -9,6 +9,7 @@ mod secret;
 pub use ca::{Authority, HostIdentity, Issued, host_identity};
 pub use cell::{CellIdentity, Initialised, init};
 pub use own::Own;
+pub(crate) use own::address_of;
 pub use secret::{Secret, random_id};
 
 use std::path::PathBuf;

@@ -4,6 +4,7 @@
 //! Invariant: whatever a crash leaves of the two files, the next look makes a pair of them again.
 
 use std::collections::BTreeSet;
+use std::net::IpAddr;
 use std::path::Path;
 
 use rcgen::{KeyPair, PublicKeyData as _};
@@ -111,16 +112,18 @@ fn look(chain: &str, key: &str, authority: &Authority, hosts: &BTreeSet<String>,
     Look::Good(remaining_s)
 }
 
+/// The address of 4 (IPv4) or 16 (IPv6) bytes in network order.
+pub(crate) fn address_of(bytes: &[u8]) -> Option<IpAddr> {
+    let v4 = <[u8; 4]>::try_from(bytes).map(IpAddr::from);
+    v4.or_else(|_| <[u8; 16]>::try_from(bytes).map(IpAddr::from)).ok()
+}
+
 /// The names and addresses that it is for, as they are dialled.
 fn names(certificate: &X509Certificate<'_>) -> BTreeSet<String> {
     let Ok(Some(names)) = certificate.subject_alternative_name() else { return BTreeSet::new() };
     let name = |name: &GeneralName<'_>| match name {
         GeneralName::DNSName(name) => Some((*name).to_owned()),
-        GeneralName::IPAddress(bytes) => {
-            let v4 = <[u8; 4]>::try_from(*bytes).map(std::net::IpAddr::from);
-            let either = v4.or_else(|_| <[u8; 16]>::try_from(*bytes).map(std::net::IpAddr::from));
-            either.ok().map(|address| address.to_string())
-        }
+        GeneralName::IPAddress(bytes) => address_of(bytes).map(|address| address.to_string()),
         _ => None,
     };
     names.value.general_names.iter().filter_map(name).collect()

@@ -45,11 +45,9 @@ impl Item {
     /// Whether a part of the resource is there by name and not whole.
     #[must_use]
     pub(crate) fn is_half_made(world: &World, resource: ResourceRef) -> bool {
-        let mut guests = Self::all(world).into_iter().filter_map(|item| match item {
-            Self::Guest(server, ..) if item.is_about(resource) => world.guest(server),
-            _ => None,
-        });
-        guests.any(|guest| !guest.running || guest.devices.values().any(|device| !device.plugged))
+        let ResourceRef::Server(server) = resource else { return false };
+        let guest = world.guest(server);
+        guest.is_some_and(|guest| !guest.running || guest.devices.values().any(|device| !device.plugged))
     }
 
     /// Everything that the fold has on a host.
