@@ -109,6 +109,9 @@ fn a_server_that_dies_comes_back_and_outlives_the_agent() {
     assert_eq!(servers(), server, "the same process");
     run("kill", &["-9", &server]);
     until("another server runs", || !servers().is_empty() && servers() != server);
+    // A process is no server yet: it is one once it listens on port 67 (hexadecimal in this table).
+    let sockets = || run("ip", &["netns", "exec", &host.space, "cat", "/proc/net/udp"]);
+    until("it listens", || sockets().contains(":0043 "));
     let guest = Guest::plug(&mut place, &host, &setup, "a");
     assert!(ask(&place, &guest).is_some());
 }
