@@ -43,7 +43,8 @@ if [ -n "$missing" ] && [ "$(id -u)" = 0 ]; then
     "qemu-system-x86=$qemu" "qemu-utils=$qemu" nftables dnsmasq-base conntrack iproute2 busybox-static cpio kmod e2fsprogs \
     >/dev/null || echo "real hosts can't be tested: the packages can't be installed" >&2
 fi
-if [ "$(id -u)" = 0 ] && [ ! -e "$tools/guest/root" ]; then
+if [ "$(id -u)" = 0 ] && [ ops/guest/init.sh -nt "$tools/guest/root" ]; then
+  rm -rf "$tools/guest"
   GUEST_INIT="$PWD/ops/guest/init.sh" sh ops/guest/make.sh "$tools/guest" || echo "real hosts can't be tested: no guest" >&2
 fi
 

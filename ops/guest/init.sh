@@ -61,8 +61,8 @@ for link in /sys/class/net/eth*; do
   [ -e "$link" ] || continue
   name=${link##*/}
   ip link set "$name" up
-  udhcpc -q -f -n -t 8 -T 1 -O mtu -O staticroutes -i "$name" -s /etc/leased > /dev/null 2>&1 \
-    && (udhcpc -f -i "$name" -O mtu -s /etc/leased > /dev/null 2>&1 &)
+  # In the background once it has a lease, which it renews.
+  udhcpc -n -t 8 -T 1 -O mtu -O staticroutes -i "$name" -s /etc/leased > /dev/null 2>&1
 done
 
 if [ -e /dev/vda ] && mount -t ext4 /dev/vda /disk 2>/dev/null; then

@@ -29,6 +29,7 @@ fn each_kind_of_evidence_makes_a_server_active_and_user_data_runs_inside() {
     });
     let told = site.inside("lease", "cat /seed/meta-data");
     assert!(told.contains("\"role\":\"front\"") && told.contains("\"local-hostname\":\"lease\""), "{told}");
+    assert_ne!(site.inside("lease", "pidof udhcpc"), "", "its client renews the lease");
     site.is_well();
     for server in ["lease", "runs"] {
         site.ok(&["server", "delete", server]);

@@ -207,12 +207,14 @@ impl Site {
         self.inside_guest(&self.guest(server), command)
     }
 
-    /// The same, of the guest in this directory.
+    /// The same, of the guest in this directory. The console belongs to the guest too: its DHCP client and its kernel
+    /// may write in the middle of anything, so only lines count that are marked as the command's.
     pub(crate) fn inside_guest(&self, guest: &Path, command: &str) -> String {
         let mut console = UnixStream::connect(guest.join("con")).unwrap();
         console.set_read_timeout(Some(PATIENCE)).unwrap();
         // The shell's echo, however it is wrapped, shows the sums as they are written; its output shows them added up.
-        let line = format!("\necho the-begin-$((20+1)); {command}; echo the-end-$((40+2))\n");
+        let printed = "sed 's/^/said: /' /tmp/said; echo; echo the-end-$((40+2))";
+        let line = format!("\necho the-begin-$((20+1)); {{ {command}; }} > /tmp/said 2>&1; {printed}\n");
         console.write_all(line.as_bytes()).unwrap();
         let mut seen = Vec::new();
         let mut part = [0; 4096];
@@ -225,7 +227,9 @@ impl Site {
         }
         let seen = String::from_utf8_lossy(&seen).replace('\r', "");
         let output = seen.split_once("the-begin-21").and_then(|(_, rest)| rest.split_once("the-end-42"));
-        output.unwrap_or_else(|| panic!("{command}: {seen}")).0.trim().to_owned()
+        let (output, _) = output.unwrap_or_else(|| panic!("{command}: {seen}"));
+        let said = output.lines().filter_map(|line| line.strip_prefix("said: "));
+        said.collect::<Vec<_>>().join("\n").trim().to_owned()
     }
 
     /// Where a guest has a volume, as its serial says: device names follow the order of a start.
