@@ -213,8 +213,8 @@ impl Site {
         let mut console = UnixStream::connect(guest.join("con")).unwrap();
         console.set_read_timeout(Some(PATIENCE)).unwrap();
         // The shell's echo, however it is wrapped, shows the sums as they are written; its output shows them added up.
-        let printed = "sed 's/^/said: /' /tmp/said; echo; echo the-end-$((40+2))";
-        let line = format!("\necho the-begin-$((20+1)); {{ {command}; }} > /tmp/said 2>&1; {printed}\n");
+        let printed = "sed 's/^/said: /' /said; echo; echo the-end-$((40+2))";
+        let line = format!("\necho the-begin-$((20+1)); {{ {command}; }} > /said 2>&1; {printed}\n");
         console.write_all(line.as_bytes()).unwrap();
         let mut seen = Vec::new();
         let mut part = [0; 4096];
