@@ -53,8 +53,8 @@ impl Identity {
         let authority_pem = read_text(&directory.join(AUTHORITY))?;
         let certificate_pem = read_text(&directory.join(CERTIFICATE))?;
         let speaks = Speaks::of_pem(&certificate_pem)?;
-        if (speaks.cell, speaks.host) != (file.cell, file.host) {
-            let message = format!("it is of host {} in cell {}", speaks.host, speaks.cell);
+        if (speaks.whom.cell, speaks.whom.host) != (file.cell, file.host) {
+            let message = format!("it is of host {} in cell {}", speaks.whom.host, speaks.whom.cell);
             return Err(AgentError::Certificate(message));
         }
         Ok(Self { directory: directory.to_path_buf(), file, authority_pem, certificate_pem, speaks })
@@ -73,8 +73,8 @@ impl Identity {
             return Err(AgentError::Certificate("the renewal holds none".into()));
         };
         let speaks = Speaks::of_der(first)?;
-        if (speaks.cell, speaks.host) != (self.file.cell, self.file.host) {
-            return Err(AgentError::Certificate(format!("the renewed one is of host {}", speaks.host)));
+        if (speaks.whom.cell, speaks.whom.host) != (self.file.cell, self.file.host) {
+            return Err(AgentError::Certificate(format!("the renewed one is of host {}", speaks.whom.host)));
         }
         Self::write_certificate(&self.directory, fresh)?;
         let mut file = self.file.clone();
@@ -134,7 +134,7 @@ impl Identity {
     /// The roles that its certificate allows.
     #[must_use]
     pub fn roles(&self) -> &[Role] {
-        &self.speaks.roles
+        &self.speaks.whom.roles
     }
 
     /// The orchestrators that the cell named, as `host:port`.

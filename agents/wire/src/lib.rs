@@ -9,6 +9,7 @@ mod call;
 mod console;
 mod down;
 mod fault;
+mod identity;
 mod inventory;
 pub mod limits;
 mod outcome;
@@ -19,6 +20,7 @@ mod view;
 
 pub use console::{ConsoleAsked, ConsoleTold};
 pub use down::{decode_down, encode_down};
+pub use identity::HostIdentity;
 pub use inventory::{Collector, pages};
 pub use refuse::refused;
 pub use up::{decode_up, encode_up};

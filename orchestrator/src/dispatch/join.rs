@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
 use tonic::{Request, Response, Status};
+use windlass_agent_wire::HostIdentity;
 use windlass_proto::agent::v1::join_service_server::JoinService;
 use windlass_proto::agent::v1::{
     self, IssueVolumeCertificateRequest, IssueVolumeCertificateResponse, JoinRequest, JoinResponse,
@@ -14,7 +15,7 @@ use windlass_sagas::ids::{Hash, HostId, Position, RequestId};
 use windlass_sagas::record::{Body, Cause, Fact, JoinHost, Principal, Request as Asked, Role};
 
 use crate::clock;
-use crate::identity::{CellIdentity, HostIdentity, Secret, address_of, host_identity, random_id};
+use crate::identity::{CellIdentity, Secret, address_of, host_identity, random_id};
 use crate::lead::handle::{Leader, Refused};
 
 /// The longest certificate request, bytes.

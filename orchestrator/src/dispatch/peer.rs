@@ -1,9 +1,10 @@
 //! Who is at the other end of a call, by the certificate that the transport has verified.
 
 use tonic::{Request, Status};
+use windlass_agent_wire::HostIdentity;
 use windlass_sagas::ids::CellId;
 
-use crate::identity::{HostIdentity, host_identity};
+use crate::identity::host_identity;
 
 /// The host of this cell that calls.
 ///

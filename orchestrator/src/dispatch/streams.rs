@@ -10,7 +10,7 @@ use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tokio_stream::{Stream, StreamExt};
 use tonic::{Request, Response, Status, Streaming};
-use windlass_agent_wire::{Collector, ConsoleTold, WireError, decode_up, encode_down};
+use windlass_agent_wire::{Collector, ConsoleTold, HostIdentity, WireError, decode_up, encode_down};
 use windlass_proto::agent::v1::agent_service_server::AgentService;
 use windlass_proto::agent::v1::{AgentMessage, OrchestratorMessage, agent_message};
 use windlass_sagas::ids::{CellId, HostId};
@@ -20,7 +20,6 @@ use windlass_sagas::record::{Role, StepKey};
 
 use super::Contacts;
 use super::peer::host_of;
-use crate::identity::HostIdentity;
 
 /// Messages that may wait for one agent; one that does not read is cut off.
 const OUT_QUEUE: usize = 4096;

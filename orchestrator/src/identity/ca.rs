@@ -1,6 +1,7 @@
 //! The cell's certificate authority: orchestrators' and agents' certificates, short-lived, bound to what they are for.
 //!
-//! A host's certificate names its cell, its id and its roles in one URI; nothing else of the request is believed.
+//! A host's certificate names its cell, its id and its roles in one URI ([`HostIdentity`]); nothing else of the request
+//! is believed.
 
 use std::net::IpAddr;
 
@@ -11,8 +12,8 @@ use rcgen::{
 };
 use sha2::{Digest, Sha256};
 use time::{Duration, OffsetDateTime};
-use windlass_sagas::ids::{CellId, Hash, HostId, Time};
-use windlass_sagas::record::Role;
+use windlass_agent_wire::HostIdentity;
+use windlass_sagas::ids::{Hash, HostId, Time};
 use x509_parser::certificate::X509Certificate;
 
 use super::IdentityError;
@@ -41,17 +42,6 @@ pub struct Issued {
     pub key_pem: String,
     /// SHA-256 of the certificate's DER.
     pub sha256: Hash,
-}
-
-/// Whom a host's certificate speaks for.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct HostIdentity {
-    /// The cell.
-    pub cell: CellId,
-    /// The host.
-    pub host: HostId,
-    /// What its agent may do.
-    pub roles: Vec<Role>,
 }
 
 impl Authority {
@@ -187,33 +177,11 @@ impl Authority {
     }
 }
 
-impl HostIdentity {
-    /// `windlass:cell:<id>:host:<id>:roles:<role,…>`.
-    fn uri(&self) -> String {
-        let roles: Vec<&str> = self.roles.iter().map(|role| role.name()).collect();
-        format!("windlass:cell:{}:host:{}:roles:{}", self.cell, self.host, roles.join(","))
-    }
-
-    fn parse(uri: &str) -> Option<Self> {
-        let rest = uri.strip_prefix("windlass:cell:")?;
-        let (cell, rest) = rest.split_once(":host:")?;
-        let (host, roles) = rest.split_once(":roles:")?;
-        let role = |name: &str| Role::ALL.iter().copied().find(|role| role.name() == name);
-        // A role that only a newer build knows is nobody's affair here.
-        let roles = roles.split(',').filter_map(role).collect();
-        Some(Self { cell: cell.parse().ok()?, host: host.parse().ok()?, roles })
-    }
-}
-
 /// Whom a certificate (DER) that the transport has verified speaks for; `None` if it is no host's.
 #[must_use]
 pub fn host_identity(certificate_der: &[u8]) -> Option<HostIdentity> {
     let (_, certificate) = x509_parser::parse_x509_certificate(certificate_der).ok()?;
-    let names = certificate.subject_alternative_name().ok()??;
-    names.value.general_names.iter().find_map(|name| match name {
-        x509_parser::extensions::GeneralName::URI(uri) => HostIdentity::parse(uri),
-        _ => None,
-    })
+    HostIdentity::of(&certificate)
 }
 
 fn valid_for(params: &mut CertificateParams, days: i64, now: Time) -> Result<(), IdentityError> {
@@ -232,6 +200,8 @@ fn bad(error: impl std::fmt::Display) -> IdentityError {
 #[cfg(test)]
 mod tests {
     use rcgen::PublicKeyData as _;
+    use windlass_sagas::ids::CellId;
+    use windlass_sagas::record::Role;
 
     use super::*;
 

@@ -6,7 +6,7 @@ mod cell;
 mod own;
 mod secret;
 
-pub use ca::{Authority, HostIdentity, Issued, host_identity};
+pub use ca::{Authority, Issued, host_identity};
 pub use cell::{CellIdentity, Initialised, init};
 pub use own::Own;
 pub(crate) use own::address_of;
