@@ -31,6 +31,11 @@ pub(crate) struct Node {
     pub(crate) life: u32,
     pub(crate) up: bool,
     paused: bool,
+    /// What its machines are to do next: each step whole, then what it led to, as in the shell.
+    work: VecDeque<Work>,
+    /// Whether a step is under way.
+    working: bool,
+    /// What has come from outside while the process stood still.
     inbox: VecDeque<Work>,
     /// The streams that stand, and whose they are.
     pub(crate) links: BTreeMap<u64, usize>,
@@ -129,6 +134,8 @@ impl Node {
             life: 0,
             up: false,
             paused: false,
+            work: VecDeque::new(),
+            working: false,
             inbox: VecDeque::new(),
             links: BTreeMap::new(),
             lease_until: None,
@@ -225,6 +232,7 @@ impl Sim {
         let now = self.agenda.now();
         let Some(it) = self.nodes.get_mut(node) else { return };
         (it.up, it.paused, it.life) = (false, false, it.life + 1);
+        it.work.clear();
         it.inbox.clear();
         it.subscribed = None;
         let life = it.life;
@@ -253,9 +261,10 @@ impl Sim {
         let Some(it) = self.nodes.get_mut(node).filter(alive) else { return };
         it.paused = false;
         self.seen.zombies += u64::from(it.is_zombie(self.chain.tip.term));
-        let alive = |sim: &Self| sim.nodes.get(node).is_some_and(|it| it.life == life && it.up && !it.paused);
-        while alive(self) {
-            let Some(work) = self.nodes.get_mut(node).and_then(|it| it.inbox.pop_front()) else { return };
+        self.drain(node);
+        loop {
+            let awake = self.nodes.get_mut(node).filter(|it| it.life == life && it.up && !it.paused);
+            let Some(work) = awake.and_then(|it| it.inbox.pop_front()) else { return };
             self.node_works(node, work);
         }
     }
@@ -275,10 +284,28 @@ impl Sim {
         }
     }
 
+    /// Puts work behind what its process has to do, and does all of it, unless that is under way.
     fn node_works(&mut self, node: usize, work: Work) {
+        let Some(it) = self.nodes.get_mut(node) else { return };
+        it.work.push_back(work);
+        self.drain(node);
+    }
+
+    /// Steps machines until nothing is left to do, or the process dies or stands still.
+    fn drain(&mut self, node: usize) {
+        while let Some(it) = self.nodes.get_mut(node).filter(|it| !it.paused && !it.working) {
+            let Some(work) = it.work.pop_front() else { return };
+            it.working = true;
+            self.node_does(node, work);
+            let Some(it) = self.nodes.get_mut(node) else { return };
+            it.working = false;
+        }
+    }
+
+    fn node_does(&mut self, node: usize, work: Work) {
         match work {
-            Work::Machine(input) => self.machine(node, *input),
-            Work::Dispatcher(input) => self.dispatcher(node, *input),
+            Work::Machine(input) => self.step_machine(node, *input),
+            Work::Dispatcher(input) => self.step_dispatcher(node, *input),
             Work::Rest(outputs) => self.carry_out(node, outputs),
             Work::Open(host, link, hello) => self.stream_opens(node, host, link, *hello),
             Work::Broken(link) => self.stream_breaks(node, link),
@@ -296,8 +323,8 @@ impl Sim {
                 };
                 let up_ms = self.agenda.now().ms() - it.started.ms();
                 match which {
-                    0 => self.machine(node, Input::Tick { up_ms }),
-                    _ => self.dispatcher(node, dispatcher::Input::Tick),
+                    0 => self.step_machine(node, Input::Tick { up_ms }),
+                    _ => self.step_dispatcher(node, dispatcher::Input::Tick),
                 }
                 self.wake_again(node, which, ring);
             }
@@ -334,16 +361,24 @@ impl Sim {
         self.node_hears(node, life, Work::Dispatcher(Box::new(input)));
     }
 
-    /// One step of the orchestrator's machine.
+    /// A step of the orchestrator's machine, behind what is to be done before.
     pub(crate) fn machine(&mut self, node: usize, input: Input) {
+        self.node_works(node, Work::Machine(Box::new(input)));
+    }
+
+    /// A step of the dispatcher's machine, behind what is to be done before.
+    pub(crate) fn dispatcher(&mut self, node: usize, input: dispatcher::Input) {
+        self.node_works(node, Work::Dispatcher(Box::new(input)));
+    }
+
+    fn step_machine(&mut self, node: usize, input: Input) {
         let now = self.node_now(node);
         let Some(it) = self.nodes.get_mut(node) else { return };
         let outputs = it.machine.step(input, now);
         self.carry_out(node, outputs);
     }
 
-    /// One step of the dispatcher's machine.
-    pub(crate) fn dispatcher(&mut self, node: usize, input: dispatcher::Input) {
+    fn step_dispatcher(&mut self, node: usize, input: dispatcher::Input) {
         let now = self.node_now(node);
         let Some(it) = self.nodes.get_mut(node) else { return };
         let life = it.life;

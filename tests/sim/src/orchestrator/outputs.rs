@@ -46,7 +46,7 @@ impl Sim {
 
     fn hold_back(&mut self, node: usize, first: Output, rest: impl Iterator<Item = Output>) {
         if let Some(it) = self.nodes.get_mut(node) {
-            it.inbox.push_front(Work::Rest(std::iter::once(first).chain(rest).collect()));
+            it.work.push_front(Work::Rest(std::iter::once(first).chain(rest).collect()));
         }
     }
 
