@@ -3,7 +3,7 @@
 //!
 //! He knows what people know: the fold as it is acknowledged, and what he sees on the hosts.
 
-use windlass_sagas::cell::state::{Cell, Lock, SagaState, Server, ServerState};
+use windlass_sagas::cell::state::{Cell, HostLife, Lock, SagaState, Server, ServerState};
 use windlass_sagas::ids::*;
 use windlass_sagas::protocol::orchestrator::Input;
 use windlass_sagas::record::*;
@@ -50,7 +50,21 @@ impl Sim {
             self.wishes(Wish { at_ms: 0, want, insist: 0, again: false });
         }
         self.clear_quarantine();
+        self.give_up_hosts();
         self.later_ms(OPERATOR_PAUSE_MS, Happening::OperatorLooks);
+    }
+
+    /// A host that was let join again, and whose machine never did, is declared gone once more when all else is done: what
+    /// waits for it would wait for ever.
+    fn give_up_hosts(&mut self) {
+        if !self.settling || self.clients.waiting().next().is_some() {
+            return;
+        }
+        let hosts = self.chain.cell.hosts.values();
+        let never = hosts.filter(|host| host.life == HostLife::Joined && host.certificate_sha256.is_none());
+        for host in never.map(|host| host.name.clone()).collect::<Vec<_>>() {
+            self.wishes(Wish::ask(0, DeclareHostGone { host, reason: "it never joined".to_string() }));
+        }
     }
 
     /// Removes what a saga left on hosts and the fold does not have there.
