@@ -9,6 +9,7 @@ mod faults;
 mod generation;
 mod images;
 mod inventories;
+mod joins;
 mod leaks;
 mod power;
 mod quiet;

@@ -18,9 +18,14 @@ impl Cell {
         self.join_tokens.remove(&id);
     }
 
-    /// A host that rejoins keeps its id, its retired incarnations and what is claimed on it.
+    /// A host that rejoins keeps its id, its retired incarnations and what is claimed on it. One that was only silent, its
+    /// certificate expired, keeps everything else too: its ledgers are those that it had.
     pub(super) fn host_joined(&mut self, e: &HostJoined) {
         self.name_taken(NO_PROJECT, "host", &e.name, e.id.0);
+        if let Some(host) = self.hosts.get_mut(&e.id).filter(|host| host.life == HostLife::Down) {
+            (host.address, host.certificate_sha256) = (e.address, Some(e.certificate_sha256));
+            return;
+        }
         let old = self.hosts.remove(&e.id);
         let claimed = old.as_ref().map(|host| host.claimed).unwrap_or_default();
         let retired = old.map(|host| host.retired).unwrap_or_default();

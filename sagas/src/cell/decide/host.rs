@@ -1,7 +1,9 @@
 //! Hosts, as operators order: tokens, joining, draining, gone, off, rejoining.
 
+use alloc::collections::BTreeSet;
 use alloc::format;
 use alloc::string::ToString;
+use alloc::vec::Vec;
 
 use super::{Asked, Preview};
 use crate::cell::lookup::{self, NO_PROJECT};
@@ -11,14 +13,11 @@ use crate::ids::*;
 use crate::record::*;
 
 pub(super) fn create_token(asked: Asked<'_>, body: &CreateJoinToken) -> Result<Preview, Decline> {
-    let known = lookup::host(asked.cell, "host", &body.host).ok();
-    match known.map(|host| host.life) {
-        None => lookup::new_name(asked.cell, NO_PROJECT, "host", &body.host)?,
-        Some(HostLife::Joined) => {}
-        Some(HostLife::Up | HostLife::Down | HostLife::Gone { .. }) => {
-            let message = format!("host {} has joined", body.host);
-            let hint = "a gone host comes back by rejoin; another machine takes another name";
-            return Err(Rejection::new(Reason::NameTaken, message, hint).of_field("host").into());
+    match lookup::host(asked.cell, "host", &body.host) {
+        Err(_) => lookup::new_name(asked.cell, NO_PROJECT, "host", &body.host)?,
+        Ok(host) => {
+            may_join(host, "host")?;
+            same_member(host, body)?;
         }
     }
     if body.roles.is_empty() {
@@ -34,6 +33,39 @@ pub(super) fn create_token(asked: Asked<'_>, body: &CreateJoinToken) -> Result<P
     let CreateJoinToken { host, roles, zone, secret_sha256, expires } = body.clone();
     let event = JoinTokenCreated { id, host, roles, zone, secret_sha256, expires };
     asked.at_once(SagaKind::JoinTokenCreate, ResourceRef::JoinToken(id), alloc::vec![event.into()])
+}
+
+/// A token is for a machine that is no host yet, or for a host that is silent and may have no valid certificate any more.
+fn may_join(host: &Host, field: &str) -> Result<(), Rejection> {
+    let (state, hint) = match host.life {
+        HostLife::Joined | HostLife::Down => return Ok(()),
+        HostLife::Up => {
+            let hint = "its certificate renews itself; another machine takes another name";
+            ("has joined and is up", hint)
+        }
+        HostLife::Gone { .. } => ("was declared gone", "wipe it and let it rejoin first"),
+    };
+    let message = format!("host {} {state}", host.name);
+    Err(Rejection::new(Reason::NameTaken, message, hint).of_field(field))
+}
+
+/// A silent host keeps its ledgers and what it holds, so it joins again as what it was.
+fn same_member(host: &Host, token: &CreateJoinToken) -> Result<(), Rejection> {
+    if !matches!(host.life, HostLife::Down) {
+        return Ok(());
+    }
+    let refuse = |field: &str, has: &str| {
+        let message = format!("host {} is down and has {has}: it joins again with the same", host.name);
+        Err(Rejection::field(field, message))
+    };
+    if token.roles.iter().copied().collect::<BTreeSet<_>>() != host.roles {
+        let roles: Vec<&str> = host.roles.iter().map(|role| role.name()).collect();
+        return refuse("roles", &format!("the roles {}", roles.join(", ")));
+    }
+    if token.zone != host.zone {
+        return refuse("zone", &format!("the zone {:?}", host.zone));
+    }
+    Ok(())
 }
 
 pub(super) fn revoke_token(asked: Asked<'_>, body: &RevokeJoinToken) -> Result<Preview, Decline> {
@@ -55,7 +87,10 @@ pub(super) fn join(asked: Asked<'_>, body: &JoinHost) -> Result<Preview, Decline
         return Err(refuse("the join token is expired").into());
     }
     let id = match lookup::host(asked.cell, "host", &token.host) {
-        Ok(host) => host.id,
+        Ok(host) => {
+            may_join(host, "token")?;
+            host.id
+        }
         Err(_) => HostId::derived(asked.id(), 0),
     };
     let joined = HostJoined {
