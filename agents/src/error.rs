@@ -38,9 +38,12 @@ pub enum AgentError {
     /// The machine is no host yet.
     #[error("{0} holds no identity: join the cell with `windlass agent join`")]
     NoIdentity(PathBuf),
-    /// The machine is a host already.
-    #[error("{0} holds the identity of a host already")]
+    /// The machine is a host already, and can show it.
+    #[error("{0} holds the identity of a host already, whose certificate is good and renews itself")]
     Joined(PathBuf),
+    /// The machine was a host, and no longer knows which.
+    #[error("{0} holds the ledgers of a host that this machine was: wipe the machine before it joins anew")]
+    NotWiped(PathBuf),
     /// The certificate is not good, or not for what is asked.
     #[error("certificate: {0}")]
     Certificate(String),

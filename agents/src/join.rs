@@ -20,11 +20,11 @@ use windlass_proto::agent::v1::{self, IpAddress, JoinRequest, JoinResponse};
 use windlass_sagas::ids::Hash;
 use windlass_sagas::record::Role;
 
-use crate::config::{HostFile, check_address};
+use crate::config::{HostFile, check_address, read_host};
 use crate::files::{Lock, PRIVATE, make_directory, read_text, replace};
 use crate::identity::{Fresh, HOST, Identity, pem};
 use crate::limits::{DIAL_TIME_MAX, JOIN_TIME_MAX};
-use crate::runtime::{causes, request};
+use crate::runtime::{causes, ledgers, request};
 use crate::{AgentError, clock};
 
 /// Key and request of a join that has not been answered.
@@ -61,24 +61,32 @@ pub enum Authority {
 /// Joins the machine to a cell and writes its identity.
 ///
 /// # Errors
-/// `Joined` where the state directory is a host's already; `Orchestrator` with what the orchestrator said.
+/// `Joined` where the state directory is a host's already, whose certificate holds; `NotWiped` where it is no host's any more
+/// and not empty; `Orchestrator` with what the orchestrator said.
 pub async fn join(join: Join) -> Result<Identity, AgentError> {
     check_address(&join.orchestrator).map_err(AgentError::Setting)?;
     let directory = join.state.join("identity");
     make_directory(&directory)?;
     let _lock = Lock::take(&directory)?;
-    if directory.join(HOST).exists() {
-        return Err(AgentError::Joined(directory));
-    }
+    let held = held(&join.state, &directory)?;
     let (key_pem, csr_der) = pending(&directory)?;
-    let answer = match timeout(JOIN_TIME_MAX, ask(&join, csr_der)).await {
+    let answer = match timeout(JOIN_TIME_MAX, ask(&join, csr_der, held.as_ref())).await {
         Ok(answer) => answer,
         Err(_) => Err("it did not answer in time; the same command may be repeated".to_owned()),
     };
     let address = join.orchestrator.clone();
     let refused = |message| AgentError::Orchestrator { address: address.clone(), message };
     let answer = answer.map_err(refused)?;
-    let file = host_file(&join, &answer).map_err(|field| refused(format!("its answer lacks {field}")))?;
+    let mut file = host_file(&join, &answer).map_err(|field| refused(format!("its answer lacks {field}")))?;
+    if let Some(held) = held {
+        if (held.cell, held.host) != (file.cell, file.host) {
+            return Err(refused(format!(
+                "it answered for host {}, this machine is {}",
+                file.host, held.host
+            )));
+        }
+        file.name = join.name.clone().unwrap_or(held.name);
+    }
     let fresh = Fresh {
         chain_der: answer.certificate_chain_der.iter().map(|der| der.to_vec()).collect(),
         key_pem,
@@ -91,6 +99,19 @@ pub async fn join(join: Join) -> Result<Identity, AgentError> {
     }
     tracing::info!(host = %identity.host(), cell = identity.cell_name(), "joined");
     Ok(identity)
+}
+
+/// The host that the machine is already and can't show any more: it joins again with all that it has.
+fn held(state: &Path, directory: &Path) -> Result<Option<HostFile>, AgentError> {
+    if directory.join(HOST).exists() {
+        let holds = |identity: &Identity| identity.validity().1 > clock::wall().0;
+        if Identity::load(directory).is_ok_and(|identity| holds(&identity)) {
+            return Err(AgentError::Joined(directory.to_path_buf()));
+        }
+        return read_host(&directory.join(HOST)).map(Some);
+    }
+    let ledgers = ledgers(state);
+    if ledgers.exists() { Err(AgentError::NotWiped(ledgers)) } else { Ok(None) }
 }
 
 /// Key and request: those of an earlier try, or new ones, which are on disk when this returns.
@@ -109,7 +130,7 @@ fn pending(directory: &Path) -> Result<(String, Vec<u8>), AgentError> {
     Ok((key_pem, csr_der))
 }
 
-async fn ask(join: &Join, csr_der: Vec<u8>) -> Result<JoinResponse, String> {
+async fn ask(join: &Join, csr_der: Vec<u8>, held: Option<&HostFile>) -> Result<JoinResponse, String> {
     let authority_pem = match &join.authority {
         Authority::Pem(pem) => pem.clone(),
         Authority::Sha256(hash) => {
@@ -125,6 +146,7 @@ async fn ask(join: &Join, csr_der: Vec<u8>) -> Result<JoinResponse, String> {
         roles: join.roles.iter().map(|role| i32::from(*role as u8)).collect(),
         address: join.address.map(address),
         clock_us: clock::wall().0,
+        host: held.map(|held| held.host.0.to_vec()).unwrap_or_default().into(),
     };
     let answer = client.join(request).await;
     answer

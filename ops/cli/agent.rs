@@ -144,7 +144,7 @@ pub(crate) const fn code(error: &AgentError) -> u8 {
     match error {
         AgentError::Malformed { .. } | AgentError::Setting(_) => exit::USAGE,
         AgentError::NoIdentity(_) => exit::NOT_FOUND,
-        AgentError::Held { .. } | AgentError::Joined(_) => exit::CONFLICT,
+        AgentError::Held { .. } | AgentError::Joined(_) | AgentError::NotWiped(_) => exit::CONFLICT,
         AgentError::File { .. }
         | AgentError::Certificate(_)
         | AgentError::Ledger { .. }

@@ -38,7 +38,8 @@ pub(crate) enum Host {
     /// Let a gone host join again under its name, once it is wiped.
     #[command(after_help = "Example: windlass host rejoin rack1-07")]
     Rejoin(Named),
-    /// Make a token that lets one machine join, once; shown this once, on standard output.
+    /// Make a token that lets one machine join, once; shown this once, on standard output. A host that is DOWN because its
+    /// certificate has ended joins again by one with the roles and zone that it has, and keeps all that is on it.
     #[command(after_help = "Example: windlass host token rack1-07 --role hypervisor,network --zone a")]
     Token(Token),
     /// List join tokens, ended ones too while they are remembered.

@@ -101,6 +101,10 @@ impl Running {
         self.identity.authority.certificate_pem()
     }
 
+    pub(crate) fn id(&self) -> CellId {
+        self.identity.genesis.cell
+    }
+
     /// What the fold says.
     pub(crate) async fn read<T: Send + 'static>(
         &self,
@@ -127,6 +131,12 @@ impl Running {
             }
         }
         unreachable!("nobody leads")
+    }
+
+    /// Tells the leader that nothing was heard of a host for the grace period.
+    pub(crate) async fn silent(&self, host: HostId) {
+        let fact = Fact::Report(Report::HostSilent(HostSilent { host }));
+        self.leader.propose(Cause::default(), fact).await.expect("it was up");
     }
 
     /// A join token's secret.

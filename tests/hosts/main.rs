@@ -1,6 +1,7 @@
 //! A leader's task and an agent over real TLS on loopback, in one process: a machine joins by a token that pins the
 //! cell's authority, its ledgers are admitted, a server is made on it and deleted, and its view follows.
 
+mod again;
 mod blobs;
 mod cell;
 
@@ -19,13 +20,22 @@ use windlass_world::World;
 const ROLES: [Role; 3] = [Role::Hypervisor, Role::Storage, Role::Network];
 
 async fn join_with(cell: &Running, token: Token, state: &std::path::Path) -> Result<(), AgentError> {
+    join_as(cell, token, "h1", state).await
+}
+
+async fn join_as(
+    cell: &Running,
+    token: Token,
+    name: &str,
+    state: &std::path::Path,
+) -> Result<(), AgentError> {
     let authority = token.authority(None)?;
     let wanted = Join {
         token,
         orchestrator: cell.address.to_string(),
         authority,
         state: state.to_path_buf(),
-        name: Some("h1".into()),
+        name: Some(name.into()),
         roles: ROLES.into(),
         address: None,
     };
@@ -62,6 +72,11 @@ impl Agent {
         let secret = cell.token("h1", &ROLES).await;
         let token = Token::new(&secret, cell.authority_pem()).expect("a token");
         join_with(cell, token, state.path()).await.expect("joined");
+        Self::run(cell, state).await
+    }
+
+    /// The same of a machine that has joined.
+    async fn run(cell: &Running, state: tempfile::TempDir) -> Self {
         let options = Options {
             state: Some(state.path().into()),
             driver: Some("sim".into()),
@@ -84,9 +99,10 @@ impl Agent {
         world(self.state.path())
     }
 
-    async fn stop(self) {
+    async fn stop(self) -> tempfile::TempDir {
         self.stop.cancel();
         assert_eq!(self.task.await.expect("no panic").expect("an orderly end"), Ended::Stopped);
+        self.state
     }
 }
 

@@ -83,5 +83,10 @@ pub(crate) fn lose(state: &Path, role: Role) {
 
 /// Where a role's ledger is.
 pub(crate) fn ledger_directory(state: &Path, role: Role) -> PathBuf {
-    state.join("ledger").join(role_name(role))
+    ledgers(state).join(role_name(role))
+}
+
+/// Where the ledgers of all roles are.
+pub(crate) fn ledgers(state: &Path) -> PathBuf {
+    state.join("ledger")
 }

@@ -9,7 +9,7 @@ mod shell;
 
 pub(crate) use dial::{causes, connect};
 pub use fall::Fall;
-pub(crate) use fall::{Downfall, Gate};
+pub(crate) use fall::{Downfall, Gate, ledgers};
 pub(crate) use renew::request;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -237,7 +237,7 @@ fn check_certificate(identity: &Identity) -> Result<(), AgentError> {
     }
     if now >= until {
         let days = (now - until) / 86_400_000_000;
-        let message = format!("it ended {days} days ago; the host must join again");
+        let message = format!("it ended {days} days ago; {}", renew::JOIN_AGAIN);
         return Err(AgentError::Certificate(message));
     }
     Ok(())

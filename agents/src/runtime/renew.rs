@@ -16,6 +16,10 @@ use crate::identity::{Fresh, Identity};
 use crate::limits::{JOIN_TIME_MAX, RENEW_CHECK_EVERY, RENEW_PAUSE};
 use crate::random::jitter;
 
+/// What helps once a certificate has ended.
+pub(super) const JOIN_AGAIN: &str = "the host must join again: an operator makes a token for it (`windlass host \
+    token`), and `windlass agent join` with the same state directory keeps all that is on the host";
+
 /// Runs for as long as the agent does. `pinned` orchestrators are asked where there are any, else the cell's.
 pub(super) async fn keep_fresh(known: watch::Sender<Arc<Identity>>, pinned: Vec<String>) {
     let mut pause = RENEW_PAUSE.0;
@@ -32,6 +36,9 @@ pub(super) async fn keep_fresh(known: watch::Sender<Arc<Identity>>, pinned: Vec<
                 tracing::info!("the certificate is renewed");
                 known.send_replace(Arc::new(renewed));
                 pause = RENEW_PAUSE.0;
+            }
+            Err(why) if clock::wall().0 >= identity.validity().1 => {
+                tracing::error!(why, "the certificate has ended; end this agent, then {JOIN_AGAIN}");
             }
             Err(why) => tracing::warn!(why, "the certificate could not be renewed; asking again"),
         }

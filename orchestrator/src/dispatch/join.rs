@@ -10,7 +10,8 @@ use windlass_proto::agent::v1::{
     self, IssueVolumeCertificateRequest, IssueVolumeCertificateResponse, JoinRequest, JoinResponse,
     RenewRequest, RenewResponse,
 };
-use windlass_sagas::cell::state::{Host, JoinToken};
+use windlass_sagas::cell::state::{Host, HostLife, JoinToken};
+use windlass_sagas::cell::{Reason, Rejection};
 use windlass_sagas::ids::{Hash, HostId, Position, RequestId};
 use windlass_sagas::record::{Body, Cause, Fact, JoinHost, Principal, Request as Asked, Role};
 
@@ -49,13 +50,36 @@ impl Joining {
         token.ok_or_else(|| Status::unauthenticated("the join token is unknown, used or revoked"))
     }
 
-    /// The host that a token's join made; its id is known once it is committed.
-    async fn host(&self, name: String, position: Position) -> Result<Host, Status> {
+    /// The host of a token, as it is at a position; none before its first join.
+    async fn host(&self, name: String, position: Position) -> Result<Option<Host>, Status> {
         let read = move |cell: &windlass_sagas::cell::Cell| {
             cell.hosts.values().find(|host| host.name == name).cloned()
         };
         let (_, host) = self.leader.read(position, read).await.map_err(|refused| unavailable(&refused))?;
-        host.ok_or_else(|| Status::internal("the host that joined is not in the fold"))
+        Ok(host)
+    }
+
+    /// The silent host that joins again by this token. Refuses a machine that is another one, or that holds what another
+    /// host was: its ledgers would be another machine's.
+    async fn again(&self, token: &JoinToken, machine: &[u8]) -> Result<Option<Host>, Status> {
+        let machine = (!machine.is_empty()).then(|| HostId::try_from(machine)).transpose();
+        let machine = machine.map_err(|_| Status::invalid_argument("host: not 16 bytes"))?;
+        let host = self.host(token.host.clone(), Position(0)).await?;
+        let silent = host.filter(|host| host.life == HostLife::Down);
+        let name = &token.host;
+        match (silent, machine) {
+            (None, None) => Ok(None),
+            (Some(host), Some(machine)) if host.id == machine => Ok(Some(host)),
+            (Some(host), _) => Err(Status::failed_precondition(format!(
+                "host: {name} ({}) is silent, and joins again only with its own state directory; where that is \
+                 lost, declare the host gone, wipe it and let it rejoin",
+                host.id
+            ))),
+            (None, Some(machine)) => Err(Status::failed_precondition(format!(
+                "host: this machine was host {machine}, and {name} is not a host that waits for it; wipe the state \
+                 directory to join as another host, or as one that was declared gone"
+            ))),
+        }
     }
 
     /// The host that joined with this request before: its answer was lost, and its token is used up. Whoever repeats
@@ -113,6 +137,10 @@ impl Joining {
         });
         match self.leader.propose(Cause::default(), fact).await {
             Ok(receipt) => Ok(receipt.position),
+            Err(Refused::Rejected { rejection, .. }) if rejection.reason == Reason::NameTaken => {
+                let Rejection { message, hint, .. } = &*rejection;
+                Err(Status::failed_precondition(format!("token: {message}; {hint}")))
+            }
             Err(Refused::Rejected { rejection, .. }) => Err(Status::unauthenticated(rejection.message)),
             Err(refused) => Err(unavailable(&refused)),
         }
@@ -161,11 +189,14 @@ impl JoinService for Joining {
             let roles: Vec<&str> = token.roles.iter().map(|role| role.name()).collect();
             return Err(Status::invalid_argument(format!("roles: the token is for {}", roles.join(", "))));
         }
-        let address = asked.address.as_ref().map(ip).transpose()?.or(peer);
+        let again = self.again(&token, &asked.host).await?;
+        let address = asked.address.as_ref().map(ip).transpose()?;
+        let address = address.or(again.and_then(|host| host.address)).or(peer);
         // Signed once before the commit, so that a bad request uses no token up.
         self.sign(&asked.csr_der, HostId::default(), &token.roles)?;
         let position = self.commit(&token, &asked.csr_der, address).await?;
         let host = self.host(token.host.clone(), position).await?;
+        let host = host.ok_or_else(|| Status::internal("the host that joined is not in the fold"))?;
         self.answer(&asked.csr_der, &host)
     }
 
