@@ -13,6 +13,7 @@ use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
+use sha2::{Digest as _, Sha256};
 use tokio::time::timeout;
 use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint};
 use windlass_proto::agent::v1::join_service_client::JoinServiceClient;
@@ -27,7 +28,7 @@ use crate::limits::{DIAL_TIME_MAX, JOIN_TIME_MAX};
 use crate::runtime::{causes, ledgers, request};
 use crate::{AgentError, clock};
 
-/// Key and request of a join that has not been answered.
+/// Key and request of a join that has not been answered, behind the hash of its token.
 const PENDING: &str = "join.pem";
 
 /// What a join needs.
@@ -69,7 +70,7 @@ pub async fn join(join: Join) -> Result<Identity, AgentError> {
     make_directory(&directory)?;
     let _lock = Lock::take(&directory)?;
     let held = held(&join.state, &directory)?;
-    let (key_pem, csr_der) = pending(&directory)?;
+    let (key_pem, csr_der) = pending(&directory, &join.token)?;
     let answer = match timeout(JOIN_TIME_MAX, ask(&join, csr_der, held.as_ref())).await {
         Ok(answer) => answer,
         Err(_) => Err("it did not answer in time; the same command may be repeated".to_owned()),
@@ -93,7 +94,7 @@ pub async fn join(join: Join) -> Result<Identity, AgentError> {
         authority_der: answer.ca_certificate_der.to_vec(),
     };
     let identity = Identity::write(&directory, &file, &fresh)?;
-    // Left behind it does no harm: with an identity there, it is never read.
+    // Left behind it does no harm: another token has another request.
     if let Err(error) = std::fs::remove_file(directory.join(PENDING)) {
         tracing::debug!(%error, "the request of the join was left behind");
     }
@@ -101,31 +102,55 @@ pub async fn join(join: Join) -> Result<Identity, AgentError> {
     Ok(identity)
 }
 
-/// The host that the machine is already and can't show any more: it joins again with all that it has.
-fn held(state: &Path, directory: &Path) -> Result<Option<HostFile>, AgentError> {
-    if directory.join(HOST).exists() {
-        let holds = |identity: &Identity| identity.validity().1 > clock::wall().0;
-        if Identity::load(directory).is_ok_and(|identity| holds(&identity)) {
-            return Err(AgentError::Joined(directory.to_path_buf()));
-        }
-        return read_host(&directory.join(HOST)).map(Some);
-    }
-    let ledgers = ledgers(state);
-    if ledgers.exists() { Err(AgentError::NotWiped(ledgers)) } else { Ok(None) }
+/// What a machine is by its state directory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// No host.
+    Nobody,
+    /// A host that can show it.
+    Host,
+    /// A host whose certificate can't be shown any more: it joins again with all that it has.
+    Ended,
 }
 
-/// Key and request: those of an earlier try, or new ones, which are on disk when this returns.
-fn pending(directory: &Path) -> Result<(String, Vec<u8>), AgentError> {
+/// What the machine with this state directory is.
+#[must_use]
+pub fn standing(state: &Path) -> Standing {
+    let directory = state.join("identity");
+    if !directory.join(HOST).exists() {
+        return Standing::Nobody;
+    }
+    let holds = |identity: &Identity| identity.validity().1 > clock::wall().0;
+    if Identity::load(&directory).is_ok_and(|identity| holds(&identity)) {
+        Standing::Host
+    } else {
+        Standing::Ended
+    }
+}
+
+fn held(state: &Path, directory: &Path) -> Result<Option<HostFile>, AgentError> {
+    let ledgers = ledgers(state);
+    match standing(state) {
+        Standing::Nobody if ledgers.exists() => Err(AgentError::NotWiped(ledgers)),
+        Standing::Nobody => Ok(None),
+        Standing::Host => Err(AgentError::Joined(directory.to_path_buf())),
+        Standing::Ended => read_host(&directory.join(HOST)).map(Some),
+    }
+}
+
+/// Key and request: those of an earlier try with this token, or new ones, which are on disk when this returns.
+fn pending(directory: &Path, token: &Token) -> Result<(String, Vec<u8>), AgentError> {
     let path = directory.join(PENDING);
-    if path.exists() {
-        let text = read_text(&path)?;
+    let mark: String = Sha256::digest(token.secret()).iter().map(|byte| format!("{byte:02x}")).collect();
+    let text = if path.exists() { read_text(&path)? } else { String::new() };
+    if text.starts_with(&mark) {
         let key = pem::find(&text, "PRIVATE KEY").map(|der| pem::encode("PRIVATE KEY", &der));
         if let (Some(key), Some(csr)) = (key, pem::find(&text, "CERTIFICATE REQUEST")) {
             return Ok((key, csr));
         }
     }
     let (key_pem, csr_der) = request().map_err(AgentError::Certificate)?;
-    let text = format!("{key_pem}{}", pem::encode("CERTIFICATE REQUEST", &csr_der));
+    let text = format!("{mark}\n{key_pem}{}", pem::encode("CERTIFICATE REQUEST", &csr_der));
     replace(&path, PRIVATE, text.as_bytes()).map_err(|error| AgentError::File { path, error })?;
     Ok((key_pem, csr_der))
 }

@@ -7,15 +7,20 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::Context as _;
-use windlass_agents::join::{Join, Token, join};
+use windlass_agents::join::{Join, Standing, Token, join, standing};
 use windlass_client::v1;
 use windlass_client::{Client, NewSecret, Unary};
 
 use crate::host::Role;
+use crate::output;
 
 /// How often hosts are looked at until they are up, and the pause between.
 const LOOKS_MAX: u32 = 1_500;
 const LOOK_PAUSE: Duration = Duration::from_millis(20);
+
+/// The same for a host that is silent: three times the grace that it has.
+const SILENT_LOOKS_MAX: u32 = 300;
+const SILENT_LOOK_PAUSE: Duration = Duration::from_millis(300);
 
 /// The project that is made.
 pub(crate) const PROJECT: &str = "demo";
@@ -172,7 +177,23 @@ pub(crate) async fn join_token(client: &Client, host: &str, roles: &[Role]) -> a
     Ok(secret.text)
 }
 
-/// Makes the machine whose state is in `directory` a host, in this process, unless it is one already.
+/// Waits, bounded, until a host whose certificate has ended counts as silent: before that it does not join again.
+async fn until_down(client: &Client, name: &str) -> anyhow::Result<()> {
+    output::tell(format!(
+        "the certificate of {name} has ended; it joins again once it counts as DOWN, in half a minute"
+    ));
+    for _ in 0..SILENT_LOOKS_MAX {
+        let all = client.list(v1::ListHostsRequest::default()).take(1000).await?;
+        let waits = |host: &v1::Host| host.display_name == name && host.state() == v1::host::State::Up;
+        if !all.iter().any(waits) {
+            return Ok(());
+        }
+        tokio::time::sleep(SILENT_LOOK_PAUSE).await;
+    }
+    anyhow::bail!("the host {name} can't join again: it is up all the same; does its agent run elsewhere?")
+}
+
+/// Makes the machine whose state is in `directory` a host, in this process, unless it is one already and can show it.
 pub(crate) async fn join_host(
     client: &Client,
     authority: &Path,
@@ -180,8 +201,10 @@ pub(crate) async fn join_host(
     (name, roles): (&str, &[Role]),
     (orchestrator, address): (String, Option<IpAddr>),
 ) -> anyhow::Result<()> {
-    if directory.join("identity").join("host.toml").exists() {
-        return Ok(());
+    match standing(&directory) {
+        Standing::Host => return Ok(()),
+        Standing::Ended => until_down(client, name).await?,
+        Standing::Nobody => {}
     }
     let authority = std::fs::read_to_string(authority)?;
     let token = Token::new(&join_token(client, name, roles).await?, &authority)?;

@@ -7,6 +7,8 @@ mod armed;
 mod create;
 mod down;
 mod drain;
+#[path = "../ended/mod.rs"]
+mod ended;
 mod feed;
 mod fence;
 mod handbook;
@@ -20,5 +22,6 @@ mod refuse;
 mod start;
 mod support;
 mod take_over;
+mod up;
 mod upgrade;
 mod verify;

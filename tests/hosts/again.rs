@@ -1,28 +1,14 @@
 //! A host whose certificate has ended joins again, with all that is on it; nobody else does in its place.
 
-use std::path::Path;
-
 use windlass_agents::AgentError;
 use windlass_agents::join::Token;
 use windlass_proto::agent::v1::JoinRequest;
 use windlass_sagas::cell::Cell;
-use windlass_sagas::ids::HostId;
 use windlass_sagas::record::DeleteServer;
 
-use crate::cell::{self, Running};
+use crate::cell;
+use crate::ended::let_certificate_end;
 use crate::{Agent, ROLES, join_as, join_with, until};
-
-/// Puts a certificate that ended a month ago in the place of the host's.
-fn let_it_end(state: &Path, cell: &Running, host: HostId) {
-    let uri = format!("windlass:cell:{}:host:{host}:roles:Hypervisor,Storage,Network", cell.id());
-    let mut params = rcgen::CertificateParams::new(Vec::new()).expect("well formed");
-    params.subject_alt_names = vec![rcgen::SanType::URI(uri.as_str().try_into().expect("well formed"))];
-    params.not_before = rcgen::date_time_ymd(2020, 1, 1);
-    params.not_after = rcgen::date_time_ymd(2020, 2, 1);
-    let key = rcgen::KeyPair::generate().expect("well formed");
-    let text = format!("{}{}", params.self_signed(&key).expect("well formed").pem(), key.serialize_pem());
-    std::fs::write(state.join("identity").join("host.pem"), text).expect("it is written");
-}
 
 #[tokio::test]
 async fn a_host_whose_certificate_has_ended_joins_again_with_all_that_is_on_it() {
@@ -35,7 +21,7 @@ async fn a_host_whose_certificate_has_ended_joins_again_with_all_that_is_on_it()
     let host = cell.read(|cell| cell.hosts.keys().next().copied()).await.unwrap();
     let state = agent.stop().await;
     let ledgers = cell.read(move |cell| Some(cell.hosts[&host].incarnations.clone())).await;
-    let_it_end(state.path(), &cell, host);
+    let_certificate_end(state.path());
 
     cell.silent(host).await;
     let secret = cell.token("h1", &ROLES).await;
@@ -66,7 +52,6 @@ async fn a_host_whose_certificate_has_ended_joins_again_with_all_that_is_on_it()
 async fn a_machine_that_was_a_host_joins_as_no_other_one_before_it_is_wiped() {
     let cell = cell::start().await;
     let agent = Agent::of(&cell).await;
-    let host = cell.read(|cell| cell.hosts.keys().next().copied()).await.unwrap();
     let state = agent.stop().await;
     let secret = cell.token("h2", &ROLES).await;
     let token = Token::new(&secret, cell.authority_pem()).unwrap();
@@ -76,9 +61,9 @@ async fn a_machine_that_was_a_host_joins_as_no_other_one_before_it_is_wiped() {
     };
     let refused = again().await;
     assert!(matches!(refused, AgentError::Joined(_)), "its certificate is good: {refused}");
-    let_it_end(state.path(), &cell, host);
+    let_certificate_end(state.path());
     let refused = again().await.to_string();
-    assert!(refused.contains("wipe the state directory"), "{refused}");
+    assert!(refused.contains("wipe the machine"), "{refused}");
     std::fs::remove_dir_all(state.path().join("identity")).unwrap();
     let refused = again().await;
     assert!(matches!(refused, AgentError::NotWiped(_)), "its ledgers are there: {refused}");

@@ -101,10 +101,6 @@ impl Running {
         self.identity.authority.certificate_pem()
     }
 
-    pub(crate) fn id(&self) -> CellId {
-        self.identity.genesis.cell
-    }
-
     /// What the fold says.
     pub(crate) async fn read<T: Send + 'static>(
         &self,

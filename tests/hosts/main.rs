@@ -4,6 +4,8 @@
 mod again;
 mod blobs;
 mod cell;
+#[path = "../ended/mod.rs"]
+mod ended;
 
 use std::time::Duration;
 

@@ -25,6 +25,7 @@ use crate::clock;
 use crate::config::{Config, DriverKind, Durability, OnFall, role_name};
 use crate::driver::Driver;
 use crate::faults::Faults;
+use crate::files::Lock;
 use crate::identity::Identity;
 use crate::identity::volume::keep_volume_certificate;
 use crate::limits::EVENTS_QUEUE;
@@ -60,6 +61,8 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> Result<Ended, A
     let directory = config.state.join("faults");
     let faults = Faults::load(config.faults.as_deref(), config.faults_allowed, &directory)?;
     let faults = Arc::new(faults);
+    // Nobody joins anew in this directory meanwhile.
+    let _lock = Lock::take(&config.state.join("identity"))?;
     let (sender, falls) = mpsc::unbounded_channel();
     let gate = Arc::new(Gate::default());
     let downfall = Downfall {

@@ -50,6 +50,24 @@ async fn a_join_whose_answer_was_lost_is_repeated_with_the_same_request() {
 }
 
 #[tokio::test]
+async fn another_token_has_another_request() {
+    let (cell, state) = (Cell::new(), tempfile::tempdir().unwrap());
+    let orchestrator = cell.orchestrator().await;
+    let key = || {
+        let text = std::fs::read_to_string(state.path().join("identity").join("join.pem")).unwrap();
+        text.split_once("-----BEGIN").unwrap().1.to_owned()
+    };
+    let other = Token::new("wlj_wrong", &cell.authority.certificate_pem).unwrap();
+    join_with(other.clone(), &orchestrator, state.path()).await.unwrap_err();
+    let first = key();
+    join_with(other, &orchestrator, state.path()).await.unwrap_err();
+    assert_eq!(key(), first, "the same command, the same request");
+    cell.asked.lock().unwrap().lose_joins = 1;
+    joined(&cell, &orchestrator, state.path()).await.unwrap_err();
+    assert_ne!(key(), first);
+}
+
+#[tokio::test]
 async fn a_refused_token_is_named_by_the_orchestrators_words() {
     let (cell, state) = (Cell::new(), tempfile::tempdir().unwrap());
     let orchestrator = cell.orchestrator().await;

@@ -59,27 +59,35 @@ impl Joining {
         Ok(host)
     }
 
-    /// The silent host that joins again by this token. Refuses a machine that is another one, or that holds what another
-    /// host was: its ledgers would be another machine's.
-    async fn again(&self, token: &JoinToken, machine: &[u8]) -> Result<Option<Host>, Status> {
+    /// Refuses a machine that is not the silent host which the token is for, or that was another host: its ledgers would
+    /// be another machine's. Gives the host of the token, where there is one.
+    async fn same_machine(&self, token: &JoinToken, machine: &[u8]) -> Result<Option<Host>, Status> {
         let machine = (!machine.is_empty()).then(|| HostId::try_from(machine)).transpose();
         let machine = machine.map_err(|_| Status::invalid_argument("host: not 16 bytes"))?;
         let host = self.host(token.host.clone(), Position(0)).await?;
-        let silent = host.filter(|host| host.life == HostLife::Down);
         let name = &token.host;
-        match (silent, machine) {
-            (None, None) => Ok(None),
-            (Some(host), Some(machine)) if host.id == machine => Ok(Some(host)),
-            (Some(host), _) => Err(Status::failed_precondition(format!(
-                "host: {name} ({}) is silent, and joins again only with its own state directory; where that is \
-                 lost, declare the host gone, wipe it and let it rejoin",
-                host.id
-            ))),
-            (None, Some(machine)) => Err(Status::failed_precondition(format!(
-                "host: this machine was host {machine}, and {name} is not a host that waits for it; wipe the state \
-                 directory to join as another host, or as one that was declared gone"
-            ))),
-        }
+        let joined = host.as_ref().filter(|host| host.certificate_sha256.is_some());
+        let own = joined.filter(|host| Some(host.id) == machine);
+        let message = match (token.again, machine, own) {
+            (Some(again), Some(machine), _) if again == machine => return Ok(host),
+            (Some(again), ..) => format!(
+                "host: {name} ({again}) is silent, and joins again only with its own state directory; where that is \
+                 lost, declare the host gone, wipe it and let it rejoin"
+            ),
+            (None, None, _) => return Ok(host),
+            // It joined and never showed itself: there is nothing that it could lose.
+            (None, Some(_), Some(own)) if own.life == HostLife::Joined => return Ok(host),
+            (None, Some(_), Some(_)) => {
+                format!(
+                    "host: {name} was not silent when the token was made; make another one once it is DOWN"
+                )
+            }
+            (None, Some(machine), None) => format!(
+                "host: this machine was host {machine}, which the token is not for; wipe the machine to join as \
+                 another host, or as one that was declared gone"
+            ),
+        };
+        Err(Status::failed_precondition(message))
     }
 
     /// The host that joined with this request before: its answer was lost, and its token is used up. Whoever repeats
@@ -137,11 +145,7 @@ impl Joining {
         });
         match self.leader.propose(Cause::default(), fact).await {
             Ok(receipt) => Ok(receipt.position),
-            Err(Refused::Rejected { rejection, .. }) if rejection.reason == Reason::NameTaken => {
-                let Rejection { message, hint, .. } = &*rejection;
-                Err(Status::failed_precondition(format!("token: {message}; {hint}")))
-            }
-            Err(Refused::Rejected { rejection, .. }) => Err(Status::unauthenticated(rejection.message)),
+            Err(Refused::Rejected { rejection, .. }) => Err(refused(&rejection)),
             Err(refused) => Err(unavailable(&refused)),
         }
     }
@@ -189,9 +193,9 @@ impl JoinService for Joining {
             let roles: Vec<&str> = token.roles.iter().map(|role| role.name()).collect();
             return Err(Status::invalid_argument(format!("roles: the token is for {}", roles.join(", "))));
         }
-        let again = self.again(&token, &asked.host).await?;
+        let host = self.same_machine(&token, &asked.host).await?;
         let address = asked.address.as_ref().map(ip).transpose()?;
-        let address = address.or(again.and_then(|host| host.address)).or(peer);
+        let address = address.or(host.and_then(|host| host.address)).or(peer);
         // Signed once before the commit, so that a bad request uses no token up.
         self.sign(&asked.csr_der, HostId::default(), &token.roles)?;
         let position = self.commit(&token, &asked.csr_der, address).await?;
@@ -238,6 +242,16 @@ impl JoinService for Joining {
 
 fn request_hash(csr: &[u8]) -> Hash {
     Hash(Sha256::digest(csr).into())
+}
+
+fn refused(rejection: &Rejection) -> Status {
+    let Rejection { reason, message, hint, field, .. } = rejection;
+    let text = format!("{}: {message}; {hint}", field.as_deref().unwrap_or("token"));
+    match reason {
+        Reason::TokenInvalid => Status::unauthenticated(message),
+        Reason::InvalidField => Status::invalid_argument(text),
+        _ => Status::failed_precondition(text),
+    }
 }
 
 fn unavailable(refused: &Refused) -> Status {

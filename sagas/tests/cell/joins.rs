@@ -16,7 +16,7 @@ fn token(world: &World, roles: &[Role], zone: &str) -> CreateJoinToken {
 
 fn join(token: &SagaId) -> JoinHost {
     let (token, address) =
-        (JoinTokenId::derived(&token.0, 0), Some("192.0.2.99".parse().expect("an address")));
+        (JoinTokenId::derived(&token.0, 0), Some("192.0.2.0".parse().expect("an address")));
     JoinHost { token, certificate_sha256: Hash([78; 32]), address }
 }
 
@@ -38,9 +38,8 @@ fn a_silent_host_joins_again_with_all_that_it_has() {
     world.ask(join(&made)).expect("joined");
     let after = world.cell.hosts[&host].clone();
     assert_eq!(after.certificate_sha256, Some(Hash([78; 32])));
-    assert_eq!(after.address, Some("192.0.2.99".parse().expect("an address")));
-    let (address, certificate_sha256) = (before.address, before.certificate_sha256);
-    assert_eq!(windlass_sagas::cell::state::Host { address, certificate_sha256, ..after }, before);
+    let certificate_sha256 = before.certificate_sha256;
+    assert_eq!(windlass_sagas::cell::state::Host { certificate_sha256, ..after }, before);
     world.seen(host, 1);
     assert_eq!(world.cell.hosts[&host].life, HostLife::Up);
     world.ask(DeleteServer { server: "web".into() }).expect("its ledgers are called as before");
@@ -56,6 +55,32 @@ fn a_silent_host_joins_again_as_what_it_was() {
         let refused = world.ask(token(&world, roles, zone)).expect_err("another host");
         assert_eq!((refused.reason, refused.field.as_deref()), (Reason::InvalidField, Some(field)));
     }
+    let made = world.ask(token(&world, &ROLES, "a")).expect("it is down");
+    for address in [None, Some("192.0.2.99".parse().expect("an address"))] {
+        let refused = world.ask(JoinHost { address, ..join(&made) }).expect_err("another address");
+        assert_eq!((refused.reason, refused.field.as_deref()), (Reason::InvalidField, Some("address")));
+    }
+}
+
+/// A token from before a host's first join is for a machine that is none: a blank one would take the host's place, and
+/// the host's own ledgers would be retired.
+#[test]
+fn a_token_that_was_left_over_joins_nobody_in_the_place_of_a_silent_host() {
+    let mut world = World::ready(1);
+    let (host, zone, expires) = ("new".to_string(), "a".to_string(), world.now.plus_ms(60_000));
+    let spare = |secret| CreateJoinToken {
+        host: host.clone(),
+        roles: vec![Role::Storage],
+        zone: zone.clone(),
+        secret_sha256: Hash([secret; 32]),
+        expires,
+    };
+    let [first, second] = [1, 2].map(|secret| world.ask(spare(secret)).expect("a token"));
+    world.ask(join(&first)).expect("joined");
+    let host = world.host_named("new");
+    world.seen(host, 1);
+    world.tell(Report::HostSilent(HostSilent { host }).into()).expect("silent");
+    assert_eq!(world.refused(join(&second)), Reason::WrongState);
 }
 
 #[test]
@@ -71,5 +96,7 @@ fn a_host_that_is_up_or_gone_joins_by_no_token_that_was_made_before() {
     assert!(matches!(world.cell.hosts[&host].life, HostLife::Gone { .. }));
     assert_eq!(world.refused(token(&world, &ROLES, "a")), Reason::NameTaken);
     world.ask(RejoinHost { host: "h0".into() }).expect("wiped");
-    world.ask(join(&made)).expect("now it may");
+    assert_eq!(world.refused(join(&made)), Reason::WrongState);
+    let made = world.ask(token(&world, &ROLES, "a")).expect("it may join anew");
+    world.ask(join(&made)).expect("joined");
 }

@@ -244,7 +244,10 @@ fn access(cell: &mut Cell) {
     cell.credentials_by_secret.insert((secret_sha256, credential));
     let id = JoinTokenId([102; 16]);
     let (host, roles, zone) = ("h7".into(), vec![Role::Hypervisor, Role::Network], "b".into());
-    cell.join_tokens.insert(id, JoinToken { id, host, roles, zone, secret_sha256, expires: T });
+    cell.join_tokens.insert(
+        id,
+        JoinToken { id, host, again: Some(HostId([8; 16])), roles, zone, secret_sha256, expires: T },
+    );
     faults(cell);
 }
 

@@ -11,7 +11,9 @@ use crate::record::*;
 impl Cell {
     pub(super) fn join_token_created(&mut self, e: &JoinTokenCreated) {
         let JoinTokenCreated { id, host, roles, zone, secret_sha256, expires } = e.clone();
-        self.join_tokens.insert(id, JoinToken { id, host, roles, zone, secret_sha256, expires });
+        let again = self.hosts.values().find(|known| known.name == host && known.life == HostLife::Down);
+        let again = again.map(|known| known.id);
+        self.join_tokens.insert(id, JoinToken { id, host, again, roles, zone, secret_sha256, expires });
     }
 
     pub(super) fn join_token_ended(&mut self, id: JoinTokenId) {
@@ -22,8 +24,9 @@ impl Cell {
     /// certificate expired, keeps everything else too: its ledgers are those that it had.
     pub(super) fn host_joined(&mut self, e: &HostJoined) {
         self.name_taken(NO_PROJECT, "host", &e.name, e.id.0);
-        if let Some(host) = self.hosts.get_mut(&e.id).filter(|host| host.life == HostLife::Down) {
-            (host.address, host.certificate_sha256) = (e.address, Some(e.certificate_sha256));
+        let again = self.join_tokens.values().any(|token| token.again == Some(e.id));
+        if let Some(host) = self.hosts.get_mut(&e.id).filter(|host| again && host.life == HostLife::Down) {
+            host.certificate_sha256 = Some(e.certificate_sha256);
             return;
         }
         let old = self.hosts.remove(&e.id);

@@ -8,7 +8,7 @@ use alloc::vec::Vec;
 use super::{Asked, Preview};
 use crate::cell::lookup::{self, NO_PROJECT};
 use crate::cell::rejection::{Decline, Reason, Rejection};
-use crate::cell::state::{Host, HostLife};
+use crate::cell::state::{Host, HostLife, JoinToken};
 use crate::ids::*;
 use crate::record::*;
 
@@ -68,6 +68,23 @@ fn same_member(host: &Host, token: &CreateJoinToken) -> Result<(), Rejection> {
     Ok(())
 }
 
+/// A silent host joins by a token that was made for it since it is silent, and as what it was; another one by none such.
+fn joins_by(host: &Host, token: &JoinToken, body: &JoinHost) -> Result<(), Rejection> {
+    let again = host.life == HostLife::Down;
+    if token.again != again.then_some(host.id) {
+        let message = format!("host {} is not what it was when its join token was made", host.name);
+        let hint = "make a new join token; let a host that was declared gone rejoin first";
+        return Err(Rejection::new(Reason::WrongState, message, hint).of_field("token"));
+    }
+    if again && body.address != host.address {
+        let at = host.address.map_or_else(|| "no address".to_string(), |address| address.to_string());
+        let message =
+            format!("host {} is reached at {at} by what is attached there and keeps that", host.name);
+        return Err(Rejection::field("address", message));
+    }
+    Ok(())
+}
+
 pub(super) fn revoke_token(asked: Asked<'_>, body: &RevokeJoinToken) -> Result<Preview, Decline> {
     if !asked.cell.join_tokens.contains_key(&body.token) {
         return Err(lookup::not_found("join token", "token", &body.token.to_string()).into());
@@ -86,13 +103,12 @@ pub(super) fn join(asked: Asked<'_>, body: &JoinHost) -> Result<Preview, Decline
     if token.expires <= asked.now {
         return Err(refuse("the join token is expired").into());
     }
-    let id = match lookup::host(asked.cell, "host", &token.host) {
-        Ok(host) => {
-            may_join(host, "token")?;
-            host.id
-        }
-        Err(_) => HostId::derived(asked.id(), 0),
-    };
+    let known = lookup::host(asked.cell, "host", &token.host).ok();
+    if let Some(host) = known {
+        may_join(host, "token")?;
+        joins_by(host, token, body)?;
+    }
+    let id = known.map_or_else(|| HostId::derived(asked.id(), 0), |host| host.id);
     let joined = HostJoined {
         id,
         name: token.host.clone(),

@@ -59,6 +59,8 @@ pub struct JoinToken {
     pub id: JoinTokenId,
     /// The name that the host will have.
     pub host: String,
+    /// The host that joins again by it, silent when it was made; `None`: it is for a machine that is no host yet.
+    pub again: Option<HostId>,
     /// The roles that it may take.
     pub roles: Vec<Role>,
     /// The zone that it is in.

@@ -12,7 +12,7 @@ use crate::record::{Amounts, LedgerId, ServerSpec};
 
 /// The layout of stored images of this build; raise it with every change of what is stored of this folder's types (what
 /// follows from other rows is not).
-pub const IMAGE_FORMAT: u16 = 4;
+pub const IMAGE_FORMAT: u16 = 5;
 
 /// What an operator sets for the whole cell.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
