@@ -23,7 +23,7 @@ use windlass_sagas::record::Role;
 
 use crate::config::{HostFile, check_address, read_host};
 use crate::files::{Lock, PRIVATE, make_directory, read_text, replace};
-use crate::identity::{Fresh, HOST, Identity, pem};
+use crate::identity::{Fresh, HOST, Identity, identity_directory, pem};
 use crate::limits::{DIAL_TIME_MAX, JOIN_TIME_MAX};
 use crate::runtime::{causes, ledgers, request};
 use crate::{AgentError, clock};
@@ -66,10 +66,10 @@ pub enum Authority {
 /// and not empty; `Orchestrator` with what the orchestrator said.
 pub async fn join(join: Join) -> Result<Identity, AgentError> {
     check_address(&join.orchestrator).map_err(AgentError::Setting)?;
-    let directory = join.state.join("identity");
+    let directory = identity_directory(&join.state);
     make_directory(&directory)?;
     let _lock = Lock::take(&directory)?;
-    let held = held(&join.state, &directory)?;
+    let held = held(&join.state)?;
     let (key_pem, csr_der) = pending(&directory, &join.token)?;
     let answer = match timeout(JOIN_TIME_MAX, ask(&join, csr_der, held.as_ref())).await {
         Ok(answer) => answer,
@@ -116,7 +116,7 @@ pub enum Standing {
 /// What the machine with this state directory is.
 #[must_use]
 pub fn standing(state: &Path) -> Standing {
-    let directory = state.join("identity");
+    let directory = identity_directory(state);
     if !directory.join(HOST).exists() {
         return Standing::Nobody;
     }
@@ -128,12 +128,13 @@ pub fn standing(state: &Path) -> Standing {
     }
 }
 
-fn held(state: &Path, directory: &Path) -> Result<Option<HostFile>, AgentError> {
-    let ledgers = ledgers(state);
+/// The host that the machine is already and can't show any more.
+fn held(state: &Path) -> Result<Option<HostFile>, AgentError> {
+    let (directory, ledgers) = (identity_directory(state), ledgers(state));
     match standing(state) {
         Standing::Nobody if ledgers.exists() => Err(AgentError::NotWiped(ledgers)),
         Standing::Nobody => Ok(None),
-        Standing::Host => Err(AgentError::Joined(directory.to_path_buf())),
+        Standing::Host => Err(AgentError::Joined(directory)),
         Standing::Ended => read_host(&directory.join(HOST)).map(Some),
     }
 }
@@ -141,7 +142,7 @@ fn held(state: &Path, directory: &Path) -> Result<Option<HostFile>, AgentError> 
 /// Key and request: those of an earlier try with this token, or new ones, which are on disk when this returns.
 fn pending(directory: &Path, token: &Token) -> Result<(String, Vec<u8>), AgentError> {
     let path = directory.join(PENDING);
-    let mark: String = Sha256::digest(token.secret()).iter().map(|byte| format!("{byte:02x}")).collect();
+    let mark = Hash(Sha256::digest(token.secret()).into()).to_string();
     let text = if path.exists() { read_text(&path)? } else { String::new() };
     if text.starts_with(&mark) {
         let key = pem::find(&text, "PRIVATE KEY").map(|der| pem::encode("PRIVATE KEY", &der));

@@ -144,15 +144,25 @@ async fn image(client: &Client, name: &str, file: &Path) -> anyhow::Result<()> {
 
 /// Waits, bounded, until so many hosts are up with every ledger admitted: then servers can be placed.
 pub(crate) async fn until_up(client: &Client, hosts: usize) -> anyhow::Result<()> {
-    for _ in 0..LOOKS_MAX {
-        let all = client.list(v1::ListHostsRequest::default()).take(1000).await?;
-        let ready = all.iter().filter(|host| is_ready(host)).count();
-        if ready >= hosts {
-            return Ok(());
+    let enough = |all: &[v1::Host]| all.iter().filter(|host| is_ready(host)).count() >= hosts;
+    let up = looks(client, (LOOKS_MAX, LOOK_PAUSE), enough).await?;
+    anyhow::ensure!(up, "not all of {hosts} hosts came up; their logs say why");
+    Ok(())
+}
+
+/// Looks at the hosts until this holds of them; whether it did within so many looks.
+async fn looks(
+    client: &Client,
+    (most, pause): (u32, Duration),
+    holds: impl Fn(&[v1::Host]) -> bool,
+) -> anyhow::Result<bool> {
+    for _ in 0..most {
+        if holds(&client.list(v1::ListHostsRequest::default()).take(1000).await?) {
+            return Ok(true);
         }
-        tokio::time::sleep(LOOK_PAUSE).await;
+        tokio::time::sleep(pause).await;
     }
-    anyhow::bail!("not all of {hosts} hosts came up; their logs say why")
+    Ok(false)
 }
 
 fn is_ready(host: &v1::Host) -> bool {
@@ -182,15 +192,14 @@ async fn until_down(client: &Client, name: &str) -> anyhow::Result<()> {
     output::tell(format!(
         "the certificate of {name} has ended; it joins again once it counts as DOWN, in half a minute"
     ));
-    for _ in 0..SILENT_LOOKS_MAX {
-        let all = client.list(v1::ListHostsRequest::default()).take(1000).await?;
-        let waits = |host: &v1::Host| host.display_name == name && host.state() == v1::host::State::Up;
-        if !all.iter().any(waits) {
-            return Ok(());
-        }
-        tokio::time::sleep(SILENT_LOOK_PAUSE).await;
-    }
-    anyhow::bail!("the host {name} can't join again: it is up all the same; does its agent run elsewhere?")
+    let up = |host: &v1::Host| host.display_name == name && host.state() == v1::host::State::Up;
+    let silent = |all: &[v1::Host]| !all.iter().any(up);
+    let silent = looks(client, (SILENT_LOOKS_MAX, SILENT_LOOK_PAUSE), silent).await?;
+    anyhow::ensure!(
+        silent,
+        "the host {name} can't join again: it is up all the same; does its agent run elsewhere?"
+    );
+    Ok(())
 }
 
 /// Makes the machine whose state is in `directory` a host, in this process, unless it is one already and can show it.

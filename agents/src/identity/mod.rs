@@ -22,6 +22,11 @@ pub(crate) const HOST: &str = "host.toml";
 const CERTIFICATE: &str = "host.pem";
 const AUTHORITY: &str = "ca.pem";
 
+/// Where a state directory has it.
+pub(crate) fn identity_directory(state: &Path) -> PathBuf {
+    state.join("identity")
+}
+
 /// A host's identity.
 #[derive(Clone)]
 pub struct Identity {

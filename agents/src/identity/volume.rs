@@ -19,7 +19,7 @@ use windlass_sagas::ids::HostId;
 use x509_parser::extensions::GeneralName;
 use x509_parser::pem::parse_x509_pem;
 
-use super::{Identity, pem};
+use super::{Identity, identity_directory, pem};
 use crate::clock;
 use crate::files::{PRIVATE, read_text, sync_parent};
 use crate::limits::{JOIN_TIME_MAX, RENEW_CHECK_EVERY, RENEW_PAUSE};
@@ -46,7 +46,7 @@ ssbzSibBsu/6iGtCOGEoXJf//////////wIBAg==
 /// The directory with the certificate of the host's data connections, below its state directory.
 #[must_use]
 pub fn volume_directory(state: &Path) -> PathBuf {
-    state.join("identity").join("volume")
+    identity_directory(state).join("volume")
 }
 
 /// Keeps that certificate there, for as long as it is polled: asked for where it is missing, another host's, another

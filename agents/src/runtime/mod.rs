@@ -26,8 +26,8 @@ use crate::config::{Config, DriverKind, Durability, OnFall, role_name};
 use crate::driver::Driver;
 use crate::faults::Faults;
 use crate::files::Lock;
-use crate::identity::Identity;
 use crate::identity::volume::keep_volume_certificate;
+use crate::identity::{Identity, identity_directory};
 use crate::limits::EVENTS_QUEUE;
 use crate::linux::Linux;
 use crate::null::Null;
@@ -54,7 +54,7 @@ pub enum Ended {
 /// # Errors
 /// What keeps it from starting; later, only the end of one of its threads.
 pub async fn run(config: Config, shutdown: CancellationToken) -> Result<Ended, AgentError> {
-    let identity = Arc::new(Identity::load(&config.state.join("identity"))?);
+    let identity = Arc::new(Identity::load(&identity_directory(&config.state))?);
     check_certificate(&identity)?;
     check_durability(&config)?;
     let roles = roles(&config, &identity)?;
@@ -62,7 +62,7 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> Result<Ended, A
     let faults = Faults::load(config.faults.as_deref(), config.faults_allowed, &directory)?;
     let faults = Arc::new(faults);
     // Nobody joins anew in this directory meanwhile.
-    let _lock = Lock::take(&config.state.join("identity"))?;
+    let _lock = Lock::take(&identity_directory(&config.state))?;
     let (sender, falls) = mpsc::unbounded_channel();
     let gate = Arc::new(Gate::default());
     let downfall = Downfall {

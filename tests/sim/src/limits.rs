@@ -36,7 +36,7 @@ pub const LEASE_PAUSE_MS: u64 = 400;
 pub const APPEND_ANSWER_MS: u64 = 1_000;
 /// The pause before the journal is asked again by a reader, milliseconds.
 pub const READ_PAUSE_MS: u64 = 200;
-/// How soon an agent sees that a guest has ended, milliseconds, least and most; and how often it tells that again.
+/// How soon an agent sees that a guest has ended, milliseconds, least and most.
 pub const ENDED_SEEN_MS: (u64, u64) = (50, 2_000);
 /// How often an agent tells again of guests that have ended, milliseconds.
 pub const ENDED_AGAIN_MS: u64 = 60_000;
