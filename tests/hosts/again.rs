@@ -2,9 +2,9 @@
 
 use windlass_agents::AgentError;
 use windlass_agents::join::Token;
-use windlass_proto::agent::v1::JoinRequest;
+use windlass_proto::agent::v1::{IpAddress, JoinRequest};
 use windlass_sagas::cell::Cell;
-use windlass_sagas::record::DeleteServer;
+use windlass_sagas::record::{DeclareHostGone, DeleteServer, RejoinHost, Role};
 
 use crate::cell;
 use crate::ended::let_certificate_end;
@@ -69,5 +69,20 @@ async fn a_machine_that_was_a_host_joins_as_no_other_one_before_it_is_wiped() {
     assert!(matches!(refused, AgentError::NotWiped(_)), "its ledgers are there: {refused}");
     let hosts = cell.read(|cell| Some(cell.hosts.len())).await;
     assert_eq!(hosts, Some(1), "none joined");
+    cell.stop().await;
+}
+
+#[tokio::test]
+async fn a_gone_host_that_joins_anew_has_the_address_that_it_joins_from() {
+    let cell = cell::start().await;
+    let join = async |address: Option<IpAddress>| {
+        let (token, csr_der) = (cell.token("h1", &[Role::Storage]).await, cell::csr().into());
+        cell.join_as(JoinRequest { token, csr_der, address, ..Default::default() }).await.unwrap();
+        cell.read(|cell| cell.hosts.values().next()?.address).await.unwrap().to_string()
+    };
+    assert_eq!(join(Some(IpAddress { bytes: vec![192, 0, 2, 7].into() })).await, "192.0.2.7");
+    cell.ask(DeclareHostGone { host: "h1".into(), reason: "burnt".into() }).await;
+    cell.ask(RejoinHost { host: "h1".into() }).await;
+    assert_eq!(join(None).await, "127.0.0.1");
     cell.stop().await;
 }

@@ -60,7 +60,7 @@ impl Joining {
     }
 
     /// Refuses a machine that is not the silent host which the token is for, or that was another host: its ledgers would
-    /// be another machine's. Gives the host of the token, where there is one.
+    /// be another machine's. Gives the host that joins again.
     async fn same_machine(&self, token: &JoinToken, machine: &[u8]) -> Result<Option<Host>, Status> {
         let machine = (!machine.is_empty()).then(|| HostId::try_from(machine)).transpose();
         let machine = machine.map_err(|_| Status::invalid_argument("host: not 16 bytes"))?;
@@ -74,9 +74,9 @@ impl Joining {
                 "host: {name} ({again}) is silent, and joins again only with its own state directory; where that is \
                  lost, declare the host gone, wipe it and let it rejoin"
             ),
-            (None, None, _) => return Ok(host),
+            (None, None, _) => return Ok(None),
             // It joined and never showed itself: there is nothing that it could lose.
-            (None, Some(_), Some(own)) if own.life == HostLife::Joined => return Ok(host),
+            (None, Some(_), Some(own)) if own.life == HostLife::Joined => return Ok(None),
             (None, Some(_), Some(_)) => {
                 format!(
                     "host: {name} was not silent when the token was made; make another one once it is DOWN"
@@ -193,9 +193,9 @@ impl JoinService for Joining {
             let roles: Vec<&str> = token.roles.iter().map(|role| role.name()).collect();
             return Err(Status::invalid_argument(format!("roles: the token is for {}", roles.join(", "))));
         }
-        let host = self.same_machine(&token, &asked.host).await?;
+        let again = self.same_machine(&token, &asked.host).await?;
         let address = asked.address.as_ref().map(ip).transpose()?;
-        let address = address.or(host.and_then(|host| host.address)).or(peer);
+        let address = address.or(again.map_or(peer, |host| host.address));
         // Signed once before the commit, so that a bad request uses no token up.
         self.sign(&asked.csr_der, HostId::default(), &token.roles)?;
         let position = self.commit(&token, &asked.csr_der, address).await?;
